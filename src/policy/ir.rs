@@ -1,0 +1,198 @@
+//! The policy after names are looked up and every check has passed: what lowering reads.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::net::{AddrSet, PortRange};
+use crate::source::Span;
+
+pub use crate::syntax::ast::{ForwardPolicy, Protocol, Rate, RateUnit};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetworkId(pub usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerId(pub usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrustId(pub usize);
+
+/// A whole policy for one host. Ids index the vectors; all are in the order written.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub host: Host,
+    pub networks: Vec<Network>,
+    pub containers: Vec<Container>,
+    pub trusts: Vec<Trust>,
+    pub accesses: Vec<Access>,
+    pub expectations: Vec<Expectation>,
+}
+
+/// An interface name of at most 15 bytes without blanks, `/` or `+`; see `dev_valid_name` in the
+/// kernel's net/core/dev.c.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IfName(pub String);
+
+#[derive(Debug, Clone)]
+pub struct Host {
+    pub name: Option<String>,
+    pub engine: Engine,
+    pub uplinks: Vec<IfName>,
+    /// `None` leaves the kernel's setting alone.
+    pub forwarding: Option<(bool, Span)>,
+    /// `None` leaves FORWARD's policy alone.
+    pub forward: Option<(ForwardPolicy, Span)>,
+    /// Exactly one bit of the 32-bit packet mark.
+    pub mark: u32,
+    pub sysctls: Vec<Sysctl>,
+    pub log_denied: Option<LogDenied>,
+}
+
+/// The engine that writes NAT and publishing; a version is major and minor, as in `28.5`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Docker { version: Option<(u32, u32)> },
+}
+
+/// One line for sysctl.d; the key is as written, `.` or `/` between its parts.
+#[derive(Debug, Clone)]
+pub struct Sysctl {
+    pub key: String,
+    pub value: String,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct LogDenied {
+    /// `None` logs every one.
+    pub rate: Option<Rate>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Network {
+    pub name: String,
+    pub bridge: IfName,
+    /// At least one; host bits cleared; no two of a policy overlap.
+    pub subnets: Vec<IpNet>,
+    pub icc: bool,
+    pub egress: bool,
+    pub host_access: bool,
+    pub antispoof: bool,
+    /// The network's name where it is declared.
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub name: String,
+    pub attachments: Vec<Attachment>,
+    pub exposures: Vec<Exposure>,
+    pub span: Span,
+}
+
+impl Container {
+    /// Returns all fixed addresses on `network`.
+    pub fn addresses_on(&self, network: NetworkId) -> impl Iterator<Item = IpAddr> + '_ {
+        let here = self.attachments.iter().filter(move |at| at.network == network);
+        here.flat_map(|at| at.addresses.iter().copied())
+    }
+
+    pub fn is_on(&self, network: NetworkId) -> bool {
+        self.attachments.iter().any(|at| at.network == network)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    pub network: NetworkId,
+    /// Inside the network's subnets; empty when the engine picks one.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// One range of a container's ports. A written `expose` with several ranges becomes several.
+#[derive(Debug, Clone)]
+pub struct Exposure {
+    pub protocol: Protocol,
+    pub ports: PortRange,
+    pub published: Option<Published>,
+    pub from: Vec<Party>,
+    pub log: bool,
+    /// The whole `expose` statement.
+    pub span: Span,
+}
+
+/// The host's side of a published exposure; as many ports as the container's side.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// `None` is every address of the host, both families.
+    pub address: Option<IpAddr>,
+    pub ports: PortRange,
+}
+
+#[derive(Debug, Clone)]
+pub struct Trust {
+    pub name: String,
+    /// Everything in it, exceptions taken out.
+    pub set: AddrSet,
+    pub span: Span,
+}
+
+/// A side of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Party {
+    Any,
+    Container(ContainerId),
+    Host,
+    Network(NetworkId),
+    Outside,
+    Trust(TrustId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    Allow,
+    Deny,
+}
+
+/// One `allow`, `deny` or `link`. A link is an allow whose right sides are containers and whose
+/// services are those that the right side exposes: resolving writes it as one access for each
+/// right side.
+#[derive(Debug, Clone)]
+pub struct Access {
+    pub effect: Effect,
+    pub left: Vec<Party>,
+    pub right: Vec<Party>,
+    /// Empty means all protocols and ports.
+    pub services: Vec<Service>,
+    /// True when it was written as `link`.
+    pub link: bool,
+    /// The whole statement.
+    pub span: Span,
+}
+
+/// One protocol, with one range of ports or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// `None` is every type.
+    Icmp(Option<IcmpType>),
+    /// For tcp, udp and sctp; `None` is every port.
+    Ports(Protocol, Option<PortRange>),
+}
+
+/// Type numbers of a named ICMP message in each family; `None` where the family has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IcmpType {
+    pub name: &'static str,
+    pub v4: Option<u8>,
+    pub v6: Option<u8>,
+}
+
+/// One `expect`, kept for the stage that proves it.
+#[derive(Debug, Clone)]
+pub struct Expectation {
+    pub left: Party,
+    pub right: Party,
+    pub services: Vec<Service>,
+    pub allowed: bool,
+    pub span: Span,
+}

@@ -16,7 +16,10 @@ impl Span {
     /// Returns the span from the start of `self` to the end of `other`, both in one source.
     #[must_use]
     pub fn to(self, other: Span) -> Span {
-        Span { end: other.end.max(self.end), ..self }
+        Span {
+            end: other.end.max(self.end),
+            ..self
+        }
     }
 }
 
@@ -31,9 +34,17 @@ pub struct Source {
 
 impl Source {
     fn new(name: String, text: String) -> Self {
-        let starts = text.bytes().zip(1u32..).filter(|(byte, _)| *byte == b'\n').map(|(_, at)| at);
+        let starts = text
+            .bytes()
+            .zip(1u32..)
+            .filter(|(byte, _)| *byte == b'\n')
+            .map(|(_, at)| at);
         let line_starts = std::iter::once(0).chain(starts).collect();
-        Source { name, text, line_starts }
+        Source {
+            name,
+            text,
+            line_starts,
+        }
     }
 
     /// Returns the line number, from 1, of a byte offset.
@@ -65,12 +76,17 @@ impl SourceMap {
     }
 
     pub fn get(&self, id: SourceId) -> &Source {
-        self.sources.get(id.0 as usize).unwrap_or_else(|| unreachable!("span of another source map"))
+        self.sources
+            .get(id.0 as usize)
+            .unwrap_or_else(|| unreachable!("span of another source map"))
     }
 
     /// Returns the source's text under `span`.
     pub fn slice(&self, span: Span) -> &str {
-        self.get(span.source).text.get(span.start as usize..span.end as usize).unwrap_or("")
+        self.get(span.source)
+            .text
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or("")
     }
 
     /// Returns `file:line` of the span's start, the form used in comments, manifests and messages.

@@ -55,20 +55,36 @@ impl Diagnostic {
 
     fn new(code: Code, severity: Severity, message: String) -> Self {
         let (labels, notes) = (Vec::new(), Vec::new());
-        Diagnostic { code, severity, message, labels, notes, help: None, fix: None }
+        Diagnostic {
+            code,
+            severity,
+            message,
+            labels,
+            notes,
+            help: None,
+            fix: None,
+        }
     }
 
     /// Underlines the place of the mistake.
     #[must_use]
     pub fn at(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: text.into(), primary: true });
+        self.labels.push(Label {
+            span,
+            text: text.into(),
+            primary: true,
+        });
         self
     }
 
     /// Underlines a place that the mistake has to do with.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label { span, text: text.into(), primary: false });
+        self.labels.push(Label {
+            span,
+            text: text.into(),
+            primary: false,
+        });
         self
     }
 
@@ -86,12 +102,18 @@ impl Diagnostic {
 
     #[must_use]
     pub fn fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
-        self.fix = Some(Fix { span, replacement: replacement.into() });
+        self.fix = Some(Fix {
+            span,
+            replacement: replacement.into(),
+        });
         self
     }
 
     fn place(&self) -> Option<Span> {
-        self.labels.iter().find(|label| label.primary).map(|label| label.span)
+        self.labels
+            .iter()
+            .find(|label| label.primary)
+            .map(|label| label.span)
     }
 }
 
@@ -107,7 +129,9 @@ impl Diagnostics {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.list
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -116,7 +140,8 @@ impl Diagnostics {
 
     /// Returns them by place, each once.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by_key(|diagnostic| (diagnostic.place(), diagnostic.severity, diagnostic.code));
+        self.list
+            .sort_by_key(|diagnostic| (diagnostic.place(), diagnostic.severity, diagnostic.code));
         self.list.dedup();
         self.list
     }

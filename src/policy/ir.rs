@@ -93,7 +93,10 @@ pub struct Container {
 impl Container {
     /// Returns all fixed addresses on `network`.
     pub fn addresses_on(&self, network: NetworkId) -> impl Iterator<Item = IpAddr> + '_ {
-        let here = self.attachments.iter().filter(move |at| at.network == network);
+        let here = self
+            .attachments
+            .iter()
+            .filter(move |at| at.network == network);
         here.flat_map(|at| at.addresses.iter().copied())
     }
 

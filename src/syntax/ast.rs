@@ -47,15 +47,27 @@ pub struct Host {
 #[derive(Debug, Clone)]
 pub enum HostSetting {
     /// `engine docker [VERSION]` or `engine none`; the span of the version text is kept.
-    Engine { docker: bool, version: Option<Spanned<String>> },
+    Engine {
+        docker: bool,
+        version: Option<Spanned<String>>,
+    },
     Forward(ForwardPolicy),
     Forwarding(bool),
     LogDenied(Option<Spanned<Rate>>),
     /// `mark 0x…` or decimal.
     Mark(Spanned<u64>),
-    Others { drop: bool },
-    Route { prefix: Spanned<String>, via: Spanned<String>, dev: Option<Name> },
-    Sysctl { key: Spanned<String>, value: Spanned<String> },
+    Others {
+        drop: bool,
+    },
+    Route {
+        prefix: Spanned<String>,
+        via: Spanned<String>,
+        dev: Option<Name>,
+    },
+    Sysctl {
+        key: Spanned<String>,
+        value: Spanned<String>,
+    },
     Uplink(Vec<Name>),
 }
 

@@ -1,0 +1,125 @@
+//! A bundle in memory: files by name, of which the manifest is one.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::manifest::{FORMAT, MANIFEST, Manifest, RULES_V4, RULES_V6, SYSCTL};
+use super::sha256;
+use crate::netfilter::Family;
+
+/// A bundle whose files match its manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    manifest: Manifest,
+    files: BTreeMap<String, String>,
+    version: String,
+}
+
+/// What is wrong with a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BundleError {
+    #[error("{0} does not match its SHA-256 in {MANIFEST}: it was changed after it was compiled")]
+    Changed(String),
+    #[error("{MANIFEST} cannot be read: {0}")]
+    Manifest(String),
+    #[error("{0} is missing")]
+    Missing(String),
+    #[error("{0} is not named in {MANIFEST}")]
+    Stranger(String),
+    #[error("{MANIFEST} has format {0}; this tidegate reads format {FORMAT}")]
+    Format(u32),
+}
+
+impl Bundle {
+    /// Makes a bundle of its files and a manifest whose `files` are filled in here.
+    pub fn new(mut manifest: Manifest, mut files: BTreeMap<String, String>) -> Self {
+        let hash = |(name, text): (&String, &String)| (name.clone(), sha256(text.as_bytes()));
+        manifest.files = files.iter().map(hash).collect();
+        let mut text = serde_json::to_string_pretty(&manifest)
+            .unwrap_or_else(|error| unreachable!("a manifest has only string keys: {error}"));
+        text.push('\n');
+        let version = sha256(text.as_bytes());
+        files.insert(MANIFEST.to_owned(), text);
+        Bundle {
+            manifest,
+            files,
+            version,
+        }
+    }
+
+    /// Reads a bundle from the texts of its files, by name, and checks every hash.
+    pub fn read(files: BTreeMap<String, String>) -> Result<Self, BundleError> {
+        let missing = || BundleError::Missing(MANIFEST.to_owned());
+        let text = files.get(MANIFEST).ok_or_else(missing)?;
+        let version = sha256(text.as_bytes());
+        let manifest = read_manifest(text)?;
+        for (name, hash) in &manifest.files {
+            let text = files
+                .get(name)
+                .ok_or_else(|| BundleError::Missing(name.clone()))?;
+            if sha256(text.as_bytes()) != *hash {
+                return Err(BundleError::Changed(name.clone()));
+            }
+        }
+        for name in [RULES_V4, RULES_V6, SYSCTL] {
+            if !manifest.files.contains_key(name) {
+                return Err(BundleError::Missing(name.to_owned()));
+            }
+        }
+        let known = |name: &&String| *name == MANIFEST || manifest.files.contains_key(*name);
+        if let Some(stranger) = files.keys().find(|name| !known(name)) {
+            return Err(BundleError::Stranger(stranger.clone()));
+        }
+        Ok(Bundle {
+            manifest,
+            files,
+            version,
+        })
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Returns all files by name, the manifest among them.
+    pub fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
+    }
+
+    /// Returns the text of one file, or nothing where the bundle has no such file.
+    pub fn file(&self, name: &str) -> &str {
+        self.files.get(name).map_or("", String::as_str)
+    }
+
+    pub fn rules(&self, family: Family) -> &str {
+        self.file(match family {
+            Family::V4 => RULES_V4,
+            Family::V6 => RULES_V6,
+        })
+    }
+
+    /// Returns the policy's version: the manifest's SHA-256 in 64 hex digits.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Returns the first 12 hex digits of the version, the form shown to people.
+    pub fn short_version(&self) -> &str {
+        self.version.get(..12).unwrap_or(&self.version)
+    }
+}
+
+fn read_manifest(text: &str) -> Result<Manifest, BundleError> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let bad = |error: serde_json::Error| BundleError::Manifest(error.to_string());
+    // The format first: a newer manifest may have fields that this version calls unknown.
+    let head: Head = serde_json::from_str(text).map_err(bad)?;
+    if head.format != FORMAT {
+        return Err(BundleError::Format(head.format));
+    }
+    serde_json::from_str(text).map_err(bad)
+}

@@ -1,0 +1,94 @@
+//! `manifest.json`: what the other files of a bundle mean.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::netfilter::{Family, Table};
+
+/// The manifest's own format; it goes up whenever a field appears or changes its meaning.
+pub const FORMAT: u32 = 1;
+pub const MANIFEST: &str = "manifest.json";
+pub const MODULES: &str = "tidegate.modules";
+pub const RULES_V4: &str = "rules.v4";
+pub const RULES_V6: &str = "rules.v6";
+pub const SYSCTL: &str = "90-tidegate.conf";
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub format: u32,
+    /// Version of the tidegate that wrote the bundle.
+    pub tidegate: String,
+    /// Main policy file.
+    pub policy: String,
+    pub host: Option<String>,
+    /// `docker` or `docker VERSION`.
+    pub engine: String,
+    /// The bit of the packet mark that carries a grant, as in `0x800000`.
+    pub mark: String,
+    /// SHA-256 of every other file of the bundle, by name.
+    pub files: BTreeMap<String, String>,
+    /// SHA-256 of each chain's rules as iptables-save prints them, one a line.
+    pub chains: Vec<ChainHash>,
+    pub hooks: Vec<HookEntry>,
+    /// FORWARD's policy, `ACCEPT` or `DROP`, where the policy names one.
+    pub forward: Option<String>,
+    pub sysctls: Vec<SysctlEntry>,
+    pub modules: Vec<String>,
+    pub source_map: Vec<SourceEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainHash {
+    pub family: Family,
+    pub table: Table,
+    pub chain: String,
+    pub sha256: String,
+}
+
+/// A jump from a chain that is not ours to one that is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HookEntry {
+    pub family: Family,
+    pub table: Table,
+    pub chain: String,
+    pub target: String,
+    pub place: Place,
+}
+
+/// Where in its chain a hook belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// The chain's last rule but for a `-j RETURN` without conditions behind it.
+    BeforeReturn,
+    First,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SysctlEntry {
+    /// As in sysctl.d: with `.` between parts, or `/` where a part holds a dot.
+    pub key: String,
+    pub value: String,
+    /// `file:line`.
+    pub source: String,
+}
+
+/// Where a rule comes from and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceEntry {
+    pub family: Family,
+    pub table: Table,
+    pub chain: String,
+    /// The rule's number in its chain, from 1.
+    pub rule: usize,
+    /// `file:line`.
+    pub source: String,
+    /// What the rule says in the policy's words: `office may reach db : 9187/tcp`.
+    pub says: String,
+}

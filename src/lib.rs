@@ -1,0 +1,17 @@
+//! tidegate: a policy language for container hosts and its compiler to iptables.
+//!
+//! ```text
+//! .tide ─ syntax ─► AST ─ policy ─► Policy ─ netfilter, sysctl ─► rules ─ artifact ─► bundle
+//!                                                                  bundle ─ deploy ─► host
+//! ```
+//!
+//! Everything up to the bundle is a pure function of the policy's texts. `host` alone does I/O.
+#![forbid(unsafe_code)]
+
+pub mod artifact;
+pub mod diag;
+pub mod net;
+pub mod netfilter;
+pub mod policy;
+pub mod source;
+pub mod syntax;

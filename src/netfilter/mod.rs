@@ -1,0 +1,5 @@
+//! The rule set: tables, chains, matches and verdicts, apart from how iptables spells them.
+
+mod family;
+
+pub use family::{Family, Table};

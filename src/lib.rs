@@ -9,9 +9,12 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+//pub mod compile;
 pub mod diag;
+mod hash;
 pub mod net;
 pub mod netfilter;
 pub mod policy;
 pub mod source;
 pub mod syntax;
+pub mod sysctl;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::manifest::{FORMAT, MANIFEST, Manifest, RULES_V4, RULES_V6, SYSCTL};
-use super::sha256;
+use crate::hash::sha256;
 use crate::netfilter::Family;
 
 /// A bundle whose files match its manifest.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::netfilter::{Family, Table};
+use crate::netfilter::{Family, Place, Table};
 
 /// The manifest's own format; it goes up whenever a field appears or changes its meaning.
 pub const FORMAT: u32 = 1;
@@ -57,15 +57,6 @@ pub struct HookEntry {
     pub chain: String,
     pub target: String,
     pub place: Place,
-}
-
-/// Where in its chain a hook belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Place {
-    /// The chain's last rule but for a `-j RETURN` without conditions behind it.
-    BeforeReturn,
-    First,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

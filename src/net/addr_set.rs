@@ -55,6 +55,14 @@ impl AddrSet {
         }
     }
 
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        AddrSet {
+            v4: self.v4.intersection(&other.v4),
+            v6: self.v6.intersection(&other.v6),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
     }
@@ -67,7 +75,7 @@ impl AddrSet {
     }
 
     pub fn overlaps(&self, other: &Self) -> bool {
-        !self.v4.intersection(&other.v4).is_empty() || !self.v6.intersection(&other.v6).is_empty()
+        !self.intersection(other).is_empty()
     }
 
     /// Returns the IPv4 part as the fewest prefixes, in order.

@@ -1,6 +1,7 @@
-//! Address families and tables.
+//! Address families, tables and places in them.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,11 @@ pub enum Family {
 
 impl Family {
     pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
+
+    /// Returns true for addresses of this family.
+    pub fn has(self, address: IpAddr) -> bool {
+        address.is_ipv4() == (self == Family::V4)
+    }
 
     /// Returns the name people use: `IPv4` or `IPv6`.
     pub fn title(self) -> &'static str {
@@ -57,4 +63,13 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// Where in its chain a hook belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// The chain's last rule but for a `-j RETURN` without conditions behind it.
+    BeforeReturn,
+    First,
 }

@@ -1,0 +1,66 @@
+//! Names of chains.
+
+use std::fmt;
+
+use crate::hash::sha256;
+
+/// A chain name of at most 28 bytes, the most that iptables takes (XT_EXTENSION_MAXNAMELEN - 1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainName(String);
+
+/// Longest name that iptables takes.
+const MAX: usize = 28;
+/// Hex digits that stand for the part of a long name that was cut.
+const DIGITS: usize = 8;
+
+impl ChainName {
+    /// Returns one of the fixed chains: `TIDE-GATE`, `TIDE-PASS`, ….
+    pub(super) fn fixed(part: &str) -> Self {
+        ChainName(format!("TIDE-{part}"))
+    }
+
+    /// Returns the chain for one part of a network: `TIDE-shop-in`. Long network names are cut and
+    /// keep a hash of the whole, the same one every time.
+    pub(super) fn of_network(network: &str, part: &str) -> Self {
+        let room = MAX.saturating_sub("TIDE--".len() + part.len());
+        if network.len() <= room {
+            return ChainName(format!("TIDE-{network}-{part}"));
+        }
+        let hash = sha256(network.as_bytes());
+        let kept = network.get(..room.saturating_sub(DIGITS + 1)).unwrap_or("");
+        ChainName(format!(
+            "TIDE-{kept}~{}-{part}",
+            hash.get(..DIGITS).unwrap_or("")
+        ))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_28_bytes_and_stay_apart() {
+        let long = "a-network-with-a-very-long-name";
+        let one = ChainName::of_network(&format!("{long}1"), "peer");
+        let two = ChainName::of_network(&format!("{long}2"), "peer");
+        assert_eq!(one.as_str().len(), MAX);
+        assert_ne!(one, two);
+        assert_eq!(one, ChainName::of_network(&format!("{long}1"), "peer"));
+    }
+
+    #[test]
+    fn short_names_stay_as_written() {
+        assert_eq!(ChainName::of_network("shop", "in").as_str(), "TIDE-shop-in");
+    }
+}

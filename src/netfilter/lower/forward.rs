@@ -1,0 +1,470 @@
+//! `mangle` FORWARD: the policy itself; `filter` DOCKER-USER: what carries its grant.
+
+use super::ways::{View, Way, between, ports_of};
+use super::{Chains, exposure_prefix, network_chain, published_key, with_key};
+use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
+use crate::netfilter::{ChainName, Family, Table};
+use crate::policy::ir::{
+    Access, ContainerId, Effect, Exposure, ForwardPolicy, IfName, NetworkId, Party,
+};
+
+/// ICMPv6 types that neighbours on one bridge cannot do without: neighbour solicitation and
+/// advertisement (RFC 4861). Connection tracking does not follow them.
+const NEIGHBOUR_DISCOVERY: [u8; 2] = [135, 136];
+
+pub(super) fn lower(chains: &mut Chains<'_, '_>) {
+    gate(chains);
+    inside(chains);
+    for network in chains.view.network_ids() {
+        within(chains, network);
+        into(chains, Way::In(network));
+        if chains.view.policy.networks.len() > 1 {
+            into(chains, Way::Peer(network));
+        }
+        out(chains, network);
+    }
+    pass(chains);
+}
+
+/// The entry. Replies pass first; those of a granted connection carry the grant again, because
+/// engines from 17.06 to 28 isolate networks before they look at the connection's state.
+fn gate(chains: &mut Chains<'_, '_>) {
+    let gate = ChainName::fixed("GATE");
+    let known = Rule {
+        conntrack: Some(Conntrack::Known),
+        ..Rule::default()
+    };
+    let mut push = |rule| chains.push(Table::Mangle, &gate, rule);
+    // Nobody but this chain may have set the bit.
+    push(Rule {
+        target: Target::ClearMark,
+        ..Rule::default()
+    });
+    push(Rule {
+        connmark: true,
+        target: Target::SetMark,
+        ..known.clone()
+    });
+    push(Rule {
+        target: Target::Return,
+        ..known
+    });
+    for network in chains.view.network_ids() {
+        let target = Target::Goto(ChainName::fixed("INSIDE"));
+        let input = on(chains.view, network);
+        chains.push(
+            Table::Mangle,
+            &gate,
+            Rule {
+                input,
+                target,
+                ..Rule::default()
+            },
+        );
+    }
+    for network in chains.view.network_ids() {
+        dispatch(chains, &gate, network, None, "in");
+    }
+}
+
+/// What comes from declared networks: to the same one, to another, or out.
+fn inside(chains: &mut Chains<'_, '_>) {
+    let inside = ChainName::fixed("INSIDE");
+    for network in chains.view.network_ids() {
+        let input = on(chains.view, network);
+        dispatch(chains, &inside, network, input, "icc");
+    }
+    if chains.view.policy.networks.len() > 1 {
+        for network in chains.view.network_ids() {
+            dispatch(chains, &inside, network, None, "peer");
+        }
+    }
+    for network in chains.view.network_ids() {
+        let target = Target::Goto(network_chain(chains.view, network, "out"));
+        let input = on(chains.view, network);
+        chains.push(
+            Table::Mangle,
+            &inside,
+            Rule {
+                input,
+                target,
+                ..Rule::default()
+            },
+        );
+    }
+}
+
+/// Sends what leaves by a network's bridge to one of the network's chains.
+fn dispatch(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    network: NetworkId,
+    input: Option<Interface>,
+    part: &str,
+) {
+    let output = on(chains.view, network);
+    let target = Target::Goto(network_chain(chains.view, network, part));
+    chains.push(
+        Table::Mangle,
+        chain,
+        Rule {
+            input,
+            output,
+            target,
+            ..Rule::default()
+        },
+    );
+}
+
+fn on(view: &View<'_>, network: NetworkId) -> Option<Interface> {
+    Some(interface(&view.network(network).bridge))
+}
+
+fn interface(name: &IfName) -> Interface {
+    Interface {
+        name: name.clone(),
+        not: false,
+    }
+}
+
+/// Between containers of one bridge.
+fn within(chains: &mut Chains<'_, '_>, network: NetworkId) {
+    let (view, way) = (chains.view, Way::Icc(network));
+    let chain = network_chain(view, network, "icc");
+    if view.family == Family::V6 {
+        for kind in NEIGHBOUR_DISCOVERY {
+            let service = Some(Service::Icmp(kind));
+            let rule = Rule {
+                service,
+                target: Target::SetMark,
+                ..Rule::default()
+            };
+            chains.push(Table::Mangle, &chain, rule);
+        }
+    }
+    denies(chains, &chain, way);
+    if view.network(network).icc {
+        let says = "containers of this network may reach each other";
+        let origin = Some(view.say_network(network, says));
+        let rule = Rule {
+            target: Target::SetMark,
+            origin,
+            ..Rule::default()
+        };
+        chains.push(Table::Mangle, &chain, rule);
+    } else {
+        permits(chains, &chain, way);
+    }
+    let says = "containers of this network reach each other by link or allow only";
+    close(chains, &chain, network, says);
+}
+
+/// Into a network, from outside it.
+fn into(chains: &mut Chains<'_, '_>, way: Way) {
+    let (Some(network), view) = (way.target(), chains.view) else {
+        return;
+    };
+    let (part, says) = match way {
+        Way::Peer(_) => (
+            "peer",
+            "other networks reach this one only as the policy says",
+        ),
+        _ => ("in", "outside reaches this network only as the policy says"),
+    };
+    let chain = network_chain(view, network, part);
+    denies(chains, &chain, way);
+    permits(chains, &chain, way);
+    close(chains, &chain, network, says);
+}
+
+/// What is granted passes, and its replies will; the rest ends here.
+fn close(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId, says: &str) {
+    let granted = |target| Rule {
+        mark: true,
+        target,
+        ..Rule::default()
+    };
+    chains.push(Table::Mangle, chain, granted(Target::SaveMark));
+    chains.push(Table::Mangle, chain, granted(Target::Return));
+    end(chains, chain, network, says);
+}
+
+fn end(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId, says: &str) {
+    let target = chains.drop_target(Table::Mangle, network);
+    let origin = Some(chains.view.say_network(network, says));
+    chains.push(
+        Table::Mangle,
+        chain,
+        Rule {
+            target,
+            origin,
+            ..Rule::default()
+        },
+    );
+}
+
+/// Out of a network, to what the policy does not declare.
+fn out(chains: &mut Chains<'_, '_>, network: NetworkId) {
+    let (view, way) = (chains.view, Way::Out(network));
+    let chain = network_chain(view, network, "out");
+    denies(chains, &chain, way);
+    if view.network(network).egress {
+        let origin = Some(view.say_network(network, "containers of this network may go out"));
+        if granted_egress(view) {
+            let rule = |target, origin| Rule {
+                target,
+                origin,
+                ..Rule::default()
+            };
+            chains.push(Table::Mangle, &chain, rule(Target::SetMark, origin.clone()));
+            chains.push(Table::Mangle, &chain, rule(Target::SaveMark, origin));
+        } else {
+            let rule = Rule {
+                target: Target::Return,
+                origin,
+                ..Rule::default()
+            };
+            chains.push(Table::Mangle, &chain, rule);
+        }
+        return;
+    }
+    for access in allows(view) {
+        accesses(chains, &chain, way, access, &Target::Return);
+    }
+    end(
+        chains,
+        &chain,
+        network,
+        "containers of this network go out only as the policy says",
+    );
+}
+
+/// Engines that leave ip6tables alone (all before 27 unless told) have no rule that lets IPv6 out
+/// past a FORWARD policy of DROP, so the policy's own word must do.
+fn granted_egress(view: &View<'_>) -> bool {
+    let forward = view.policy.host.forward.map(|(policy, _)| policy);
+    view.family == Family::V6 && forward == Some(ForwardPolicy::Drop)
+}
+
+fn allows<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Access> + use<'a> {
+    view.policy
+        .accesses
+        .iter()
+        .filter(|access| access.effect == Effect::Allow)
+}
+
+fn denials<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Access> + use<'a> {
+    view.policy
+        .accesses
+        .iter()
+        .filter(|access| access.effect == Effect::Deny)
+}
+
+/// One rule for each source, target and service of a statement.
+fn accesses(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    way: Way,
+    access: &Access,
+    verdict: &Target,
+) {
+    let view = chains.view;
+    let services = view.services(&access.services);
+    for &right in &access.right {
+        let targets = view.targets(right, way);
+        for &left in access.left.iter().filter(|_| !targets.is_empty()) {
+            for source in view.sources(left, way) {
+                for (target, service) in pairs(&targets, &services) {
+                    let origin = Some(view.say_access(access, left, right, service));
+                    let (ends, target) = (between(&source, target), verdict.clone());
+                    let rule = Rule {
+                        service,
+                        target,
+                        origin,
+                        ..ends
+                    };
+                    chains.push(Table::Mangle, chain, rule);
+                }
+            }
+        }
+    }
+}
+
+fn pairs<'a, A, B: Copy>(left: &'a [A], right: &'a [B]) -> impl Iterator<Item = (&'a A, B)> {
+    left.iter().flat_map(|a| right.iter().map(move |b| (a, *b)))
+}
+
+/// Denials come before everything that opens.
+fn denies(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
+    let network = match way {
+        Way::Icc(network) | Way::In(network) | Way::Out(network) | Way::Peer(network) => network,
+        Way::HostFrom(_) | Way::HostIn => return,
+    };
+    for access in denials(chains.view) {
+        let verdict = chains.drop_target(Table::Mangle, network);
+        accesses(chains, chain, way, access, &verdict);
+        if way.target().is_some() {
+            denied_ports(chains, chain, way, network, access, &verdict);
+        }
+    }
+}
+
+/// A denied container may have come back with another address; its published ports still tell it.
+fn denied_ports(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    way: Way,
+    network: NetworkId,
+    access: &Access,
+    verdict: &Target,
+) {
+    let view = chains.view;
+    for &right in &access.right {
+        let Party::Container(id) = right else {
+            continue;
+        };
+        for exposure in exposures_on(view, id, network) {
+            let Some(key) = published_key(exposure, view.family) else {
+                continue;
+            };
+            for ports in ports_of(&access.services, exposure) {
+                let service = Some(Service::To(exposure.protocol, ports));
+                for &left in &access.left {
+                    for source in view.sources(left, way) {
+                        let origin = Some(view.say_access(access, left, right, service));
+                        let rule = with_key(between(&source, &super::ways::End::default()), &key);
+                        let target = verdict.clone();
+                        let rule = Rule {
+                            service,
+                            target,
+                            origin,
+                            ..rule
+                        };
+                        chains.push(Table::Mangle, chain, rule);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn exposures_on<'a>(view: &View<'a>, id: ContainerId, network: NetworkId) -> &'a [Exposure] {
+    let container = view.container(id);
+    if container.is_on(network) {
+        &container.exposures
+    } else {
+        &[]
+    }
+}
+
+/// Everything that opens a way into a network.
+fn permits(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
+    let (Some(network), view) = (way.target(), chains.view) else {
+        return;
+    };
+    for access in allows(view) {
+        accesses(chains, chain, way, access, &Target::SetMark);
+    }
+    for &container in view.residents(network) {
+        for exposure in &view.container(container).exposures {
+            exposed(chains, chain, way, container, exposure);
+        }
+    }
+}
+
+/// One exposure: published, it is told by the host's port; else by the container's address.
+fn exposed(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    way: Way,
+    container: ContainerId,
+    exposure: &Exposure,
+) {
+    let view = chains.view;
+    let rules = if exposure.published.is_some() {
+        published_rules(view, way, container, exposure)
+    } else {
+        direct_rules(view, way, container, exposure)
+    };
+    for rule in rules {
+        if exposure.log {
+            let target = Target::Log(exposure_prefix(view, container, exposure));
+            chains.push(
+                Table::Mangle,
+                chain,
+                Rule {
+                    target,
+                    ..rule.clone()
+                },
+            );
+        }
+        chains.push(Table::Mangle, chain, rule);
+    }
+}
+
+/// From outside the engine itself lets published ports in, behind other tools' rules, so RETURN is
+/// enough; between networks it does not.
+fn published_rules(
+    view: &View<'_>,
+    way: Way,
+    container: ContainerId,
+    exposure: &Exposure,
+) -> Vec<Rule> {
+    let Some(key) = published_key(exposure, view.family) else {
+        return Vec::new();
+    };
+    let target = if matches!(way, Way::In(_)) {
+        Target::Return
+    } else {
+        Target::SetMark
+    };
+    let mut rules = Vec::new();
+    for &from in &exposure.from {
+        for source in view.sources(from, way) {
+            let rule = with_key(between(&source, &super::ways::End::default()), &key);
+            let origin = Some(view.say_exposure(from, container, exposure));
+            rules.push(Rule {
+                target: target.clone(),
+                origin,
+                ..rule
+            });
+        }
+    }
+    rules
+}
+
+fn direct_rules(
+    view: &View<'_>,
+    way: Way,
+    container: ContainerId,
+    exposure: &Exposure,
+) -> Vec<Rule> {
+    let targets = view.targets(Party::Container(container), way);
+    let service = Some(Service::To(exposure.protocol, exposure.ports));
+    let mut rules = Vec::new();
+    for &from in &exposure.from {
+        for source in view.sources(from, way) {
+            for target in &targets {
+                let origin = Some(view.say_exposure(from, container, exposure));
+                let rule = Rule {
+                    service,
+                    target: Target::SetMark,
+                    origin,
+                    ..between(&source, target)
+                };
+                rules.push(rule);
+            }
+        }
+    }
+    rules
+}
+
+/// The only rule that accepts: what the gate granted.
+fn pass(chains: &mut Chains<'_, '_>) {
+    let rule = Rule {
+        mark: true,
+        target: Target::Accept,
+        ..Rule::default()
+    };
+    chains.push(Table::Filter, &ChainName::fixed("PASS"), rule);
+}

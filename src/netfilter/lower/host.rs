@@ -1,0 +1,355 @@
+//! `filter` INPUT: published ports that the userland proxy serves, and the host's own sockets.
+//!
+//! The proxy answers where the engine does not translate: IPv6 clients of a container without IPv6,
+//! clients on the same bridge, and up to Docker 28 clients on other bridges. It connects with the
+//! host's address, so this is the last place where the true source is seen.
+
+use super::ways::{End, View, Way, between, ports_of};
+use super::{Chains, exposure_prefix, network_chain};
+use crate::net::PortRange;
+use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
+use crate::netfilter::{ChainName, Family, Table};
+use crate::policy::ir::{Access, ContainerId, Effect, Exposure, IfName, NetworkId};
+
+pub(super) fn lower(chains: &mut Chains<'_, '_>) {
+    let input = ChainName::fixed("INPUT");
+    let lo = Some(Interface {
+        name: IfName("lo".to_owned()),
+        not: false,
+    });
+    let pass = Rule {
+        target: Target::Return,
+        ..Rule::default()
+    };
+    chains.push(
+        Table::Filter,
+        &input,
+        Rule {
+            input: lo,
+            ..pass.clone()
+        },
+    );
+    let conntrack = Some(Conntrack::Known);
+    chains.push(Table::Filter, &input, Rule { conntrack, ..pass });
+    for network in chains.view.network_ids() {
+        from_network(chains, &input, network);
+    }
+    decide(chains, &input, Way::HostIn);
+}
+
+/// What comes from a network; a chain that would hold nothing is left out.
+fn from_network(chains: &mut Chains<'_, '_>, input: &ChainName, network: NetworkId) {
+    let view = chains.view;
+    let chain = network_chain(view, network, "host");
+    decide(chains, &chain, Way::HostFrom(network));
+    if !view.network(network).host_access {
+        closed_host(chains, &chain, network);
+    }
+    // Without a chain of its own a network must not fall through to what is meant for outside.
+    let decided = chains.rules.contains_key(&(Table::Filter, chain.clone()));
+    let target = if decided {
+        Target::Goto(chain)
+    } else {
+        Target::Return
+    };
+    let bridge = Interface {
+        name: view.network(network).bridge.clone(),
+        not: false,
+    };
+    chains.push(
+        Table::Filter,
+        input,
+        Rule {
+            input: Some(bridge),
+            target,
+            ..Rule::default()
+        },
+    );
+}
+
+/// Denials first, then every published port: who may, and nobody else.
+fn decide(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
+    let view = chains.view;
+    for access in &view.policy.accesses {
+        if access.effect == Effect::Deny {
+            host_access(chains, chain, way, access, &Target::Drop);
+        }
+    }
+    for container in view.container_ids() {
+        for exposure in &view.container(container).exposures {
+            published(chains, chain, way, container, exposure);
+        }
+    }
+}
+
+/// A statement about the host itself.
+fn host_access(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    way: Way,
+    access: &Access,
+    verdict: &Target,
+) {
+    let view = chains.view;
+    for &right in &access.right {
+        for target in view.targets(right, way) {
+            for service in view.services(&access.services) {
+                for &left in &access.left {
+                    for source in view.sources(left, way) {
+                        let origin = Some(view.say_access(access, left, right, service));
+                        let ends = between(&source, &target);
+                        let target = verdict.clone();
+                        let rule = Rule {
+                            service,
+                            target,
+                            origin,
+                            ..ends
+                        };
+                        chains.push(Table::Filter, chain, rule);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `host-access off`: what no `allow` names ends here. Neighbour discovery goes on.
+fn closed_host(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId) {
+    let view = chains.view;
+    if view.family == Family::V6 {
+        for kind in 133..=136 {
+            let service = Some(Service::Icmp(kind));
+            let rule = Rule {
+                service,
+                target: Target::Return,
+                ..Rule::default()
+            };
+            chains.push(Table::Filter, chain, rule);
+        }
+    }
+    for access in &view.policy.accesses {
+        if access.effect == Effect::Allow {
+            host_access(
+                chains,
+                chain,
+                Way::HostFrom(network),
+                access,
+                &Target::Return,
+            );
+        }
+    }
+    let target = chains.drop_target(Table::Filter, network);
+    let says = "containers of this network may not reach the host";
+    let origin = Some(view.say_network(network, says));
+    chains.push(
+        Table::Filter,
+        chain,
+        Rule {
+            target,
+            origin,
+            ..Rule::default()
+        },
+    );
+}
+
+fn published(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    way: Way,
+    container: ContainerId,
+    exposure: &Exposure,
+) {
+    let view = chains.view;
+    let Some(socket) = host_socket(exposure, view.family) else {
+        return;
+    };
+    for access in &view.policy.accesses {
+        if access.effect == Effect::Deny {
+            by_statement(
+                chains,
+                chain,
+                way,
+                (container, exposure),
+                access,
+                &Target::Drop,
+            );
+        }
+    }
+    for &from in &exposure.from {
+        for source in view.sources(from, way) {
+            let origin = Some(view.say_exposure(from, container, exposure));
+            let rule = Rule {
+                service: socket.service,
+                ..between(&source, &socket.end)
+            };
+            let rule = Rule {
+                target: Target::Return,
+                origin,
+                ..rule
+            };
+            if exposure.log {
+                let target = Target::Log(exposure_prefix(view, container, exposure));
+                chains.push(
+                    Table::Filter,
+                    chain,
+                    Rule {
+                        target,
+                        ..rule.clone()
+                    },
+                );
+            }
+            chains.push(Table::Filter, chain, rule);
+        }
+    }
+    neighbours(chains, chain, way, (container, exposure));
+    for access in &view.policy.accesses {
+        if access.effect == Effect::Allow {
+            by_statement(
+                chains,
+                chain,
+                way,
+                (container, exposure),
+                access,
+                &Target::Return,
+            );
+        }
+    }
+    nobody_else(chains, chain, (container, exposure), &socket);
+}
+
+/// The host's side of a published exposure.
+struct Socket {
+    end: End,
+    service: Option<Service>,
+}
+
+/// Returns nothing for the other family, and nothing for loopback addresses: `raw` drops those
+/// before they come here.
+fn host_socket(exposure: &Exposure, family: Family) -> Option<Socket> {
+    let published = exposure.published.as_ref()?;
+    if published
+        .address
+        .is_some_and(|at| at.is_loopback() || !family.has(at))
+    {
+        return None;
+    }
+    let service = Some(Service::To(exposure.protocol, published.ports));
+    let net = published.address.map(Into::into);
+    Some(Socket {
+        end: End {
+            interface: None,
+            net,
+        },
+        service,
+    })
+}
+
+/// With `icc on` a container reaches its neighbour's published port as it reaches the neighbour.
+fn neighbours(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    way: Way,
+    (container, exposure): (ContainerId, &Exposure),
+) {
+    let view = chains.view;
+    let Way::HostFrom(network) = way else { return };
+    let Some(socket) = host_socket(exposure, view.family) else {
+        return;
+    };
+    if view.network(network).icc && view.container(container).is_on(network) {
+        let says = "containers of this network may reach each other";
+        let origin = Some(view.say_network(network, says));
+        let rule = Rule {
+            service: socket.service,
+            ..between(&End::default(), &socket.end)
+        };
+        let rule = Rule {
+            target: Target::Return,
+            origin,
+            ..rule
+        };
+        chains.push(Table::Filter, chain, rule);
+    }
+}
+
+/// A statement about the container behind the port counts for the port.
+fn by_statement(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    way: Way,
+    (container, exposure): (ContainerId, &Exposure),
+    access: &Access,
+    verdict: &Target,
+) {
+    let view = chains.view;
+    let Some(socket) = host_socket(exposure, view.family) else {
+        return;
+    };
+    for &right in access
+        .right
+        .iter()
+        .filter(|right| view.covers(**right, container))
+    {
+        for ports in ports_of(&access.services, exposure) {
+            let service = Some(Service::To(exposure.protocol, host_ports(exposure, ports)));
+            for &left in &access.left {
+                for source in view.sources(left, way) {
+                    let said = Some(Service::To(exposure.protocol, ports));
+                    let origin = Some(view.say_access(access, left, right, said));
+                    let ends = between(&source, &socket.end);
+                    let rule = Rule {
+                        service,
+                        target: verdict.clone(),
+                        origin,
+                        ..ends
+                    };
+                    chains.push(Table::Filter, chain, rule);
+                }
+            }
+        }
+    }
+}
+
+/// Returns the host's ports that stand for some of the container's.
+fn host_ports(exposure: &Exposure, ports: PortRange) -> PortRange {
+    let Some(published) = &exposure.published else {
+        return ports;
+    };
+    let host = |port: u16| {
+        let offset = port.saturating_sub(exposure.ports.first);
+        published.ports.first.saturating_add(offset)
+    };
+    PortRange {
+        first: host(ports.first),
+        last: host(ports.last),
+    }
+}
+
+fn nobody_else(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    (container, exposure): (ContainerId, &Exposure),
+    socket: &Socket,
+) {
+    let view: &View<'_> = chains.view;
+    let home = view
+        .container(container)
+        .attachments
+        .first()
+        .map(|at| at.network);
+    let target = home.map_or(Target::Drop, |home| chains.drop_target(Table::Filter, home));
+    let origin = Some(view.say_closed(container, exposure));
+    let rule = Rule {
+        service: socket.service,
+        ..between(&End::default(), &socket.end)
+    };
+    chains.push(
+        Table::Filter,
+        chain,
+        Rule {
+            target,
+            origin,
+            ..rule
+        },
+    );
+}

@@ -1,0 +1,185 @@
+//! From the policy to rules, one plain list per chain; docs/rules.md draws the chains.
+//!
+//! A packet meets the policy once, in `mangle` FORWARD, where no engine writes and where it already
+//! carries its destination after DNAT. Three things may happen to it there: DROP; RETURN, after
+//! which the engine's own rules decide; or the grant bit, which `filter` turns into an ACCEPT that
+//! the engine's own rules cannot take back.
+
+mod forward;
+mod host;
+mod raw;
+mod say;
+mod ways;
+
+use std::collections::BTreeMap;
+
+use super::rule::{Conntrack, Hook, Limit, Origin, Rule, Ruleset, Target, protocol_word};
+use super::{ChainName, Family, Place, Table};
+use crate::policy::ir::{ContainerId, Exposure, NetworkId, Policy, Rate, RateUnit};
+use ways::View;
+
+/// Most rules of one family. The 900,000 rules beneath it load in some seconds; a policy that needs
+/// more than that has a mistake in it.
+const MAX_RULES: usize = 1_000_000;
+
+/// The policy needs more than the given number of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the policy becomes more than {0} rules of one address family")]
+pub struct TooManyRules(pub usize);
+
+/// Returns everything that one family needs to mean what the policy says.
+pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
+    let view = View::new(policy, family);
+    let mut chains = Chains {
+        view: &view,
+        rules: BTreeMap::new(),
+        count: 0,
+    };
+    forward::lower(&mut chains);
+    host::lower(&mut chains);
+    raw::lower(&mut chains);
+    if chains.count > MAX_RULES {
+        return Err(TooManyRules(MAX_RULES));
+    }
+    let rules = chains.rules;
+    Ok(Ruleset {
+        family,
+        grant: policy.host.mark,
+        hooks: hooks(&rules),
+        chains: rules,
+        forward: policy.host.forward.map(|(policy, _)| policy),
+    })
+}
+
+/// Where each of our entry chains is called from, and where in that chain.
+const HOOKS: [(Table, &str, &str, Place); 5] = [
+    (Table::Mangle, "FORWARD", "GATE", Place::First),
+    (Table::Raw, "PREROUTING", "RAW", Place::First),
+    (Table::Nat, "POSTROUTING", "NAT", Place::First),
+    (Table::Filter, "INPUT", "INPUT", Place::First),
+    (Table::Filter, "DOCKER-USER", "PASS", Place::BeforeReturn),
+];
+
+fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>) -> Vec<Hook> {
+    let hook = |(table, chain, part, place)| {
+        let target = ChainName::fixed(part);
+        let there = rules.contains_key(&(table, target.clone()));
+        there.then_some(Hook {
+            table,
+            chain,
+            target,
+            place,
+        })
+    };
+    HOOKS.into_iter().filter_map(hook).collect()
+}
+
+/// The chains as they grow.
+struct Chains<'v, 'p> {
+    view: &'v View<'p>,
+    rules: BTreeMap<(Table, ChainName), Vec<Rule>>,
+    count: usize,
+}
+
+impl Chains<'_, '_> {
+    /// Appends a rule. Past the limit rules are only counted, so that memory stays bounded.
+    fn push(&mut self, table: Table, chain: &ChainName, rule: Rule) {
+        self.count += 1;
+        if self.count <= MAX_RULES {
+            self.rules
+                .entry((table, chain.clone()))
+                .or_default()
+                .push(rule);
+        }
+    }
+
+    /// Returns the target that ends a packet of a network: DROP, or a chain that logs it first.
+    fn drop_target(&mut self, table: Table, network: NetworkId) -> Target {
+        let Some(log) = self.view.policy.host.log_denied else {
+            return Target::Drop;
+        };
+        let name = &self.view.network(network).name;
+        let chain = ChainName::of_network(name, "drop");
+        if !self.rules.contains_key(&(table, chain.clone())) {
+            let origin = Some(Origin {
+                span: log.span,
+                says: format!("log what {name} refuses"),
+            });
+            let target = Target::Log(log_prefix(name));
+            let limit = log.rate.map(limit);
+            self.push(
+                table,
+                &chain,
+                Rule {
+                    limit,
+                    target,
+                    origin,
+                    ..Rule::default()
+                },
+            );
+            self.push(table, &chain, Rule::default());
+        }
+        Target::Jump(chain)
+    }
+}
+
+/// Returns the chain of one part of a network.
+fn network_chain(view: &View<'_>, network: NetworkId, part: &str) -> ChainName {
+    ChainName::of_network(&view.network(network).name, part)
+}
+
+/// Returns what tells a packet of a published exposure in FORWARD, whatever address the container
+/// has: the connection's first destination, and the container's port, so that a mapping other than
+/// the policy's does not pass.
+fn published_key(exposure: &Exposure, family: Family) -> Option<Rule> {
+    let published = exposure.published.as_ref()?;
+    if published
+        .address
+        .is_some_and(|address| !family.has(address))
+    {
+        return None;
+    }
+    let (address, ports) = (published.address, published.ports);
+    Some(Rule {
+        service: Some(super::Service::To(exposure.protocol, exposure.ports)),
+        conntrack: Some(Conntrack::Published { address, ports }),
+        ..Rule::default()
+    })
+}
+
+/// Puts the conditions of a published exposure on a rule that names its source.
+fn with_key(rule: Rule, key: &Rule) -> Rule {
+    Rule {
+        service: key.service,
+        conntrack: key.conntrack,
+        ..rule
+    }
+}
+
+/// Returns the text in front of a logged packet, at most 29 bytes, which is all that LOG keeps.
+fn log_prefix(name: &str) -> String {
+    const ROOM: usize = 29 - "tidegate : ".len();
+    format!("tidegate {}: ", name.get(..ROOM).unwrap_or(name))
+}
+
+/// Returns the prefix for an exposure that logs.
+fn exposure_prefix(view: &View<'_>, container: ContainerId, exposure: &Exposure) -> String {
+    let protocol = protocol_word(exposure.protocol);
+    let port = format!(" {}/{protocol}", exposure.ports.first);
+    let name = &view.container(container).name;
+    let room = 29usize.saturating_sub("tidegate : ".len() + port.len());
+    format!("tidegate {}{port}: ", name.get(..room).unwrap_or(name))
+}
+
+/// Converts a rate; counts above 10,000 a second are taken for that, the most that xt_limit knows.
+fn limit(rate: Rate) -> Limit {
+    let scale: u32 = match rate.unit {
+        RateUnit::Day => 864_000_000,
+        RateUnit::Hour => 36_000_000,
+        RateUnit::Minute => 600_000,
+        RateUnit::Second => 10_000,
+    };
+    Limit {
+        period: (scale / rate.count.max(1)).max(1),
+    }
+}

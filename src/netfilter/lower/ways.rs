@@ -1,0 +1,336 @@
+//! The ways a packet can come and go, and what a party of a statement is on each of them.
+//!
+//! Every chain belongs to one way. A party that cannot occur on a way expands to nothing there, a
+//! party that the chain's own position already implies expands to one empty condition.
+
+use ipnet::IpNet;
+
+use crate::net::{AddrSet, PortRange};
+use crate::netfilter::Family;
+use crate::netfilter::rule::{Interface, Rule, Service};
+use crate::policy::ir::{self, ContainerId, IfName, NetworkId, Party, Policy};
+
+/// Where a packet comes from and goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// From an interface that is no declared bridge into a network.
+    In(NetworkId),
+    /// From another declared network into this one.
+    Peer(NetworkId),
+    /// Within a network.
+    Icc(NetworkId),
+    /// Out of a network to an interface that is no declared bridge.
+    Out(NetworkId),
+    /// From an interface that is no declared bridge to the host itself.
+    HostIn,
+    /// From a declared network to the host itself.
+    HostFrom(NetworkId),
+}
+
+impl Way {
+    /// Returns the network that the packet enters, if it enters one.
+    pub(super) fn target(self) -> Option<NetworkId> {
+        match self {
+            Way::In(network) | Way::Peer(network) | Way::Icc(network) => Some(network),
+            Way::Out(_) | Way::HostIn | Way::HostFrom(_) => None,
+        }
+    }
+
+    /// Returns true where the packet comes from `network`'s bridge or may do so.
+    fn may_come_from(self, network: NetworkId) -> bool {
+        match self {
+            Way::In(_) | Way::HostIn => false,
+            Way::Peer(target) => target != network,
+            Way::Icc(own) | Way::Out(own) | Way::HostFrom(own) => own == network,
+        }
+    }
+
+    fn is_to_host(self) -> bool {
+        matches!(&self, Way::HostIn | Way::HostFrom(_))
+    }
+}
+
+/// One end of a connection as conditions of a rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) interface: Option<IfName>,
+    pub(super) net: Option<IpNet>,
+}
+
+impl End {
+    fn net(net: IpNet) -> Self {
+        End {
+            interface: None,
+            net: Some(net),
+        }
+    }
+}
+
+/// A policy seen by one family, with what every chain asks for worked out once.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) family: Family,
+    /// Prefixes of each trust set.
+    sets: Vec<Vec<End>>,
+    /// Containers on each network.
+    residents: Vec<Vec<ContainerId>>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(policy: &'a Policy, family: Family) -> Self {
+        let sets = policy
+            .trusts
+            .iter()
+            .map(|trust| ends_of(&trust.set, family))
+            .collect();
+        let mut residents = vec![Vec::new(); policy.networks.len()];
+        for (container, id) in policy.containers.iter().zip((0..).map(ContainerId)) {
+            for at in &container.attachments {
+                if let Some(list) = residents.get_mut(at.network.0) {
+                    list.push(id);
+                }
+            }
+        }
+        View {
+            policy,
+            family,
+            sets,
+            residents,
+        }
+    }
+
+    /// Returns the containers on a network in the order written.
+    pub(super) fn residents(&self, id: NetworkId) -> &[ContainerId] {
+        self.residents.get(id.0).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn network(&self, id: NetworkId) -> &'a ir::Network {
+        let network = self.policy.networks.get(id.0);
+        network.unwrap_or_else(|| unreachable!("network ids come from the policy itself"))
+    }
+
+    pub(super) fn container(&self, id: ContainerId) -> &'a ir::Container {
+        let container = self.policy.containers.get(id.0);
+        container.unwrap_or_else(|| unreachable!("container ids come from the policy itself"))
+    }
+
+    pub(super) fn network_ids(&self) -> impl Iterator<Item = NetworkId> + use<> {
+        (0..self.policy.networks.len()).map(NetworkId)
+    }
+
+    pub(super) fn container_ids(&self) -> impl Iterator<Item = ContainerId> + use<> {
+        (0..self.policy.containers.len()).map(ContainerId)
+    }
+
+    /// Returns a network's subnets of this family.
+    pub(super) fn subnets(&self, id: NetworkId) -> impl Iterator<Item = IpNet> + use<'a> {
+        let family = self.family;
+        let subnets = self.network(id).subnets.iter().copied();
+        subnets.filter(move |net| family.has(net.addr()))
+    }
+
+    fn set(&self, id: ir::TrustId) -> Vec<End> {
+        self.sets.get(id.0).cloned().unwrap_or_default()
+    }
+
+    fn trust(&self, id: ir::TrustId) -> &'a AddrSet {
+        let trust = self.policy.trusts.get(id.0);
+        &trust
+            .unwrap_or_else(|| unreachable!("trust ids come from the policy itself"))
+            .set
+    }
+
+    fn addresses(
+        &self,
+        id: ContainerId,
+        network: NetworkId,
+    ) -> impl Iterator<Item = IpNet> + use<'a> {
+        let family = self.family;
+        let addresses = self.container(id).addresses_on(network);
+        addresses
+            .filter(move |address| family.has(*address))
+            .map(IpNet::from)
+    }
+
+    fn uplinks(&self) -> Vec<End> {
+        let uplinks = &self.policy.host.uplinks;
+        if uplinks.is_empty() {
+            return vec![End::default()];
+        }
+        let end = |name: &IfName| End {
+            interface: Some(name.clone()),
+            net: None,
+        };
+        uplinks.iter().map(end).collect()
+    }
+
+    /// Returns what tells that a packet on `way` comes from `party`.
+    pub(super) fn sources(&self, party: Party, way: Way) -> Vec<End> {
+        match party {
+            Party::Any => vec![End::default()],
+            Party::Container(id) => self.from_container(id, way),
+            Party::Host => Vec::new(),
+            Party::Network(id) if way.may_come_from(id) => vec![self.from_bridge(id, way)],
+            Party::Network(_) => Vec::new(),
+            Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
+            Party::Outside => Vec::new(),
+            Party::Trust(id) => self.set(id),
+        }
+    }
+
+    /// A container is known by its bridge as well as by its address, since anything may write any
+    /// source address.
+    fn from_container(&self, id: ContainerId, way: Way) -> Vec<End> {
+        let networks = self.container(id).attachments.iter().map(|at| at.network);
+        let networks = networks.filter(|network| way.may_come_from(*network));
+        let end = |network| {
+            let bridge = self.from_bridge(network, way);
+            self.addresses(id, network).map(move |net| End {
+                net: Some(net),
+                ..bridge.clone()
+            })
+        };
+        networks.flat_map(end).collect()
+    }
+
+    /// Only packets from other networks need their bridge named; elsewhere the chain implies it.
+    fn from_bridge(&self, id: NetworkId, way: Way) -> End {
+        let bridge = || self.network(id).bridge.clone();
+        End {
+            interface: matches!(way, Way::Peer(_)).then(bridge),
+            net: None,
+        }
+    }
+
+    /// Returns what tells that a packet on `way` goes to `party`.
+    pub(super) fn targets(&self, party: Party, way: Way) -> Vec<End> {
+        match party {
+            Party::Any => vec![End::default()],
+            Party::Container(id) => {
+                let target = way.target().into_iter();
+                target
+                    .flat_map(|network| self.addresses(id, network))
+                    .map(End::net)
+                    .collect()
+            }
+            Party::Host if way.is_to_host() => vec![End::default()],
+            Party::Host => Vec::new(),
+            Party::Network(id) if way.target() == Some(id) => vec![End::default()],
+            // The host has an address in each of its networks.
+            Party::Network(id) if way.is_to_host() => self.subnets(id).map(End::net).collect(),
+            Party::Network(_) => Vec::new(),
+            Party::Outside if matches!(way, Way::Out(_)) => self.uplinks(),
+            Party::Outside => Vec::new(),
+            Party::Trust(id) => self.to_trust(id, way),
+        }
+    }
+
+    fn to_trust(&self, id: ir::TrustId, way: Way) -> Vec<End> {
+        let Some(network) = way.target() else {
+            return self.set(id);
+        };
+        let subnets: Vec<AddrSet> = self.subnets(network).map(AddrSet::prefix).collect();
+        let inside = self.trust(id).intersection(&AddrSet::union_of(&subnets));
+        ends_of(&inside, self.family)
+    }
+
+    /// Returns the destinations in `network` with an address for every end, for `raw`, where the
+    /// interface that a packet will leave by is not known yet.
+    pub(super) fn addressed(&self, ends: Vec<End>, network: NetworkId) -> Vec<End> {
+        let all = || self.subnets(network).map(End::net).collect();
+        let open = ends.iter().any(|end| end.net.is_none());
+        if open { all() } else { ends }
+    }
+
+    /// Returns the services as conditions of this family; one `None` stands for all.
+    pub(super) fn services(&self, services: &[ir::Service]) -> Vec<Option<Service>> {
+        if services.is_empty() {
+            return vec![None];
+        }
+        services
+            .iter()
+            .filter_map(|service| self.service(*service))
+            .map(Some)
+            .collect()
+    }
+
+    fn service(&self, service: ir::Service) -> Option<Service> {
+        match service {
+            ir::Service::Icmp(None) => Some(Service::All(ir::Protocol::Icmp)),
+            ir::Service::Icmp(Some(kind)) => match self.family {
+                Family::V4 => kind.v4.map(Service::Icmp),
+                Family::V6 => kind.v6.map(Service::Icmp),
+            },
+            ir::Service::Ports(protocol, None) => Some(Service::All(protocol)),
+            ir::Service::Ports(protocol, Some(ports)) => Some(Service::To(protocol, ports)),
+        }
+    }
+
+    /// Returns true where `party` as a right side means `container`, whatever its address is.
+    pub(super) fn covers(&self, party: Party, container: ContainerId) -> bool {
+        match party {
+            Party::Any => true,
+            Party::Container(id) => id == container,
+            Party::Network(id) => self.container(container).is_on(id),
+            Party::Host | Party::Outside => false,
+            Party::Trust(id) => self.trusts_container(id, container),
+        }
+    }
+
+    fn trusts_container(&self, id: ir::TrustId, container: ContainerId) -> bool {
+        let set = self.trust(id);
+        let mut addresses = self
+            .container(container)
+            .attachments
+            .iter()
+            .flat_map(|at| &at.addresses);
+        addresses.any(|address| set.contains(*address))
+    }
+}
+
+/// Returns the ports of `exposure` that `services` mean; nothing written means all of them.
+pub(super) fn ports_of(services: &[ir::Service], exposure: &ir::Exposure) -> Vec<PortRange> {
+    if services.is_empty() {
+        return vec![exposure.ports];
+    }
+    let ports = |service: &ir::Service| match *service {
+        ir::Service::Ports(protocol, ports) if protocol == exposure.protocol => ports
+            .map_or(Some(exposure.ports), |ports| {
+                ports.intersection(exposure.ports)
+            }),
+        _ => None,
+    };
+    services.iter().filter_map(ports).collect()
+}
+
+/// Makes a rule of its two ends.
+pub(super) fn between(source: &End, target: &End) -> Rule {
+    let interface = |end: &End| {
+        end.interface
+            .clone()
+            .map(|name| Interface { name, not: false })
+    };
+    Rule {
+        source: source.net,
+        destination: target.net,
+        input: interface(source),
+        output: interface(target),
+        ..Rule::default()
+    }
+}
+
+fn ends_of(set: &AddrSet, family: Family) -> Vec<End> {
+    match family {
+        Family::V4 => set
+            .v4_prefixes()
+            .into_iter()
+            .map(|net| End::net(net.into()))
+            .collect(),
+        Family::V6 => set
+            .v6_prefixes()
+            .into_iter()
+            .map(|net| End::net(net.into()))
+            .collect(),
+    }
+}

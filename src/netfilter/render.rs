@@ -1,0 +1,270 @@
+//! A rule set as text for `iptables-restore --noflush`, spelled as iptables-save prints it.
+
+use std::fmt::Write;
+
+use ipnet::IpNet;
+
+use super::rule::{
+    Conntrack, Hook, Interface, Limit, Rule, Ruleset, Service, Target, protocol_word,
+};
+use super::{Family, Place, Table};
+use crate::net::PortRange;
+use crate::policy::ir::{ForwardPolicy, Protocol};
+use crate::source::SourceMap;
+
+/// Longest comment that iptables keeps; it cuts longer ones without a word.
+const COMMENT_MAX: usize = 255;
+
+/// Returns the whole file of one family. Tables come in loading order. The hook in a chain that
+/// may not exist yet is a block of its own at the end: where it fails, all else is in force.
+pub fn render(ruleset: &Ruleset, sources: &SourceMap) -> String {
+    let mut out = String::new();
+    let engine_owned = |hook: &&Hook| hook.place == Place::BeforeReturn;
+    for table in Table::ALL {
+        let hooks = ruleset.hooks.iter().filter(|hook| hook.table == table);
+        let hooks: Vec<&Hook> = hooks.filter(|hook| !engine_owned(hook)).collect();
+        render_table(&mut out, ruleset, table, &hooks, sources);
+    }
+    for hook in ruleset.hooks.iter().filter(engine_owned) {
+        push(&mut out, format_args!("*{}", hook.table));
+        render_hook(&mut out, hook);
+        out.push_str("COMMIT\n");
+    }
+    out
+}
+
+fn render_table(
+    out: &mut String,
+    ruleset: &Ruleset,
+    table: Table,
+    hooks: &[&Hook],
+    sources: &SourceMap,
+) {
+    if ruleset.table(table).next().is_none() {
+        return;
+    }
+    push(out, format_args!("*{table}"));
+    if let (Table::Filter, Some(policy)) = (table, ruleset.forward) {
+        push(out, format_args!(":FORWARD {} [0:0]", policy_name(policy)));
+    }
+    for (name, _) in ruleset.table(table) {
+        push(out, format_args!(":{name} - [0:0]"));
+    }
+    for (name, rules) in ruleset.table(table) {
+        for rule in rules {
+            let text = render_rule(rule, ruleset.family, ruleset.grant, sources);
+            push(out, format_args!("-A {name}{text}"));
+        }
+    }
+    for hook in hooks {
+        render_hook(out, hook);
+    }
+    out.push_str("COMMIT\n");
+}
+
+fn render_hook(out: &mut String, hook: &Hook) {
+    push(out, format_args!("-I {} -j {}", hook.chain, hook.target));
+}
+
+/// Returns FORWARD's policy as iptables writes it.
+pub fn policy_name(policy: ForwardPolicy) -> &'static str {
+    match policy {
+        ForwardPolicy::Accept => "ACCEPT",
+        ForwardPolicy::Drop => "DROP",
+    }
+}
+
+/// Returns a rule's text behind the chain's name, with a blank before each word.
+pub fn render_rule(rule: &Rule, family: Family, grant: u32, sources: &SourceMap) -> String {
+    let mut out = String::new();
+    write_address(&mut out, "-s", rule.source);
+    write_address(&mut out, "-d", rule.destination);
+    write_interface(&mut out, "-i", rule.input.as_ref());
+    write_interface(&mut out, "-o", rule.output.as_ref());
+    if let Some(service) = rule.service {
+        write_service(&mut out, service, family);
+    }
+    if let Some(conntrack) = rule.conntrack {
+        write_conntrack(&mut out, conntrack);
+    }
+    for (present, module) in [(rule.connmark, "connmark"), (rule.mark, "mark")] {
+        if present {
+            word(
+                &mut out,
+                format_args!("-m {module} --mark {grant:#x}/{grant:#x}"),
+            );
+        }
+    }
+    if let Some(limit) = rule.limit {
+        word(&mut out, format_args!("-m limit --limit {}", rate(limit)));
+    }
+    if let Some(origin) = &rule.origin {
+        let place = comment(&sources.place(origin.span));
+        word(&mut out, format_args!("-m comment --comment {place}"));
+    }
+    write_target(&mut out, &rule.target, grant);
+    out
+}
+
+fn write_address(out: &mut String, flag: &str, net: Option<IpNet>) {
+    if let Some(net) = net {
+        word(out, format_args!("{flag} {net}"));
+    }
+}
+
+fn write_interface(out: &mut String, flag: &str, interface: Option<&Interface>) {
+    if let Some(Interface { name, not }) = interface {
+        word(
+            out,
+            format_args!("{}{flag} {}", if *not { "! " } else { "" }, name.0),
+        );
+    }
+}
+
+fn write_service(out: &mut String, service: Service, family: Family) {
+    let name = |protocol| protocol_name(protocol, family);
+    match service {
+        Service::All(protocol) => word(out, format_args!("-p {}", name(protocol))),
+        Service::From(protocol, ports) => {
+            let name = name(protocol);
+            word(
+                out,
+                format_args!("-p {name} -m {name} --sport {}", port_text(ports)),
+            );
+        }
+        Service::Icmp(kind) => {
+            let (module, flag) = match family {
+                Family::V4 => ("icmp", "--icmp-type"),
+                Family::V6 => ("icmp6", "--icmpv6-type"),
+            };
+            word(
+                out,
+                format_args!("-p {} -m {module} {flag} {kind}", name(Protocol::Icmp)),
+            );
+        }
+        Service::To(protocol, ports) => {
+            let name = name(protocol);
+            word(
+                out,
+                format_args!("-p {name} -m {name} --dport {}", port_text(ports)),
+            );
+        }
+    }
+}
+
+fn write_conntrack(out: &mut String, conntrack: Conntrack) {
+    match conntrack {
+        Conntrack::Known => {
+            word(
+                out,
+                format_args!("-m conntrack --ctstate RELATED,ESTABLISHED"),
+            );
+        }
+        Conntrack::NotDnat => word(out, format_args!("-m conntrack ! --ctstate DNAT")),
+        Conntrack::Published { address, ports } => {
+            word(out, format_args!("-m conntrack --ctstate DNAT"));
+            if let Some(address) = address {
+                word(out, format_args!("--ctorigdst {address}"));
+            }
+            let ports = port_text(ports);
+            word(
+                out,
+                format_args!("--ctorigdstport {ports} --ctdir ORIGINAL"),
+            );
+        }
+    }
+}
+
+fn write_target(out: &mut String, target: &Target, grant: u32) {
+    match target {
+        Target::Accept => word(out, format_args!("-j ACCEPT")),
+        Target::ClearMark => word(out, format_args!("-j MARK --set-xmark 0x0/{grant:#x}")),
+        Target::Drop => word(out, format_args!("-j DROP")),
+        Target::Goto(chain) => word(out, format_args!("-g {chain}")),
+        Target::Jump(chain) => word(out, format_args!("-j {chain}")),
+        Target::Log(prefix) => word(out, format_args!("-j LOG --log-prefix \"{prefix}\"")),
+        Target::Return => word(out, format_args!("-j RETURN")),
+        Target::SaveMark => {
+            word(
+                out,
+                format_args!("-j CONNMARK --set-xmark {grant:#x}/{grant:#x}"),
+            );
+        }
+        Target::SetMark => word(
+            out,
+            format_args!("-j MARK --set-xmark {grant:#x}/{grant:#x}"),
+        ),
+    }
+}
+
+fn protocol_name(protocol: Protocol, family: Family) -> &'static str {
+    match (protocol, family) {
+        (Protocol::Icmp, Family::V6) => "ipv6-icmp",
+        _ => protocol_word(protocol),
+    }
+}
+
+fn port_text(ports: PortRange) -> String {
+    if ports.first == ports.last {
+        ports.first.to_string()
+    } else {
+        format!("{}:{}", ports.first, ports.last)
+    }
+}
+
+/// Spells a rate as iptables does: in the largest unit that keeps it exact enough (`print_rate` in
+/// libxt_limit.c of iptables 1.8).
+fn rate(limit: Limit) -> String {
+    const UNITS: [(&str, u32); 4] = [
+        ("day", 864_000_000),
+        ("hour", 36_000_000),
+        ("min", 600_000),
+        ("sec", 10_000),
+    ];
+    let period = limit.period.max(1);
+    let exact = |(_, scale): &&(&str, u32)| period <= *scale && scale / period >= scale % period;
+    // Units are tried from the longest and the first that does not fit ends the search.
+    let [day, shorter @ ..] = UNITS;
+    let (name, scale) = shorter
+        .iter()
+        .take_while(exact)
+        .last()
+        .copied()
+        .unwrap_or(day);
+    format!("{}/{name}", scale / period)
+}
+
+/// Makes a comment that iptables prints as it was given: letters that it would escape become `_`,
+/// and of a long text the end is kept, which holds the line number.
+fn comment(text: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "_-./:".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let text: String = text.chars().map(plain).collect();
+    let kept = text
+        .get(text.len().saturating_sub(COMMENT_MAX)..)
+        .unwrap_or("");
+    if kept
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    {
+        kept.to_owned()
+    } else {
+        format!("\"{kept}\"")
+    }
+}
+
+fn word(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.push(' ');
+    // Writing to a String cannot fail.
+    let _ = out.write_fmt(text);
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+    out.push('\n');
+}

@@ -1,0 +1,145 @@
+//! Rules, chains and hooks as values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{ChainName, Family, Place, Table};
+use crate::net::PortRange;
+use crate::policy::ir::{ForwardPolicy, IfName, Protocol};
+use crate::source::Span;
+
+/// One rule: every match that is present must hold. Each kind of match occurs at most once, in the
+/// order in which iptables-save prints them, so that there is one way to write a rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rule {
+    pub source: Option<IpNet>,
+    pub destination: Option<IpNet>,
+    pub input: Option<Interface>,
+    pub output: Option<Interface>,
+    pub service: Option<Service>,
+    pub conntrack: Option<Conntrack>,
+    /// The grant bit must be set in the connection's mark.
+    pub connmark: bool,
+    /// The grant bit must be set in the packet's mark.
+    pub mark: bool,
+    pub limit: Option<Limit>,
+    pub target: Target,
+    pub origin: Option<Origin>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    pub name: IfName,
+    pub not: bool,
+}
+
+/// A protocol and what its header must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Service {
+    All(Protocol),
+    Icmp(u8),
+    To(Protocol, PortRange),
+    /// The source port: only for replies in `raw`, where no connection is known yet.
+    From(Protocol, PortRange),
+}
+
+/// What connection tracking must say; see libxt_conntrack in iptables-extensions(8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conntrack {
+    /// RELATED or ESTABLISHED.
+    Known,
+    /// Not changed by destination NAT.
+    NotDnat,
+    /// Changed by destination NAT, in the original direction, and first sent to this port, and to
+    /// this address where one is given.
+    Published {
+        address: Option<IpAddr>,
+        ports: PortRange,
+    },
+}
+
+/// At most one packet in `period` ten-thousandths of a second on average, in bursts of five; the
+/// unit is XT_LIMIT_SCALE of the kernel's xt_limit.h.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub period: u32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Target {
+    Accept,
+    #[default]
+    Drop,
+    /// Clears the grant bit of the packet's mark.
+    ClearMark,
+    Goto(ChainName),
+    Jump(ChainName),
+    /// Writes to the kernel log and goes on; the prefix has at most 29 bytes.
+    Log(String),
+    Return,
+    /// Sets the grant bit in the connection's mark.
+    SaveMark,
+    /// Sets the grant bit in the packet's mark.
+    SetMark,
+}
+
+/// Why a rule is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub span: Span,
+    /// What it says in the policy's words.
+    pub says: String,
+}
+
+/// A jump into one of our chains from a chain that others share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    pub table: Table,
+    pub chain: &'static str,
+    pub target: ChainName,
+    pub place: Place,
+}
+
+/// Everything tidegate has in one family.
+#[derive(Debug, Clone)]
+pub struct Ruleset {
+    pub family: Family,
+    /// The one bit that marks granted packets and connections.
+    pub grant: u32,
+    pub chains: BTreeMap<(Table, ChainName), Vec<Rule>>,
+    pub hooks: Vec<Hook>,
+    pub forward: Option<ForwardPolicy>,
+}
+
+impl Ruleset {
+    /// Returns the chains of one table by name.
+    pub fn table(&self, table: Table) -> impl Iterator<Item = (&ChainName, &Vec<Rule>)> {
+        let here = self.chains.iter().filter(move |((at, _), _)| *at == table);
+        here.map(|((_, name), rules)| (name, rules))
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Service::All(protocol) => write!(f, "{}", protocol_word(*protocol)),
+            Service::Icmp(kind) => write!(f, "icmp type {kind}"),
+            Service::From(protocol, ports) | Service::To(protocol, ports) => {
+                write!(f, "{ports}/{}", protocol_word(*protocol))
+            }
+        }
+    }
+}
+
+/// Returns a protocol's name in the policy language.
+pub(super) fn protocol_word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Icmp => "icmp",
+        Protocol::Sctp => "sctp",
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    }
+}

@@ -1,0 +1,127 @@
+//! Kernel settings and modules that a policy needs.
+
+use crate::policy::ir::{Access, Effect, IfName, Party, Policy};
+use crate::source::{SourceMap, Span};
+
+/// One setting for sysctl.d(5), with the place that asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// With `.` between its parts, or with `/` where a part holds a dot.
+    pub key: String,
+    pub value: String,
+    pub span: Span,
+}
+
+/// The module that sends packets between ports of one bridge through iptables.
+pub const BR_NETFILTER: &str = "br_netfilter";
+
+/// Returns all settings: forwarding, router advertisements, bridges, then the policy's own lines.
+pub fn settings(policy: &Policy) -> Vec<Setting> {
+    let mut settings = forwarding(policy);
+    if let Some(span) = filters_bridges(policy) {
+        // Both families: link-local IPv6 works on every bridge, also where nobody asked for it.
+        for tool in ["iptables", "ip6tables"] {
+            settings.push(setting(
+                format!("net.bridge.bridge-nf-call-{tool}"),
+                "1",
+                span,
+            ));
+        }
+    }
+    let own = policy.host.sysctls.iter();
+    settings.extend(own.map(|line| setting(line.key.clone(), &line.value, line.span)));
+    settings
+}
+
+/// Returns the modules that have to be loaded before the settings can be made.
+pub fn modules(policy: &Policy) -> Vec<String> {
+    filters_bridges(policy)
+        .map(|_| BR_NETFILTER.to_owned())
+        .into_iter()
+        .collect()
+}
+
+fn setting(key: String, value: &str, span: Span) -> Setting {
+    Setting {
+        key,
+        value: value.to_owned(),
+        span,
+    }
+}
+
+fn forwarding(policy: &Policy) -> Vec<Setting> {
+    let Some((on, span)) = policy.host.forwarding else {
+        return Vec::new();
+    };
+    let value = if on { "1" } else { "0" };
+    let mut settings = vec![setting(
+        "net.ipv4.conf.all.forwarding".to_owned(),
+        value,
+        span,
+    )];
+    if !uses_ipv6(policy) {
+        return settings;
+    }
+    settings.push(setting(
+        "net.ipv6.conf.all.forwarding".to_owned(),
+        value,
+        span,
+    ));
+    if on {
+        // A router ignores router advertisements unless told otherwise (accept_ra in the kernel's
+        // ip-sysctl.rst), and would lose its own default route.
+        let uplinks = policy.host.uplinks.iter();
+        settings.extend(uplinks.map(|uplink| setting(accept_ra(uplink), "2", span)));
+    }
+    settings
+}
+
+fn accept_ra(uplink: &IfName) -> String {
+    if uplink.0.contains('.') {
+        format!("net/ipv6/conf/{}/accept_ra", uplink.0)
+    } else {
+        format!("net.ipv6.conf.{}.accept_ra", uplink.0)
+    }
+}
+
+fn uses_ipv6(policy: &Policy) -> bool {
+    let mut subnets = policy.networks.iter().flat_map(|network| &network.subnets);
+    subnets.any(|subnet| subnet.addr().is_ipv6())
+}
+
+/// Returns what makes rules between ports of one bridge necessary: `icc off`, or a denial that may
+/// concern two containers of one network.
+fn filters_bridges(policy: &Policy) -> Option<Span> {
+    let closed = policy
+        .networks
+        .iter()
+        .find(|network| !network.icc)
+        .map(|network| network.span);
+    closed.or_else(|| {
+        policy
+            .accesses
+            .iter()
+            .find(|access| denies_inside(access))
+            .map(|a| a.span)
+    })
+}
+
+fn denies_inside(access: &Access) -> bool {
+    let inside = |party: &Party| !matches!(party, Party::Host | Party::Outside);
+    access.effect == Effect::Deny
+        && access.left.iter().any(inside)
+        && access.right.iter().any(inside)
+}
+
+/// Returns the fragment for sysctl.d: one line a setting, with its place as a comment.
+pub fn render(settings: &[Setting], sources: &SourceMap) -> String {
+    let line = |setting: &Setting| {
+        let place: String = sources
+            .place(setting.span)
+            .chars()
+            .filter(|c| !c.is_control())
+            .collect();
+        format!("# {place}\n{} = {}\n", setting.key, setting.value)
+    };
+    settings.iter().map(line).collect()
+}

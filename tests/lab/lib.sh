@@ -21,27 +21,32 @@ in_own_net() {
     net=$(readlink "/proc/$1/ns/net") && [ "$net" != "$(readlink /proc/self/ns/net)" ]
 }
 
-# settle PID: makes a new namespace like a fresh machine.  The kernel hands down the settings of
-# the machine it runs on, forwarding and bridge filtering among them.
+# Prints the network settings of a freshly booted machine, `KEY VALUE` a line.  A new namespace
+# takes some over from the machine it is made on, forwarding and bridge filtering among them.
+settings() {
+    local scope
+    echo net/ipv4/ip_forward 0
+    for scope in all default; do
+        echo "net/ipv4/conf/$scope/rp_filter 0"
+        echo "net/ipv6/conf/$scope/forwarding 0"
+        echo "net/ipv6/conf/$scope/disable_ipv6 0"
+        echo "net/ipv6/conf/$scope/accept_dad 0" # an address is there at once
+    done
+    [ ! -d /proc/sys/net/bridge ] || printf '%s 0\n' net/bridge/bridge-nf-call-{ip,ip6}tables
+}
+
+# settle PID: gives a new namespace those settings.
 settle() {
-    nsenter -t "$1" -n sh -ec '
-        set_to() { [ ! -e "/proc/sys/net/$2" ] || echo "$1" >"/proc/sys/net/$2"; }
-        set_to 0 ipv4/ip_forward
-        set_to 0 ipv4/conf/all/rp_filter
-        set_to 0 ipv4/conf/default/rp_filter
-        for scope in all default; do
-            set_to 0 ipv6/conf/$scope/forwarding
-            set_to 0 ipv6/conf/$scope/disable_ipv6
-            set_to 0 ipv6/conf/$scope/accept_dad # an address is there at once
-        done
-        set_to 0 bridge/bridge-nf-call-iptables
-        set_to 0 bridge/bridge-nf-call-ip6tables
-        ip link set lo up'
+    settings | nsenter -t "$1" -n sh -ec 'while read -r key value; do
+        echo "$value" >"/proc/sys/$key"
+    done
+    ip link set lo up'
 }
 
 # hold VARIABLE: makes a namespace and puts the number of its holder into VARIABLE.
 hold() {
     setpriv --pdeathsig KILL -- unshare --net -- sleep infinity </dev/null >/dev/null 9>&- &
+    disown
     printf -v "$1" %s $!
     until_true 5 in_own_net "$!"
     settle "$!"
@@ -59,4 +64,9 @@ plug() {
     nsenter -t "$1" -n ip link set "p$2" master switch up
     nsenter -t "$2" -n sh -ec 'ip addr add "$1" dev eth0; ip addr add "$2" dev eth0 nodad
         ip link set eth0 up' sh "$3" "$4"
+}
+
+# drop_cgroups NAME: control groups belong to the machine itself; removes those named NAME.
+drop_cgroups() {
+    find /sys/fs/cgroup -depth -type d -path "*/$1*" -exec rmdir {} + 2>/dev/null
 }

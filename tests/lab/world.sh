@@ -24,19 +24,12 @@ erase() {
     until_true 10 rm -rf "$1" 2>/dev/null || echo "world.sh: cannot remove $1" >&2
 }
 
-# The engine's containers have control groups on the machine itself.
-drop_cgroups() {
-    find /sys/fs/cgroup -depth -type d -path "*/$(basename "$state")*" -exec rmdir {} + \
-        2>/dev/null
-}
-
 end() {
     local holder
     for holder in $init $wire $office $outside; do
         kill -KILL "$holder" 2>/dev/null || :
     done
-    wait 2>/dev/null
-    until_true 5 drop_cgroups || :
+    until_true 5 drop_cgroups "$(basename "$state")" || :
     erase "$state"
 }
 

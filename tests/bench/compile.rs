@@ -24,7 +24,11 @@ impl Loader for Files {
 fn policy(containers: usize, sets: usize) -> Files {
     let mut text = String::from("host {\n  uplink eth0\n  forwarding on\n  forward drop\n}\n");
     for set in 0..sets {
-        let _ = writeln!(text, "trust set{set} {{ 203.0.{}.0/24, 2001:db8:{set:x}::/48 }}", set % 256);
+        let _ = writeln!(
+            text,
+            "trust set{set} {{ 203.0.{}.0/24, 2001:db8:{set:x}::/48 }}",
+            set % 256
+        );
     }
     text.push_str("network shop {\n  bridge br-shop\n  subnet 10.128.0.0/16, fd00:18::/64\n}\n");
     for id in 0..containers {
@@ -39,7 +43,9 @@ fn policy(containers: usize, sets: usize) -> Files {
 }
 
 fn bundle(files: &Files) -> Bundle {
-    compile(files, "policy.tide").bundle.expect("the policy is right")
+    compile(files, "policy.tide")
+        .bundle
+        .expect("the policy is right")
 }
 
 /// Checks a bundle's IPv4 rules with the machine's own tool, which loads nothing.
@@ -53,14 +59,18 @@ fn restore_test(bundle: &Bundle) {
         .spawn()
         .expect("unshare runs");
     let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(&rules.as_bytes()[..end]).expect("it reads all");
+    stdin
+        .write_all(&rules.as_bytes()[..end])
+        .expect("it reads all");
     drop(stdin);
     assert!(child.wait().expect("it ends").success());
 }
 
 fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("1,000 exposures, 100 sets");
-    group.sample_size(20).measurement_time(Duration::from_secs(5));
+    group
+        .sample_size(20)
+        .measurement_time(Duration::from_secs(5));
     let files = policy(1000, 100);
     group.bench_function("compile", |bench| bench.iter(|| bundle(&files)));
     let compiled = bundle(&files);

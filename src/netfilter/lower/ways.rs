@@ -232,7 +232,10 @@ impl<'a> View<'a> {
         let subnets: Vec<IpNet> = self.subnets(network).collect();
         let inside = |end: &End| match end.net {
             None => subnets.clone(),
-            Some(net) => subnets.iter().filter_map(|subnet| smaller(*subnet, net)).collect(),
+            Some(net) => subnets
+                .iter()
+                .filter_map(|subnet| smaller(*subnet, net))
+                .collect(),
         };
         ends.iter().flat_map(inside).map(End::net).collect()
     }

@@ -6,7 +6,7 @@ use crate::artifact::{
     Bundle, ChainHash, FORMAT, HookEntry, MODULES, Manifest, RULES_V4, RULES_V6, SYSCTL,
     SourceEntry, SysctlEntry,
 };
-use crate::diag::{Code, Diagnostic, Severity, code};
+use crate::diag::{Diagnostic, Severity, code};
 use crate::hash::sha256;
 use crate::netfilter::{Family, Ruleset, lower, policy_name, render, render_rule};
 use crate::policy::ir::{Engine, Policy};
@@ -25,7 +25,9 @@ pub struct Compiled {
 
 impl Compiled {
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 }
 
@@ -34,14 +36,20 @@ pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
     let loaded = policy::load(loader, main);
     let mut diagnostics = loaded.diagnostics;
     let sources = loaded.sources;
-    let bundle = loaded.policy.and_then(|policy| match bundle(&policy, &sources, main) {
-        Ok(bundle) => Some(bundle),
-        Err(diagnostic) => {
-            diagnostics.push(diagnostic);
-            None
-        }
-    });
-    Compiled { sources, diagnostics: diagnostics.into_sorted(), bundle }
+    let bundle = loaded
+        .policy
+        .and_then(|policy| match bundle(&policy, &sources, main) {
+            Ok(bundle) => Some(bundle),
+            Err(diagnostic) => {
+                diagnostics.push(diagnostic);
+                None
+            }
+        });
+    Compiled {
+        sources,
+        diagnostics: diagnostics.into_sorted(),
+        bundle,
+    }
 }
 
 fn bundle(policy: &Policy, sources: &SourceMap, main: &str) -> Result<Bundle, Diagnostic> {
@@ -81,12 +89,21 @@ fn bundle(policy: &Policy, sources: &SourceMap, main: &str) -> Result<Bundle, Di
         engine: engine(policy.host.engine),
         mark: format!("{:#x}", policy.host.mark),
         files: BTreeMap::new(),
-        chains: rulesets.iter().flat_map(|ruleset| chains(ruleset, sources)).collect(),
+        chains: rulesets
+            .iter()
+            .flat_map(|ruleset| chains(ruleset, sources))
+            .collect(),
         hooks: rulesets.iter().flat_map(hooks).collect(),
-        forward: policy.host.forward.map(|(policy, _)| policy_name(policy).to_owned()),
+        forward: policy
+            .host
+            .forward
+            .map(|(policy, _)| policy_name(policy).to_owned()),
         sysctls: sysctls.collect(),
         modules,
-        source_map: rulesets.iter().flat_map(|ruleset| origins(ruleset, sources)).collect(),
+        source_map: rulesets
+            .iter()
+            .flat_map(|ruleset| origins(ruleset, sources))
+            .collect(),
     };
     Ok(Bundle::new(manifest, files))
 }
@@ -94,7 +111,9 @@ fn bundle(policy: &Policy, sources: &SourceMap, main: &str) -> Result<Bundle, Di
 fn engine(engine: Engine) -> String {
     match engine {
         Engine::Docker { version: None } => "docker".to_owned(),
-        Engine::Docker { version: Some((major, minor)) } => format!("docker {major}.{minor}"),
+        Engine::Docker {
+            version: Some((major, minor)),
+        } => format!("docker {major}.{minor}"),
     }
 }
 

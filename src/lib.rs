@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
-//pub mod compile;
+pub mod compile;
 pub mod diag;
 mod hash;
 pub mod net;

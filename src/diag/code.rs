@@ -12,3 +12,95 @@ impl fmt::Display for Code {
         f.write_str(self.0)
     }
 }
+
+/// Declares each code as a constant, and the table of all.
+macro_rules! codes {
+    ($($name:ident = $code:literal, $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: Code = Code($code);)*
+
+        /// Every code with its meaning in one line.
+        pub const ALL: &[(Code, &str)] = &[$(($name, $meaning)),*];
+    };
+}
+
+codes! {
+    FILE_TOO_LARGE = "T0101", "A policy file is larger than 1 MiB.";
+    NOT_TEXT = "T0102", "A policy file holds control characters or hidden ones.";
+    TOO_MANY_MISTAKES = "T0103", "A file has so many mistakes that reading stopped.";
+    TOO_COMPLEX = "T0104", "A text takes more steps to read than any real policy does.";
+    LIST_TOO_LONG = "T0105", "A list or a set has too many entries.";
+    NAME_TOO_LONG = "T0106", "A name has more than 64 characters.";
+    TOO_DEEP = "T0107", "Brackets are nested too deep.";
+    NUMBER_TOO_LARGE = "T0108", "A number does not fit.";
+    UNEXPECTED = "T0110", "Something else is expected here.";
+    UNKNOWN_WORD = "T0111", "No item, setting or statement starts with this word.";
+    MISPLACED = "T0112", "A statement stands outside the block that it belongs to.";
+    UNCLOSED_BLOCK = "T0113", "A block has no closing brace.";
+    UNOPENED_BLOCK = "T0114", "A block has no opening brace at the end of its first line.";
+    UNCLOSED_TEXT = "T0115", "A text in quotes does not end on its line.";
+    RESERVED_WORD = "T0116", "A word is reserved for a later version of the language.";
+    BUILT_IN_NAME = "T0117", "A name that has a meaning of its own is declared.";
+    ADDRESS_AS_NAME = "T0118", "An address stands where only a name can.";
+    UNKNOWN_NAME = "T0201", "A name that nothing declares.";
+    WRONG_KIND = "T0202", "A name of another kind than the place needs.";
+    DUPLICATE_NAME = "T0203", "A name that is declared twice.";
+    RESERVED_NAME = "T0204", "A declared name that has a meaning of its own.";
+    UNREADABLE_FILE = "T0205", "A file of the policy that cannot be read.";
+    INCLUDE_CYCLE = "T0206", "A file that includes itself, perhaps through others.";
+    INCLUDE_ESCAPE = "T0207", "A file outside the policy's folder.";
+    INCLUDE_DEPTH = "T0208", "Includes within includes, too deep.";
+    TOO_MANY_FILES = "T0209", "More files than a policy may have.";
+    TRUST_CYCLE = "T0210", "A trust set that contains itself, perhaps through others.";
+    UNKNOWN_ICMP_TYPE = "T0211", "An ICMP type that has no such name.";
+    TOO_MANY_NETWORKS = "T0212", "More networks than a policy may have.";
+    TOO_MANY_CONTAINERS = "T0213", "More containers than a policy may have.";
+    TOO_MANY_PREFIXES = "T0214", "Trust sets larger than a policy may have.";
+    TOO_MANY_LINKS = "T0215", "Links that stand for more pairs than a policy may have.";
+    BAD_ADDRESS = "T0301", "A text that is not an address.";
+    BAD_PREFIX = "T0302", "A text that is not a prefix.";
+    HOST_BITS = "T0303", "A prefix with bits set right of its length.";
+    MAPPED_ADDRESS = "T0304", "An IPv4 address written as IPv6.";
+    BAD_RANGE = "T0305", "A range of addresses that has no meaning.";
+    EMPTY_TRUST = "T0306", "A trust set without any address.";
+    BAD_PORT = "T0307", "A port or a range of ports that cannot be.";
+    PORT_COUNT = "T0308", "As many container ports as host ports are needed.";
+    DUPLICATE_SETTING = "T0309", "A setting that is written twice in its block.";
+    BAD_INTERFACE = "T0310", "A text that cannot name an interface.";
+    BRIDGE_REQUIRED = "T0311", "A network without a bridge.";
+    SUBNET_REQUIRED = "T0312", "A network without a subnet.";
+    SUBNET_OVERLAP = "T0313", "Two subnets with addresses in common.";
+    SUBNET_UNUSABLE = "T0314", "A subnet whose addresses containers cannot have.";
+    BRIDGE_TWICE = "T0315", "Two networks on one bridge.";
+    BRIDGE_IS_UPLINK = "T0316", "A bridge that is an uplink too.";
+    ADDRESS_OUTSIDE = "T0317", "A container's address outside its network.";
+    ADDRESS_UNUSABLE = "T0318", "An address of a subnet that no container can have.";
+    ADDRESS_TWICE = "T0319", "One address for two containers.";
+    NETWORK_TWICE = "T0320", "A container that is twice on one network.";
+    HOST_PORT_TWICE = "T0321", "One port of the host for two exposures.";
+    PUBLISHED_TO_NOBODY = "T0322", "A published port that does not say from whom.";
+    EXPOSED_WITHOUT_PORTS = "T0323", "An exposure that needs ports and has none.";
+    LOOPBACK_UNREACHABLE = "T0324", "A loopback port offered to somebody who cannot reach it.";
+    BAD_HOST_ADDRESS = "T0325", "An address that a port cannot be published on.";
+    BAD_MARK = "T0326", "A mark that is not one bit.";
+    BAD_VERSION = "T0327", "A text that is not a version of Docker.";
+    OLD_ENGINE = "T0328", "A release of Docker that is too old.";
+    BAD_RATE = "T0329", "A rate that the kernel cannot keep.";
+    BAD_SYSCTL_KEY = "T0330", "A text that cannot name a kernel setting.";
+    BAD_SYSCTL_VALUE = "T0331", "A text that cannot be a kernel setting's value.";
+    SYSCTL_TWICE = "T0332", "A kernel setting that is written twice.";
+    SYSCTL_OWNED = "T0333", "A kernel setting that follows from the policy.";
+    LINK_SIDE = "T0334", "A side of a link that is no container.";
+    LINK_TO_NOTHING = "T0335", "A link to a container that exposes nothing.";
+    LINK_NOT_EXPOSED = "T0336", "A link to ports that the container does not expose.";
+    DENY_FROM_HOST = "T0337", "A deny of the host's own connections.";
+    NO_DECLARED_SIDE = "T0338", "A statement with no declared network on either side.";
+    ADDRESS_NEEDED = "T0339", "A rule about a container whose address is not known.";
+    NO_NETWORK = "T0340", "A policy that declares no network.";
+    UPLINK_TWICE = "T0341", "An uplink that is written twice.";
+    FORWARD_LEFT_OPEN = "T0350", "Forwarding is on and FORWARD's policy is left as it is.";
+    UPLINK_UNNAMED = "T0351", "IPv6 forwarding is on and no uplink is named.";
+    GATEWAY_ADDRESS = "T0352", "A container's address that is usually the bridge's own.";
+    EXCEPT_NOTHING = "T0353", "An exception that takes nothing out.";
+    NOT_IN_THIS_VERSION = "T0390", "Part of the language that this version does not compile.";
+    TOO_MANY_RULES = "T0401", "A policy becomes more rules than a host should load.";
+}

@@ -146,3 +146,9 @@ impl Diagnostics {
         self.list
     }
 }
+
+impl Extend<Diagnostic> for Diagnostics {
+    fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: T) {
+        self.list.extend(diagnostics);
+    }
+}

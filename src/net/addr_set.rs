@@ -55,12 +55,9 @@ impl AddrSet {
         }
     }
 
-    #[must_use]
-    pub fn intersection(&self, other: &Self) -> Self {
-        AddrSet {
-            v4: self.v4.intersection(&other.v4),
-            v6: self.v6.intersection(&other.v6),
-        }
+    /// Returns how many separate ranges both families have.
+    pub fn range_count(&self) -> usize {
+        self.v4.ranges().len() + self.v6.ranges().len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -75,7 +72,7 @@ impl AddrSet {
     }
 
     pub fn overlaps(&self, other: &Self) -> bool {
-        !self.intersection(other).is_empty()
+        self.v4.overlaps(&other.v4) || self.v6.overlaps(&other.v6)
     }
 
     /// Returns the IPv4 part as the fewest prefixes, in order.

@@ -15,7 +15,7 @@ impl IntervalSet {
         for (first, last) in ranges {
             match merged.last_mut() {
                 Some(before) if first <= before.1.saturating_add(1) => {
-                    before.1 = before.1.max(last)
+                    before.1 = before.1.max(last);
                 }
                 _ => merged.push((first, last)),
             }
@@ -70,5 +70,18 @@ impl IntervalSet {
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.difference(&self.difference(other))
+    }
+
+    /// Returns whether a value is in both, in time n log m for the smaller set's n ranges.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (few, many) = if self.ranges.len() < other.ranges.len() {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        few.ranges.iter().any(|(first, last)| {
+            let at = many.ranges.partition_point(|(_, end)| end < first);
+            many.ranges.get(at).is_some_and(|(start, _)| start <= last)
+        })
     }
 }

@@ -69,6 +69,10 @@ pub struct LogDenied {
 }
 
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the language of its own"
+)]
 pub struct Network {
     pub name: String,
     pub bridge: IfName,

@@ -1,9 +1,36 @@
 //! From the written policy to the resolved one: files are read through a [`Loader`], names are
 //! looked up, and every check is made.
 
+mod access;
+mod check;
+mod containers;
+mod exposures;
+mod hidden;
+mod icmp;
+mod imports;
+mod interface;
 pub mod ir;
+mod links;
+mod list;
+mod literal;
+mod names;
+mod networks;
+mod once;
+mod path;
+mod ports;
+mod reader;
+mod resolve;
+mod settings;
+mod sysctl;
+mod trust;
+mod unsupported;
 
 use thiserror::Error;
+
+use crate::diag::Diagnostics;
+use crate::source::SourceMap;
+
+use reader::Reader;
 
 /// Gives the text of a policy file. Names are relative to the folder of the main policy, with `/`
 /// between their parts and neither `.` nor `..` left in them.
@@ -24,4 +51,37 @@ pub enum LoadError {
     TooLarge { limit: u64 },
     #[error("somebody other than root may write it: {0}")]
     Unsafe(String),
+}
+
+/// What loading a policy brought.
+#[derive(Debug)]
+pub struct Loaded {
+    /// All texts that were read, in the order they were met.
+    pub sources: SourceMap,
+    /// Every mistake of all files, and warnings.
+    pub diagnostics: Diagnostics,
+    /// `None` when there is any error.
+    pub policy: Option<ir::Policy>,
+}
+
+/// Reads the policy `main` with all its files, looks up its names and makes every check.
+///
+/// A `main` with folders has its own folder as the policy's: names that the loader is asked for
+/// then start with that folder.
+pub fn load(loader: &dyn Loader, main: &str) -> Loaded {
+    let mut reader = Reader::new(loader, main);
+    let policy = reader.main(main).map(|main| {
+        let imports = imports::read(&mut reader, main);
+        resolve::resolve(&imports, main, &mut reader)
+    });
+    let Reader {
+        sources,
+        diagnostics,
+        ..
+    } = reader;
+    Loaded {
+        policy: policy.filter(|_| !diagnostics.has_errors()),
+        sources,
+        diagnostics,
+    }
 }

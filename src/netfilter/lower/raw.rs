@@ -223,11 +223,7 @@ fn openings(view: &View<'_>, way: Way, network: NetworkId) -> Vec<Opening> {
         .filter(|access| access.effect == Effect::Allow)
     {
         for &right in &access.right {
-            let targets = view.targets(right, way);
-            if targets.is_empty() {
-                continue;
-            }
-            let targets = view.addressed(targets, network);
+            let targets = view.addressed(&view.targets(right, way), network);
             for service in view.services(&access.services) {
                 for &left in &access.left {
                     let origin = || view.say_access(access, left, right, service);

@@ -222,25 +222,22 @@ impl<'a> View<'a> {
             Party::Network(_) => Vec::new(),
             Party::Outside if matches!(way, Way::Out(_)) => self.uplinks(),
             Party::Outside => Vec::new(),
-            Party::Trust(id) => self.to_trust(id, way),
+            Party::Trust(id) => self.set(id),
         }
     }
 
-    fn to_trust(&self, id: ir::TrustId, way: Way) -> Vec<End> {
-        let Some(network) = way.target() else {
-            return self.set(id);
+    /// Returns the part of `ends` that lies in `network`, with an address for every end: `raw` does
+    /// not know yet which interface a packet will leave by.
+    pub(super) fn addressed(&self, ends: &[End], network: NetworkId) -> Vec<End> {
+        let subnets: Vec<IpNet> = self.subnets(network).collect();
+        let inside = |end: &End| match end.net {
+            None => subnets.clone(),
+            Some(net) => subnets
+                .iter()
+                .filter_map(|subnet| smaller(*subnet, net))
+                .collect(),
         };
-        let subnets: Vec<AddrSet> = self.subnets(network).map(AddrSet::prefix).collect();
-        let inside = self.trust(id).intersection(&AddrSet::union_of(&subnets));
-        ends_of(&inside, self.family)
-    }
-
-    /// Returns the destinations in `network` with an address for every end, for `raw`, where the
-    /// interface that a packet will leave by is not known yet.
-    pub(super) fn addressed(&self, ends: Vec<End>, network: NetworkId) -> Vec<End> {
-        let all = || self.subnets(network).map(End::net).collect();
-        let open = ends.iter().any(|end| end.net.is_none());
-        if open { all() } else { ends }
+        ends.iter().flat_map(inside).map(End::net).collect()
     }
 
     /// Returns the services as conditions of this family; one `None` stands for all.
@@ -332,5 +329,14 @@ fn ends_of(set: &AddrSet, family: Family) -> Vec<End> {
             .into_iter()
             .map(|net| End::net(net.into()))
             .collect(),
+    }
+}
+
+/// Returns the smaller of two prefixes where one holds the other.
+fn smaller(a: IpNet, b: IpNet) -> Option<IpNet> {
+    if a.contains(&b) {
+        Some(b)
+    } else {
+        b.contains(&a).then_some(a)
     }
 }

@@ -1,0 +1,4 @@
+//! Checks that need the whole policy.
+
+pub(super) mod addresses;
+pub(super) mod host_ports;

@@ -1,0 +1,174 @@
+//! From all files' items to the policy.
+
+use ipnet::IpNet;
+
+use crate::diag::{Diagnostic, code};
+use crate::source::{SourceId, Span};
+use crate::syntax::ast::{self, HostSetting, Item, Name};
+
+use super::access::{self, Reading};
+use super::check;
+use super::containers::{self, Surroundings};
+use super::exposures::Exposures;
+use super::imports::Imports;
+use super::ir::{ContainerId, NetworkId, Policy, TrustId};
+use super::names::{Entity, Scope};
+use super::reader::Reader;
+use super::{networks, settings, trust};
+
+const MAX_NETWORKS: usize = 4_096;
+const MAX_CONTAINERS: usize = 100_000;
+
+/// Items by kind, each kind in the order written.
+#[derive(Debug, Default)]
+struct Items<'a> {
+    accesses: Vec<&'a ast::Access>,
+    containers: Vec<&'a ast::Container>,
+    expects: Vec<&'a ast::Expect>,
+    hosts: Vec<&'a ast::Host>,
+    networks: Vec<&'a ast::Network>,
+    trusts: Vec<&'a ast::Trust>,
+}
+
+impl<'a> Items<'a> {
+    fn sort(items: &'a [Item]) -> Self {
+        let mut sorted = Items::default();
+        for item in items {
+            match item {
+                Item::Access(access) => sorted.accesses.push(access),
+                Item::Container(container) => sorted.containers.push(container),
+                Item::Expect(expect) => sorted.expects.push(expect),
+                Item::Host(host) => sorted.hosts.push(host),
+                Item::Include(_) => {}
+                Item::Network(network) => sorted.networks.push(network),
+                Item::Trust(trust) => sorted.trusts.push(trust),
+            }
+        }
+        sorted
+    }
+
+    /// Returns the interfaces that face outside, as written.
+    fn uplinks(&self) -> Vec<&'a Name> {
+        let settings = self.hosts.iter().flat_map(|host| &host.settings);
+        let uplinks = settings.filter_map(|setting| match &setting.node {
+            HostSetting::Uplink(names) => Some(names),
+            _ => None,
+        });
+        uplinks.flatten().collect()
+    }
+}
+
+/// Looks up all names and makes all checks. The result stands only if no errors were reported.
+pub(super) fn resolve(imports: &Imports, main: SourceId, reader: &mut Reader<'_>) -> Policy {
+    let items = Items::sort(&imports.items);
+    check_size(&items, imports, main, reader);
+    let mut scope = declare(&items, imports, reader);
+    let trusts = trust::resolve(&items.trusts, &imports.hidden, &mut scope, reader);
+    let diagnostics = &mut reader.diagnostics;
+    let host = settings::resolve(&items.hosts, diagnostics);
+    let networks = networks::resolve(
+        &items.networks,
+        &items.uplinks(),
+        &imports.hidden,
+        diagnostics,
+    );
+    let around = Surroundings {
+        networks: &networks,
+        hidden: &imports.hidden,
+    };
+    let mut found = Exposures::default();
+    let containers = containers::resolve(
+        &items.containers,
+        &around,
+        &mut scope,
+        &mut found,
+        diagnostics,
+    );
+    let mut reading = Reading {
+        scope: &mut scope,
+        containers: &containers,
+        uses: &mut found.uses,
+        diagnostics,
+    };
+    let accesses = access::resolve(&items.accesses, &mut reading);
+    let expectations = access::expectations(&items.expects, &mut reading);
+    check::host_ports::check(&found.claims, &containers, diagnostics);
+    check::addresses::check(&found.uses, &containers, &networks, diagnostics);
+    settings::warn(&host, first_v6(&networks), diagnostics);
+    scope.report_unknown(diagnostics);
+    Policy {
+        host,
+        networks: networks.into_iter().map(|draft| draft.network).collect(),
+        containers: containers
+            .into_iter()
+            .map(|draft| draft.container)
+            .collect(),
+        trusts,
+        accesses,
+        expectations,
+    }
+}
+
+/// Declares all names in the order of their kinds. Ids are places in the lists of items.
+fn declare<'a>(items: &Items<'a>, imports: &'a Imports, reader: &mut Reader<'_>) -> Scope<'a> {
+    let mut names: Vec<(&Name, Entity)> = Vec::new();
+    let networks = items.networks.iter().enumerate();
+    names.extend(networks.map(|(id, it)| (&it.name, Entity::Network(NetworkId(id)))));
+    let containers = items.containers.iter().enumerate();
+    names.extend(containers.map(|(id, it)| (&it.name, Entity::Container(ContainerId(id)))));
+    let trusts = items.trusts.iter().enumerate();
+    names.extend(trusts.map(|(id, it)| (&it.name, Entity::Trust(TrustId(id)))));
+    names.sort_by_key(|(name, _)| name.span);
+    let mut scope = Scope::new(&imports.hidden);
+    for (name, entity) in names {
+        scope.declare(name, entity, &mut reader.diagnostics);
+    }
+    scope
+}
+
+fn check_size(items: &Items<'_>, imports: &Imports, main: SourceId, reader: &mut Reader<'_>) {
+    let diagnostics = &mut reader.diagnostics;
+    if items.networks.is_empty() && !imports.hidden.spoils_all() {
+        diagnostics.push(no_network(main, imports.items.is_empty()));
+    }
+    if let Some(network) = items.networks.get(MAX_NETWORKS) {
+        let title = format!("the policy has more than {MAX_NETWORKS} networks");
+        let many = Diagnostic::error(code::TOO_MANY_NETWORKS, title);
+        diagnostics.push(many.at(network.name.span, "one too many"));
+    }
+    if let Some(container) = items.containers.get(MAX_CONTAINERS) {
+        let title = format!("the policy has more than {MAX_CONTAINERS} containers");
+        let many = Diagnostic::error(code::TOO_MANY_CONTAINERS, title);
+        diagnostics.push(many.at(container.name.span, "one too many"));
+    }
+}
+
+fn no_network(main: SourceId, empty: bool) -> Diagnostic {
+    let start = Span {
+        source: main,
+        start: 0,
+        end: 0,
+    };
+    let title = if empty {
+        "the policy is empty"
+    } else {
+        "the policy declares no network"
+    };
+    Diagnostic::error(code::NO_NETWORK, title)
+        .at(
+            start,
+            "no `network` in this file, nor in one that it includes",
+        )
+        .note("Only declared networks are closed, so this policy would protect nothing.")
+        .help("add a `network` block with its `bridge` and `subnet`")
+}
+
+/// Returns the place of an IPv6 subnet.
+fn first_v6(networks: &[networks::Draft]) -> Option<Span> {
+    let mut subnets = networks
+        .iter()
+        .flat_map(|draft| draft.network.subnets.iter().zip(&draft.subnet_spans));
+    subnets
+        .find(|(subnet, _)| matches!(subnet, IpNet::V6(_)))
+        .map(|(_, span)| *span)
+}

@@ -1,0 +1,207 @@
+//! A policy's world in network namespaces: the host with its bridges, every container, and one
+//! namespace for everything outside.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use tidegate::artifact::Bundle;
+use tidegate::netfilter::Family;
+use tidegate::policy::ir::{NetworkId, Policy, Protocol};
+
+use super::engine;
+use super::table::{Flow, HOST, Origin, address_of, network_towards};
+use crate::support::ns::Namespace;
+
+/// A connection that is dropped gives no answer; one that passes answers within a millisecond.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+pub struct World {
+    pub host: Namespace,
+    outside: Namespace,
+    containers: Vec<Namespace>,
+    variant: &'static str,
+}
+
+impl World {
+    /// Makes the world of a policy, with the engine's rules and without ours.
+    pub fn new(policy: &Policy, flows: &[Flow], variant: &'static str) -> Self {
+        let (host, outside) = (Namespace::new(), Namespace::new());
+        for key in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] {
+            host.sysctl(key, "1");
+        }
+        let containers = policy.containers.iter().map(|_| Namespace::new()).collect();
+        let world = World { host, outside, containers, variant };
+        world.uplink(flows);
+        for id in 0..policy.networks.len() {
+            world.bridge(policy, NetworkId(id));
+        }
+        for family in Family::BOTH {
+            let rules = engine::rules(policy, family == Family::V6);
+            world.host.feed(&world.restore(family), &rules);
+        }
+        world.listen(flows);
+        world
+    }
+
+    fn restore(&self, family: Family) -> String {
+        format!("{}-{}-restore -w 10 --noflush", tool(family), self.variant)
+    }
+
+    /// Loads a bundle by hand and returns what iptables-save prints afterwards.
+    pub fn load(&self, bundle: &Bundle, family: Family) -> String {
+        self.host.feed(&self.restore(family), bundle.rules(family));
+        self.host.ok(&format!("{}-{}-save", tool(family), self.variant))
+    }
+
+    pub fn settings(&self, bundle: &Bundle) {
+        let here = bundle.manifest().sysctls.iter().filter(|s| s.key.starts_with("net.bridge."));
+        for setting in here {
+            self.host.sysctl(&setting.key.replace('.', "/"), &setting.value);
+        }
+    }
+
+    fn uplink(&self, flows: &[Flow]) {
+        let (host, outside) = (&self.host, &self.outside);
+        let peer = format!("peer name eth0 netns {}", outside.id);
+        host.ok(&format!("ip link add eth0 type veth {peer}"));
+        for (here, there) in HOST.iter().zip(["192.0.2.254/24", "2001:db8:ffff::fe/64"]) {
+            let length = if here.contains(':') { 64 } else { 24 };
+            host.ok(&format!("ip addr add {here}/{length} dev eth0"));
+            outside.ok(&format!("ip addr add {there} dev eth0"));
+        }
+        host.ok("ip link set eth0 up");
+        outside.ok("ip link set eth0 up");
+        host.ok("ip route add default via 192.0.2.254");
+        host.ok("ip route add default via 2001:db8:ffff::fe");
+        for here in HOST {
+            // Containers are reached by way of the host, as over a router.
+            let all = if here.contains(':') { "default" } else { "172.16.0.0/12" };
+            outside.ok(&format!("ip route add {all} via {here}"));
+        }
+        for flow in flows {
+            if let Origin::Outside(address) = flow.from {
+                own(outside, address);
+            }
+        }
+    }
+
+    fn bridge(&self, policy: &Policy, id: NetworkId) {
+        let network = &policy.networks[id.0];
+        let bridge = &network.bridge.0;
+        self.host.ok(&format!("ip link add {bridge} type bridge"));
+        for subnet in &network.subnets {
+            let gateway = gateway(subnet.network());
+            let length = subnet.prefix_len();
+            self.host.ok(&format!("ip addr add {gateway}/{length} dev {bridge}"));
+        }
+        self.host.ok(&format!("ip link set {bridge} up"));
+        for (number, container) in policy.containers.iter().enumerate() {
+            let place = container.attachments.iter().position(|at| at.network == id);
+            if let Some(place) = place {
+                self.attach(policy, number, id, place);
+            }
+        }
+    }
+
+    fn attach(&self, policy: &Policy, container: usize, id: NetworkId, place: usize) {
+        let (network, inside) = (&policy.networks[id.0], &self.containers[container]);
+        let (port, bridge) = (format!("v{container}-{}", id.0), &network.bridge.0);
+        let peer = format!("peer name eth{place} netns {}", inside.id);
+        self.host.ok(&format!("ip link add {port} type veth {peer}"));
+        self.host.ok(&format!("ip link set {port} master {bridge} up"));
+        for subnet in &network.subnets {
+            let v6 = subnet.addr().is_ipv6();
+            let Some(address) = address_of(policy, container, id, v6) else { continue };
+            let length = subnet.prefix_len();
+            inside.ok(&format!("ip addr add {address}/{length} dev eth{place}"));
+            inside.ok(&format!("ip link set eth{place} up"));
+            if place == 0 {
+                inside.ok(&format!("ip route add default via {}", gateway(subnet.network())));
+            }
+        }
+    }
+
+    /// Everything that a flow asks for listens everywhere, so that only rules can refuse it.
+    fn listen(&self, flows: &[Flow]) {
+        let mut ports: Vec<(u16, bool)> =
+            flows.iter().map(|flow| (flow.to.port(), flow.protocol == Protocol::Tcp)).collect();
+        ports.extend((80..=82).chain([443, 5432, 8080, 9000, 22]).map(|port| (port, true)));
+        ports.sort_unstable();
+        ports.dedup();
+        for place in self.containers.iter().chain([&self.host, &self.outside]) {
+            for &(port, tcp) in &ports {
+                place.run(move || if tcp { serve_tcp(port) } else { serve_udp(port) });
+            }
+        }
+    }
+
+    /// Tries one flow and tells whether it got an answer.
+    pub fn try_flow(&self, policy: &Policy, flow: &Flow) -> bool {
+        let (place, source) = match flow.from {
+            Origin::Outside(address) => (&self.outside, Some(address)),
+            Origin::Container(id) => {
+                let network = network_towards(policy, id, flow.to.ip());
+                let address = address_of(policy, id, network, flow.to.is_ipv6());
+                (&self.containers[id], address)
+            }
+        };
+        let source = source.unwrap_or_else(|| panic!("{}: no source address", flow.text));
+        let (to, tcp) = (flow.to, flow.protocol == Protocol::Tcp);
+        place.run(move || if tcp { connect(source, to) } else { ask(source, to) })
+    }
+}
+
+fn tool(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "iptables",
+        Family::V6 => "ip6tables",
+    }
+}
+
+fn gateway(base: IpAddr) -> IpAddr {
+    match base {
+        IpAddr::V4(base) => IpAddr::V4((u32::from(base) + 1).into()),
+        IpAddr::V6(base) => IpAddr::V6((u128::from(base) + 1).into()),
+    }
+}
+
+fn own(place: &Namespace, address: IpAddr) {
+    let length = if address.is_ipv4() { 32 } else { 128 };
+    // The same client may stand in several lines.
+    place.command(&format!("ip addr add {address}/{length} dev lo"), "");
+}
+
+fn serve_tcp(port: u16) {
+    let listener = TcpListener::bind(("::", port)).expect("the port is free");
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+}
+
+fn serve_udp(port: u16) {
+    let socket = UdpSocket::bind(("::", port)).expect("the port is free");
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        while let Ok((_, from)) = socket.recv_from(&mut byte) {
+            let _ = socket.send_to(&byte, from);
+        }
+    });
+}
+
+/// Connects with a source address of its own choice, as `TcpStream::connect_timeout` cannot.
+fn connect(source: IpAddr, to: SocketAddr) -> bool {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::new(source, 0).into()).expect("the address is ours");
+    match socket.connect_timeout(&to.into(), PATIENCE) {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::TimedOut => false,
+        Err(error) => panic!("{to}: {error}, but everything listens and nothing rejects"),
+    }
+}
+
+fn ask(source: IpAddr, to: SocketAddr) -> bool {
+    let socket = UdpSocket::bind((source, 0)).expect("the address is ours");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket.send_to(b"?", to).expect("a route");
+    socket.recv_from(&mut [0]).is_ok()
+}

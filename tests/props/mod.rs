@@ -1,0 +1,122 @@
+//! Properties over random policies: the rules mean what the policy says.
+
+mod oracle;
+mod policies;
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tidegate::netfilter::{Family, Packet, Ruleset, Table, Verdict, lower, walk};
+use tidegate::policy::ir::Policy;
+use tidegate::policy::{LoadError, Loader, load};
+
+use oracle::Fate;
+use policies::Tape;
+
+/// Files of a policy in memory.
+pub struct Files(pub BTreeMap<String, String>);
+
+impl Files {
+    pub fn one(text: &str) -> Self {
+        Files(BTreeMap::from([("policy.tide".to_owned(), text.to_owned())]))
+    }
+}
+
+impl Loader for Files {
+    fn load(&self, name: &str) -> Result<String, LoadError> {
+        self.0.get(name).cloned().ok_or(LoadError::Missing)
+    }
+}
+
+/// Random policies may contradict themselves; those that do are not what is tested here.
+fn resolved(text: &str) -> Option<Policy> {
+    load(&Files::one(text), "policy.tide").policy
+}
+
+/// Sends a packet through the hooks of a forwarded packet in the kernel's order.
+fn forward(ruleset: &Ruleset, packet: &mut Packet) -> Fate {
+    if through_raw(ruleset, packet) == Verdict::Drop {
+        return Fate::Dropped;
+    }
+    match walk(ruleset, Table::Mangle, "TIDE-GATE", packet).verdict {
+        Verdict::Drop => Fate::Dropped,
+        Verdict::Accept | Verdict::Return => {
+            match walk(ruleset, Table::Filter, "TIDE-PASS", packet).verdict {
+                Verdict::Accept => Fate::Granted,
+                Verdict::Drop => Fate::Dropped,
+                Verdict::Return => Fate::Left,
+            }
+        }
+    }
+}
+
+/// `raw` comes before DNAT.
+fn through_raw(ruleset: &Ruleset, packet: &Packet) -> Verdict {
+    let mut before = packet.clone();
+    if let Some((address, port)) = packet.conn.translated_from {
+        (before.destination, before.port) = (address, port);
+    }
+    before.conn.translated_from = None;
+    before.output = String::new();
+    walk(ruleset, Table::Raw, "TIDE-RAW", &mut before).verdict
+}
+
+fn to_host(ruleset: &Ruleset, packet: &mut Packet) -> Fate {
+    if through_raw(ruleset, packet) == Verdict::Drop {
+        return Fate::Dropped;
+    }
+    match walk(ruleset, Table::Filter, "TIDE-INPUT", packet).verdict {
+        Verdict::Drop => Fate::Dropped,
+        Verdict::Accept | Verdict::Return => Fate::Left,
+    }
+}
+
+fn agrees(said: Fate, done: Fate) -> bool {
+    said == done || said == Fate::Passes && done != Fate::Dropped
+}
+
+const PACKETS: usize = 60;
+
+fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
+    let mut tape = Tape::new(bytes);
+    let text = policies::policy(&mut tape);
+    let Some(policy) = resolved(&text) else { return Ok(false) };
+    for family in Family::BOTH {
+        let ruleset = lower(&policy, family).expect("few rules");
+        for _ in 0..PACKETS {
+            let here = tape.below(4) == 0;
+            let mut packet = policies::packet(&mut tape, family == Family::V6, here);
+            policies::aim(&mut tape, &policy, &mut packet);
+            let (said, done) = if here {
+                (oracle::to_host(&policy, &packet), to_host(&ruleset, &mut packet.clone()))
+            } else {
+                (oracle::forwarded(&policy, &packet), forward(&ruleset, &mut packet.clone()))
+            };
+            prop_assert!(
+                agrees(said, done),
+                "{text}\n{packet:?}\nthe policy says {said:?}, the rules {done:?}"
+            );
+        }
+    }
+    Ok(true)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn the_rules_mean_what_the_policy_says(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {
+        check(&bytes)?;
+    }
+}
+
+/// The property above is worth nothing if most random policies are refused.
+#[test]
+fn most_random_policies_are_taken() {
+    let mut taken = 0;
+    for seed in 0..200u32 {
+        let bytes: Vec<u8> = (0..900u32).map(|i| (seed.wrapping_mul(2_654_435_761).wrapping_add(i * 97) >> 7) as u8 ^ (i as u8).wrapping_mul(31)).collect();
+        taken += usize::from(check(&bytes).expect("rules and policy agree"));
+    }
+    assert!(taken > 100, "{taken} of 200 random policies were taken");
+}

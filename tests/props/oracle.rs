@@ -1,0 +1,285 @@
+//! The policy's meaning, worked out from its statements and not by way of any rule.
+
+use std::net::IpAddr;
+
+use tidegate::netfilter::Packet;
+use tidegate::policy::ir::{
+    Access, Container, Effect, Exposure, ForwardPolicy, NetworkId, Party, Policy, Protocol, Service,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Dropped,
+    /// Passes and carries the grant.
+    Granted,
+    /// Passes without it: the engine's own rules decide.
+    Left,
+    /// Passes; both a published port and something else open it.
+    Passes,
+}
+
+/// What the policy says of a new connection's packet that the host forwards.
+pub fn forwarded(policy: &Policy, packet: &Packet) -> Fate {
+    let (from, to) = (network_of(policy, &packet.input), network_of(policy, &packet.output));
+    if spoofed(policy, packet) {
+        return Fate::Dropped;
+    }
+    match (from, to) {
+        (None, None) => Fate::Left,
+        (Some(from), None) => leaving(policy, packet, from),
+        (from, Some(to)) => entering(policy, packet, from, to),
+    }
+}
+
+fn leaving(policy: &Policy, packet: &Packet, from: NetworkId) -> Fate {
+    let named = |effect| policy.accesses.iter().any(|a| a.effect == effect && names(policy, a, packet, None));
+    if named(Effect::Deny) {
+        return Fate::Dropped;
+    }
+    let v6_drop = packet.source.is_ipv6()
+        && policy.host.forward.is_some_and(|(forward, _)| forward == ForwardPolicy::Drop);
+    match (policy.networks[from.0].egress, named(Effect::Allow)) {
+        (true, _) if v6_drop => Fate::Granted,
+        (true, _) | (false, true) => Fate::Left,
+        (false, false) => Fate::Dropped,
+    }
+}
+
+fn entering(policy: &Policy, packet: &Packet, from: Option<NetworkId>, to: NetworkId) -> Fate {
+    if from == Some(to) && neighbour_discovery(packet) {
+        return Fate::Granted;
+    }
+    if denied(policy, packet, to) {
+        return Fate::Dropped;
+    }
+    let allowed = policy.accesses.iter().any(|access| {
+        access.effect == Effect::Allow && names(policy, access, packet, Some(to))
+    });
+    let here = policy.containers.iter().filter(|container| container.is_on(to));
+    let (mut published, mut direct) = (false, allowed);
+    for container in here {
+        for exposure in &container.exposures {
+            let from = exposure.from.iter().any(|party| source_is(policy, *party, packet));
+            published |= from && asked_for(exposure, packet);
+            direct |= from && exposure.published.is_none() && at(container, to, exposure, packet);
+        }
+    }
+    match (published, direct) {
+        _ if from == Some(to) && policy.networks[to.0].icc => Fate::Granted,
+        (false, false) => Fate::Dropped,
+        (false, true) => Fate::Granted,
+        (true, _) if from.is_some() => Fate::Granted,
+        (true, false) => Fate::Left,
+        (true, true) => Fate::Passes,
+    }
+}
+
+fn neighbour_discovery(packet: &Packet) -> bool {
+    packet.source.is_ipv6()
+        && packet.protocol == Protocol::Icmp
+        && matches!(packet.icmp_type, 135 | 136)
+}
+
+fn denied(policy: &Policy, packet: &Packet, to: NetworkId) -> bool {
+    policy.accesses.iter().filter(|access| access.effect == Effect::Deny).any(|access| {
+        names(policy, access, packet, Some(to)) || names_port(policy, access, packet, to)
+    })
+}
+
+/// A statement that names a container names what is published for it, too.
+fn names_port(policy: &Policy, access: &Access, packet: &Packet, to: NetworkId) -> bool {
+    let left = access.left.iter().any(|party| source_is(policy, *party, packet));
+    let right = access.right.iter().any(|party| {
+        let Party::Container(id) = party else { return false };
+        let container = &policy.containers[id.0];
+        container.is_on(to) && container.exposures.iter().any(|e| asked_for(e, packet))
+    });
+    left && right && service_is(&access.services, packet.protocol, packet.port, packet.icmp_type, packet.source)
+}
+
+fn names(policy: &Policy, access: &Access, packet: &Packet, to: Option<NetworkId>) -> bool {
+    access.left.iter().any(|party| source_is(policy, *party, packet))
+        && access.right.iter().any(|party| target_is(policy, *party, packet, to))
+        && service_is(&access.services, packet.protocol, packet.port, packet.icmp_type, packet.source)
+}
+
+fn source_is(policy: &Policy, party: Party, packet: &Packet) -> bool {
+    let input = network_of(policy, &packet.input);
+    match party {
+        Party::Any => true,
+        Party::Container(id) => {
+            let container = &policy.containers[id.0];
+            input.is_some_and(|network| container.addresses_on(network).any(|a| a == packet.source))
+        }
+        Party::Host => false,
+        Party::Network(id) => input == Some(id),
+        Party::Outside => input.is_none() && is_uplink(policy, &packet.input),
+        Party::Trust(id) => policy.trusts[id.0].set.contains(packet.source),
+    }
+}
+
+fn target_is(policy: &Policy, party: Party, packet: &Packet, to: Option<NetworkId>) -> bool {
+    match party {
+        Party::Any => true,
+        Party::Container(id) => {
+            let container = &policy.containers[id.0];
+            to.is_some_and(|to| container.addresses_on(to).any(|a| a == packet.destination))
+        }
+        Party::Host => false,
+        Party::Network(id) => to == Some(id),
+        Party::Outside => to.is_none() && is_uplink(policy, &packet.output),
+        Party::Trust(id) => policy.trusts[id.0].set.contains(packet.destination),
+    }
+}
+
+fn service_is(services: &[Service], protocol: Protocol, port: u16, icmp: u8, peer: IpAddr) -> bool {
+    let one = |service: &Service| match service {
+        Service::Icmp(None) => protocol == Protocol::Icmp,
+        Service::Icmp(Some(kind)) => {
+            let number = if peer.is_ipv4() { kind.v4 } else { kind.v6 };
+            protocol == Protocol::Icmp && number == Some(icmp)
+        }
+        Service::Ports(wanted, ports) => {
+            *wanted == protocol && ports.is_none_or(|ports| ports.contains(port))
+        }
+    };
+    services.is_empty() || services.iter().any(one)
+}
+
+/// The packet's connection first went to the exposure's port of the host.
+fn asked_for(exposure: &Exposure, packet: &Packet) -> bool {
+    let (Some(published), Some((address, port))) =
+        (&exposure.published, packet.conn.translated_from)
+    else {
+        return false;
+    };
+    published.ports.contains(port)
+        && published.address.is_none_or(|wanted| wanted == address)
+        && exposure.protocol == packet.protocol
+        && exposure.ports.contains(packet.port)
+}
+
+fn at(container: &Container, network: NetworkId, exposure: &Exposure, packet: &Packet) -> bool {
+    container.addresses_on(network).any(|address| address == packet.destination)
+        && exposure.protocol == packet.protocol
+        && exposure.ports.contains(packet.port)
+}
+
+fn is_uplink(policy: &Policy, interface: &str) -> bool {
+    let uplinks = &policy.host.uplinks;
+    uplinks.is_empty() || uplinks.iter().any(|uplink| uplink.0 == interface)
+}
+
+pub fn network_of(policy: &Policy, interface: &str) -> Option<NetworkId> {
+    policy.networks.iter().position(|network| network.bridge.0 == interface).map(NetworkId)
+}
+
+/// The packet claims an address that does not belong where it comes from, or goes to a loopback
+/// address of the host from another machine.
+pub fn spoofed(policy: &Policy, packet: &Packet) -> bool {
+    let to_loopback = |address: IpAddr| address.is_ipv4() && address.is_loopback();
+    let first = packet.conn.translated_from.map_or(packet.destination, |(address, _)| address);
+    if packet.input == "lo" {
+        return false;
+    }
+    to_loopback(first)
+        || policy.networks.iter().filter(|network| network.antispoof).any(|network| {
+            let own = network.subnets.iter().any(|subnet| subnet.contains(&packet.source));
+            let here = network.bridge.0 == packet.input;
+            own != here && !(here && unnumbered(packet.source))
+        })
+}
+
+fn unnumbered(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_unspecified(),
+        IpAddr::V6(address) => address.is_unspecified() || address.is_unicast_link_local(),
+    }
+}
+
+/// What the policy says of a new connection's packet to one of the host's own sockets.
+pub fn to_host(policy: &Policy, packet: &Packet) -> Fate {
+    let from = network_of(policy, &packet.input);
+    if packet.input == "lo" {
+        return Fate::Left;
+    }
+    if spoofed(policy, packet) || says(policy, Effect::Deny, packet) {
+        return Fate::Dropped;
+    }
+    if let Some((container, exposure)) = listener(policy, packet) {
+        let open = reaches_port(policy, packet, from, container, exposure);
+        return if open { Fate::Left } else { Fate::Dropped };
+    }
+    let closed = from.is_some_and(|from| !policy.networks[from.0].host_access);
+    let discovery = packet.source.is_ipv6()
+        && packet.protocol == Protocol::Icmp
+        && (133..=136).contains(&packet.icmp_type);
+    if closed && !discovery && !says(policy, Effect::Allow, packet) {
+        return Fate::Dropped;
+    }
+    Fate::Left
+}
+
+/// A statement about the host itself names the packet.
+fn says(policy: &Policy, effect: Effect, packet: &Packet) -> bool {
+    policy.accesses.iter().filter(|access| access.effect == effect).any(|access| {
+        let right = access.right.iter().any(|party| match party {
+            Party::Any | Party::Host => true,
+            Party::Container(_) | Party::Outside => false,
+            Party::Network(id) => {
+                let subnets = &policy.networks[id.0].subnets;
+                subnets.iter().any(|subnet| subnet.contains(&packet.destination))
+            }
+            Party::Trust(id) => policy.trusts[id.0].set.contains(packet.destination),
+        });
+        right
+            && access.left.iter().any(|party| source_is(policy, *party, packet))
+            && service_is(&access.services, packet.protocol, packet.port, packet.icmp_type, packet.source)
+    })
+}
+
+fn listener<'p>(policy: &'p Policy, packet: &Packet) -> Option<(usize, &'p Exposure)> {
+    let all = policy.containers.iter().enumerate();
+    let mut all = all.flat_map(|(id, c)| c.exposures.iter().map(move |e| (id, e)));
+    all.find(|(_, exposure)| {
+        exposure.protocol == packet.protocol
+            && exposure.published.as_ref().is_some_and(|published| {
+                published.ports.contains(packet.port)
+                    && published.address.is_none_or(|a| a == packet.destination)
+            })
+    })
+}
+
+fn reaches_port(
+    policy: &Policy,
+    packet: &Packet,
+    from: Option<NetworkId>,
+    container: usize,
+    exposure: &Exposure,
+) -> bool {
+    let published = exposure.published.as_ref().expect("a listener is published");
+    let port = exposure.ports.first + (packet.port - published.ports.first);
+    let behind = &policy.containers[container];
+    let counts = |effect| {
+        policy.accesses.iter().filter(move |access| access.effect == effect).any(|access| {
+            let right = access.right.iter().any(|party| match party {
+                Party::Any => true,
+                Party::Container(id) => id.0 == container,
+                Party::Network(id) => behind.is_on(*id),
+                Party::Host | Party::Outside => false,
+                Party::Trust(id) => {
+                    let mut addresses = behind.attachments.iter().flat_map(|at| &at.addresses);
+                    addresses.any(|address| policy.trusts[id.0].set.contains(*address))
+                }
+            });
+            right
+                && access.left.iter().any(|party| source_is(policy, *party, packet))
+                && service_is(&access.services, packet.protocol, port, 0, packet.source)
+        })
+    };
+    let neighbour = from.is_some_and(|from| policy.networks[from.0].icc && behind.is_on(from));
+    !counts(Effect::Deny)
+        && (neighbour
+            || counts(Effect::Allow)
+            || exposure.from.iter().any(|party| source_is(policy, *party, packet)))
+}

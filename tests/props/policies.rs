@@ -1,0 +1,223 @@
+//! Random policies as text, and random packets that are likely to matter to them.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use tidegate::netfilter::{ConnState, Packet};
+use tidegate::policy::ir::{Policy, Protocol};
+
+/// A row of random bytes that is read as a row of choices; a shorter row is a simpler thing, so
+/// that shrinking the bytes shrinks the policy.
+pub struct Tape<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Tape<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Tape { bytes, at: 0 }
+    }
+
+    /// Returns a number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        let byte = self.bytes.get(self.at).copied().unwrap_or(0);
+        self.at += 1;
+        usize::from(byte) % end
+    }
+
+    pub fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())].clone()
+    }
+
+    fn flip(&mut self) -> bool {
+        self.below(2) == 1
+    }
+}
+
+const MEMBERS: [&str; 9] = [
+    "203.0.113.0/24",
+    "203.0.113.66",
+    "198.51.100.7",
+    "10.8.0.0/16",
+    "10.8.3.1-10.8.3.9",
+    "172.18.0.10",
+    "2001:db8:10::/48",
+    "2001:db8:10::7",
+    "0.0.0.0/0",
+];
+const SERVICES: [&str; 8] =
+    ["", ": 80/tcp", ": 80-82/tcp", ": 81/udp", ": tcp", ": icmp", ": icmp echo-request", ": 80,443/tcp"];
+
+/// Returns a policy of up to three sets, three networks and four containers.
+pub fn policy(tape: &mut Tape<'_>) -> String {
+    let mut text = String::new();
+    host(tape, &mut text);
+    let (trusts, networks, containers) = (1 + tape.below(3), 1 + tape.below(3), 1 + tape.below(4));
+    for id in 0..trusts {
+        let members: Vec<&str> = (0..=tape.below(2)).map(|_| tape.pick(&MEMBERS)).collect();
+        let except = if tape.below(4) == 0 { ", 192.0.2.1, except 203.0.113.66" } else { "" };
+        let _ = writeln!(text, "trust t{id} {{ {}{except} }}", members.join(", "));
+    }
+    for id in 0..networks {
+        network(tape, &mut text, id);
+    }
+    for id in 0..containers {
+        container(tape, &mut text, id, trusts, networks);
+    }
+    let names = Names { trusts, networks, containers };
+    for _ in 0..tape.below(5) {
+        access(tape, &mut text, &names);
+    }
+    text
+}
+
+struct Names {
+    trusts: usize,
+    networks: usize,
+    containers: usize,
+}
+
+impl Names {
+    fn any(&self, tape: &mut Tape<'_>) -> String {
+        match tape.below(5) {
+            0 => format!("t{}", tape.below(self.trusts)),
+            1 => format!("n{}", tape.below(self.networks)),
+            2 => "any".to_owned(),
+            3 => "outside".to_owned(),
+            _ => format!("c{}", tape.below(self.containers)),
+        }
+    }
+}
+
+fn host(tape: &mut Tape<'_>, text: &mut String) {
+    text.push_str("host {\n");
+    if tape.flip() {
+        text.push_str("  uplink eth0\n");
+    }
+    if tape.flip() {
+        text.push_str("  forwarding on\n  forward drop\n");
+    }
+    if tape.flip() {
+        text.push_str("  log denied limit 6/minute\n");
+    }
+    text.push_str("}\n");
+}
+
+fn network(tape: &mut Tape<'_>, text: &mut String, id: usize) {
+    let on = |flag: bool| if flag { "on" } else { "off" };
+    let (icc, egress, host, anti) = (tape.flip(), tape.flip(), tape.flip(), tape.below(4) != 0);
+    let _ = writeln!(
+        text,
+        "network n{id} {{\n  bridge br-{id}\n  subnet 172.18.{id}.0/24, fd00:{id}::/64\n  icc {}\n  \
+         egress {}\n  host-access {}\n  antispoof {}\n}}",
+        on(icc),
+        on(egress),
+        on(host),
+        on(anti)
+    );
+}
+
+fn container(tape: &mut Tape<'_>, text: &mut String, id: usize, trusts: usize, networks: usize) {
+    let first = tape.below(networks);
+    let _ = write!(text, "container c{id} on n{first} at 172.18.{first}.1{id}, fd00:{first}::1{id}");
+    if networks > 1 && tape.below(4) == 0 {
+        let second = (first + 1) % networks;
+        let _ = write!(text, " on n{second} at 172.18.{second}.1{id}, fd00:{second}::1{id}");
+    }
+    text.push_str(" {\n");
+    for number in 0..tape.below(3) {
+        let port = 80 + number;
+        let protocol = tape.pick(&["tcp", "tcp", "udp"]);
+        let from = match tape.below(6) {
+            0 => "any".to_owned(),
+            1 => "outside".to_owned(),
+            2 => format!("n{}", tape.below(networks)),
+            3 => "host".to_owned(),
+            _ => format!("t{}", tape.below(trusts)),
+        };
+        let host_port = 8000 + id * 10 + number;
+        let _ = match tape.below(4) {
+            0 => writeln!(text, "  expose {port}/{protocol}"),
+            1 => writeln!(text, "  expose {port}/{protocol} from {from}"),
+            2 => writeln!(text, "  expose {port}/{protocol} as 192.0.2.1:{host_port} from any"),
+            _ => writeln!(text, "  expose {port}/{protocol} as {host_port} from {from}"),
+        };
+    }
+    text.push_str("}\n");
+}
+
+fn access(tape: &mut Tape<'_>, text: &mut String, names: &Names) {
+    let verb = tape.pick(&["allow", "deny", "allow"]);
+    let (left, service) = (names.any(tape), tape.pick(&SERVICES));
+    // A container, a network or the host on the right, so that a declared thing is concerned.
+    let right = match tape.below(5) {
+        0 => "host".to_owned(),
+        1 => format!("n{}", tape.below(names.networks)),
+        2 if left.starts_with(['c', 'n']) => names.any(tape),
+        _ => format!("c{}", tape.below(names.containers)),
+    };
+    let _ = writeln!(text, "{verb} {left} -> {right} {service}");
+}
+
+const ADDRESSES: [(&str, &str); 14] = [
+    ("203.0.113.5", "2001:db8:10::7"),
+    ("203.0.113.66", "2001:db8:10:1::1"),
+    ("203.0.114.0", "2001:db8:11::"),
+    ("198.51.100.7", "2001:db8:f::1"),
+    ("10.8.3.9", "2001:db8:10::8"),
+    ("10.8.3.10", "::"),
+    ("172.18.0.10", "fd00:0::10"),
+    ("172.18.0.11", "fd00:0::11"),
+    ("172.18.1.10", "fd00:1::10"),
+    ("172.18.1.12", "fd00:1::12"),
+    ("172.18.2.13", "fd00:2::13"),
+    ("172.18.0.1", "fe80::1"),
+    ("192.0.2.1", "fd00:2::1"),
+    ("127.0.0.1", "fd00:3::1"),
+];
+const INTERFACES: [&str; 6] = ["eth0", "wg0", "br-0", "br-1", "br-2", "docker0"];
+
+/// Returns the first packet of a connection. An empty `output` is for the host itself.
+pub fn packet(tape: &mut Tape<'_>, v6: bool, to_host: bool) -> Packet {
+    let address = |tape: &mut Tape<'_>| -> IpAddr {
+        let (four, six) = tape.pick(&ADDRESSES);
+        (if v6 { six } else { four }).parse().expect("an address")
+    };
+    let protocol = tape.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp, Protocol::Icmp]);
+    let icmp = protocol == Protocol::Icmp;
+    let ports: &[u16] = if to_host { &[22, 8000, 8001, 8010, 8011, 8020] } else { &[80, 81, 82, 443] };
+    let translated = !to_host && !icmp && tape.flip();
+    let before = translated.then(|| (address(tape), tape.pick(&[8000u16, 8001, 8010, 8011, 8020, 80])));
+    Packet {
+        source: address(tape),
+        destination: address(tape),
+        input: tape.pick(&INTERFACES).to_owned(),
+        output: if to_host { String::new() } else { tape.pick(&INTERFACES).to_owned() },
+        protocol,
+        source_port: 40_000,
+        port: if icmp { 0 } else { tape.pick(ports) },
+        icmp_type: if icmp { tape.pick(&[8, 128, 135, 0, 133]) } else { 0 },
+        conn: ConnState { known: false, translated_from: before, mark: 0 },
+        // Somebody else's bits, and ours where nobody may have set it yet.
+        mark: tape.pick(&[0u32, 1, 0x80_0000]),
+    }
+}
+
+/// Puts real addresses of the policy into a packet now and then.
+pub fn aim(tape: &mut Tape<'_>, policy: &Policy, packet: &mut Packet) {
+    let v6 = packet.source.is_ipv6();
+    let all = policy.containers.iter().flat_map(|c| &c.attachments);
+    let all = all.flat_map(|at| at.addresses.iter().map(move |a| (at.network, *a)));
+    let all: Vec<_> = all.filter(|(_, address)| address.is_ipv6() == v6).collect();
+    if all.is_empty() || packet.output.is_empty() || tape.below(2) == 0 {
+        return;
+    }
+    let (network, address) = tape.pick(&all);
+    packet.destination = address;
+    packet.output = policy.networks[network.0].bridge.0.clone();
+    if tape.flip() {
+        let (network, address) = tape.pick(&all);
+        packet.source = address;
+        packet.input = policy.networks[network.0].bridge.0.clone();
+    }
+}

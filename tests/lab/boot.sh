@@ -54,7 +54,7 @@ trim() {
 # Process 1 of the machine: nspawn's only child that has number 1 in its own namespace.
 first() {
     local pid
-    for pid in $(pgrep -P "$nspawn"); do
+    for pid in $(pgrep -P "$(pgrep -P "$nspawn")"); do
         if [ "$(awk '/^NSpid:/ { print $NF }' "/proc/$pid/status")" = 1 ] &&
             [ "$(cat "/proc/$pid/comm")" = systemd ]; then
             machine=$pid
@@ -75,9 +75,11 @@ until_over() {
 }
 
 # systemd is not process 1 of the machine that this runs on: nothing to register with, no unit, and
-# no delegated control groups but the unified ones.
+# no delegated control groups but the unified ones.  A killed nspawn leaves its machine running, so
+# both are in a process namespace that dies as one.
 boot() {
-    SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 setpriv --pdeathsig KILL -- systemd-nspawn --quiet \
+    SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 setpriv --pdeathsig KILL -- \
+        unshare --pid --fork --kill-child --mount-proc -- systemd-nspawn --quiet \
         --directory="$state/root" --machine="lab-$$" --register=no --keep-unit \
         --private-network --capability=all --system-call-filter='@keyring bpf' --console=pipe \
         --bind="$state/docker:/var/lib/docker" --bind="$state/containerd:/var/lib/containerd" \

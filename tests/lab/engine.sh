@@ -1,7 +1,7 @@
 #!/bin/sh
 # engine.sh start [DOCKERD-ARG...] | restart [DOCKERD-ARG...] | stop | kill: the Docker Engine of a
 # lab host; run inside it.  `start` returns when the engine answers and has the image `box`; `stop`
-# asks it to end, `kill` does not ask.
+# asks it to end, `kill` does not ask.  `engine.sh image` only makes the image.
 set -eu
 
 # until_true CMD...: polls CMD every 20 ms, for 20 s.
@@ -67,6 +67,7 @@ case $verb in
 start) start "$@" ;;
 stop) end TERM ;;
 kill) end KILL ;;
+image) make_image ;;
 restart)
     end TERM
     start "$@"

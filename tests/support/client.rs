@@ -39,9 +39,12 @@ pub(crate) enum Answer {
 impl Client {
     /// Returns the client in the network namespace of process `pid`.
     pub(crate) fn of_process(pid: u32) -> Self {
-        Client {
-            net: PathBuf::from(format!("/proc/{pid}/ns/net")),
-        }
+        Client::of_namespace(PathBuf::from(format!("/proc/{pid}/ns/net")))
+    }
+
+    /// Returns the client in the network namespace at `net`.
+    pub(crate) fn of_namespace(net: PathBuf) -> Self {
+        Client { net }
     }
 
     /// Returns what `address` answers to one request now.

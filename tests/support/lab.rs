@@ -1,10 +1,11 @@
 //! A Docker host and two clients on one segment, each in namespaces of its own: `tests/lab/`.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::{env, io};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -32,6 +33,12 @@ pub(crate) struct Host {
     pid: u32,
 }
 
+/// A machine with systemd and Docker, and its disk; see `tests/lab/boot.sh`.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    script: Script,
+}
+
 /// A lab with a Docker host in it; the engine is not started yet.
 pub(crate) fn docker_host() -> Option<(Lab, Host)> {
     let rootfs = rootfs()?;
@@ -39,13 +46,49 @@ pub(crate) fn docker_host() -> Option<(Lab, Host)> {
     let host = Host {
         pid: lab.script.pid("host"),
     };
-    host.equip();
+    equip(&host.path("/"));
     Some((lab, host))
+}
+
+/// A lab with a machine in it that is switched off.
+pub(crate) fn machine() -> Option<(Lab, Machine)> {
+    let rootfs = rootfs()?;
+    let lab = Lab::open(None);
+    let wire = lab.script.said("wire").to_owned();
+    let script = Script::start("boot.sh", &[wire.as_ref(), rootfs.as_os_str()]);
+    let machine = Machine { script };
+    equip(&machine.disk());
+    Some((lab, machine))
+}
+
+impl Machine {
+    /// Returns where this machine sees the other's disk.
+    pub(crate) fn disk(&self) -> PathBuf {
+        let (pid, root) = (self.script.pid("script"), self.script.said("root"));
+        PathBuf::from(format!("/proc/{pid}/root{root}"))
+    }
+
+    /// Switches it on and returns it as a host when its process 1 runs.
+    pub(crate) fn boot(&mut self) -> Host {
+        self.script.tell("boot");
+        let answer = self.script.line();
+        let pid = answer.strip_prefix("machine ");
+        let pid = pid.unwrap_or_else(|| panic!("it does not boot: {answer}"));
+        Host {
+            pid: pid.parse().expect("a process number"),
+        }
+    }
+
+    /// Shuts it down in the orderly way.
+    pub(crate) fn shut_down(&mut self, host: &Host) {
+        host.run("systemctl --no-block poweroff");
+        assert_eq!(self.script.line(), "off");
+    }
 }
 
 /// Returns the root file system of the lab's hosts, or nothing, with the reason printed, where this
 /// machine cannot make one.
-pub(crate) fn rootfs() -> Option<PathBuf> {
+fn rootfs() -> Option<PathBuf> {
     let made = if Uid::effective().is_root() {
         Command::new(script("rootfs.sh"))
             .stdin(Stdio::null())
@@ -68,9 +111,10 @@ pub(crate) fn rootfs() -> Option<PathBuf> {
 
 impl Lab {
     /// Sets up the segment, and a host over `rootfs` if there is one, when it is this test's turn.
-    pub(crate) fn open(rootfs: Option<&Path>) -> Self {
+    fn open(rootfs: Option<&Path>) -> Self {
         let turn = take_turn();
-        let script = Script::start("world.sh", rootfs);
+        let rootfs = rootfs.map(Path::as_os_str);
+        let script = Script::start("world.sh", rootfs.as_slice());
         Lab {
             office: Client::of_process(script.pid("office")),
             outside: Client::of_process(script.pid("outside")),
@@ -81,13 +125,6 @@ impl Lab {
 }
 
 impl Host {
-    /// Puts the engine's script and the program under test on the host.
-    fn equip(&self) {
-        let sbin = self.path("/usr/local/sbin");
-        fs::copy(script("engine.sh"), sbin.join("engine")).expect("the host's disk is writable");
-        fs::copy(env!("CARGO_BIN_EXE_tidegate"), sbin.join("tidegate")).expect("it is built");
-    }
-
     /// Returns where this machine sees the host's file `path`.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.pid))
@@ -98,6 +135,14 @@ impl Host {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("an absolute path")).expect("a folder");
         fs::write(path, text).expect("the host's disk is writable");
+    }
+
+    /// Returns a client in the network of a running container.
+    #[track_caller]
+    pub(crate) fn container(&self, name: &str) -> Client {
+        let pid = self.run(&format!("docker inspect -f '{{{{.State.Pid}}}}' {name}"));
+        let net = format!("/proc/{}/ns/net", pid.trim_end());
+        Client::of_namespace(self.path(&net))
     }
 
     /// Runs a shell script on the host and returns what it did.
@@ -123,15 +168,16 @@ impl Host {
 
 /// A script that prints `NAME VALUE` lines up to `ready` and lives until its input ends.
 #[derive(Debug)]
-pub(crate) struct Script {
+struct Script {
     child: Child,
-    said: Vec<(String, String)>,
+    output: BufReader<ChildStdout>,
+    facts: Vec<(String, String)>,
 }
 
 impl Script {
-    fn start(name: &str, argument: Option<&Path>) -> Self {
+    fn start(name: &str, arguments: &[&OsStr]) -> Self {
         let mut child = Command::new(script(name))
-            .args(argument)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // An interrupt from the terminal ends the tests, and that ends the script, tidily.
@@ -139,21 +185,46 @@ impl Script {
             .spawn()
             .expect("the script runs");
         let output = BufReader::new(child.stdout.take().expect("piped"));
-        let lines = output.lines().map(|line| line.expect("text"));
-        let said: Vec<_> = lines
-            .take_while(|line| line != "ready")
-            .filter_map(|line| {
-                let (name, value) = line.split_once(' ')?;
-                Some((name.to_owned(), value.to_owned()))
-            })
-            .collect();
-        Script { child, said }
+        let mut script = Script {
+            child,
+            output,
+            facts: Vec::new(),
+        };
+        script.listen();
+        script
+    }
+
+    /// Takes down what it says up to `ready`.
+    fn listen(&mut self) {
+        loop {
+            let line = self.line();
+            if line == "ready" {
+                return;
+            }
+            let (name, value) = line.split_once(' ').expect("NAME VALUE");
+            self.facts.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let length = self.output.read_line(&mut line).expect("text");
+        assert!(length > 0, "the lab's script ended early: see above");
+        line.trim_end().to_owned()
+    }
+
+    fn tell(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("open until it is dropped");
+        writeln!(input, "{line}").expect("the script reads");
+    }
+
+    fn said(&self, name: &str) -> &str {
+        let fact = self.facts.iter().find(|(key, _)| key == name);
+        fact.map_or_else(|| panic!("no {name} in the lab"), |(_, value)| value)
     }
 
     fn pid(&self, name: &str) -> u32 {
-        let value = self.said.iter().find(|(key, _)| key == name);
-        let (_, value) = value.unwrap_or_else(|| panic!("no {name} in the lab: see above"));
-        value.parse().expect("a process number")
+        self.said(name).parse().expect("a process number")
     }
 }
 
@@ -162,6 +233,13 @@ impl Drop for Script {
         drop(self.child.stdin.take());
         self.child.wait().ok();
     }
+}
+
+/// Puts the engine's script and the program under test on a host's disk.
+fn equip(disk: &Path) {
+    let sbin = disk.join("usr/local/sbin");
+    fs::copy(script("engine.sh"), sbin.join("engine")).expect("the disk is writable");
+    fs::copy(env!("CARGO_BIN_EXE_tidegate"), sbin.join("tidegate")).expect("it is built");
 }
 
 /// Waits until no other test, of this process or another, has a lab.
@@ -173,11 +251,13 @@ fn take_turn() -> Flock<File> {
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/lab")
+        .join(name)
 }
 
 /// Returns what a command printed, or its errors when it failed.
-pub(crate) fn succeeded(output: Output) -> Result<String, String> {
+fn succeeded(output: Output) -> Result<String, String> {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() {
         Ok(text(&output.stdout))

@@ -2,6 +2,7 @@
 # demo.sh: what tidegate is for, done for real and step by step, in network namespaces of its own.
 # As root it installs the Debian packages it needs; otherwise it stops after the compiler.  The
 # machine's own network and firewall are not touched.  Exit code 0 says that every step held.
+# shellcheck source-path=SCRIPTDIR/..
 # shellcheck disable=SC2317 # `step` calls the functions, and where it does, `set -e` is off
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."

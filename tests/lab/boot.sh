@@ -4,11 +4,13 @@
 # Each line on standard input boots it: the answer is `machine PID` when its process 1 runs and
 # `off` when it went down.  Its disk stays from boot to boot; netfilter starts empty, as it does
 # on a real machine, because each boot has a new network namespace.
+# shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 . "$here/lib.sh"
 . "$here/addresses.sh"
 wire=$1 rootfs=$2 nspawn='' group=''
+mac=02:00:00:00:00:01 # the clients know it from boot to boot
 lab=${TIDEGATE_LAB:-/var/tmp/tidegate-lab}
 
 # The disk is mounted where nobody else sees it.
@@ -18,7 +20,6 @@ fi
 
 end() {
     [ -z "$nspawn" ] || kill -KILL "$nspawn" 2>/dev/null || :
-    wait 2>/dev/null
     leave_cgroup
     until_true 5 umount "$state/root" 2>/dev/null || umount -l "$state/root" || :
     until_true 10 rm -rf "$state" 2>/dev/null || echo "boot.sh: cannot remove $state" >&2
@@ -53,9 +54,10 @@ trim() {
 
 # Process 1 of the machine: nspawn's only child that has number 1 in its own namespace.
 first() {
-    local pid
-    for pid in $(pgrep -P "$(pgrep -P "$nspawn")"); do
-        if [ "$(awk '/^NSpid:/ { print $NF }' "/proc/$pid/status")" = 1 ] &&
+    local pid below
+    below=$(pgrep -P "$nspawn") || return
+    for pid in $(pgrep -P "$below"); do
+        if [ "$(awk '/^NSpid:/ { print $NF }' "/proc/$pid/status" 2>/dev/null)" = 1 ] &&
             [ "$(cat "/proc/$pid/comm")" = systemd ]; then
             machine=$pid
             return
@@ -85,11 +87,12 @@ boot() {
         --bind="$state/docker:/var/lib/docker" --bind="$state/containerd:/var/lib/containerd" \
         --boot </dev/null >>"$state/console" 2>&1 9>&- &
     nspawn=$!
+    disown
     until_true 20 first || {
         tail -n 20 "$state/console" >&2
         exit 1
     }
-    plug "$wire" "$machine" "$host4/24" "$host6/64"
+    plug "$wire" "$machine" "$host4/24" "$host6/64" "$mac"
     echo "machine $machine"
     until_over
     nspawn=''

@@ -58,9 +58,9 @@ wire() {
     nsenter -t "${!1}" -n sh -ec 'ip link add switch type bridge; ip link set switch up'
 }
 
-# plug WIRE PID A4 A6: gives PID an eth0 with these addresses, joined to the switch in WIRE.
+# plug WIRE PID A4 A6 [MAC]: gives PID an eth0 with these addresses, joined to the switch in WIRE.
 plug() {
-    ip link add eth0 netns "$2" type veth peer name "p$2" netns "$1"
+    ip link add eth0 netns "$2" ${5:+address "$5"} type veth peer name "p$2" netns "$1"
     nsenter -t "$1" -n ip link set "p$2" master switch up
     nsenter -t "$2" -n sh -ec 'ip addr add "$1" dev eth0; ip addr add "$2" dev eth0 nodad
         ip link set eth0 up' sh "$3" "$4"

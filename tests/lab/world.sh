@@ -3,6 +3,7 @@
 # outside, each a set of namespaces.  Prints `NAME PID` for each, then `ready`, and keeps them
 # until its standard input ends, however the process at the other end went.  Without ROOTFS there
 # is no host, only the clients and the segment (`wire`).
+# shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 . "$here/lib.sh"

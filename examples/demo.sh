@@ -105,10 +105,12 @@ start_world() {
 }
 end_world() {
     exec 3>&-
-    wait "$world" || :
+    kill "$world" 2>/dev/null || :
+    wait "$world" 2>/dev/null || :
     rm -rf "$work"
 }
-on_host() { nsenter -t "$host" -m -p -u -i -n -r -w -- "$@"; }
+# Without the pipe: an engine that held it would keep the world from ending.
+on_host() { nsenter -t "$host" -m -p -u -i -n -r -w -- "$@" 3>&-; }
 
 start_engine() {
     local sbin=/proc/$host/root/usr/local/sbin
@@ -172,26 +174,26 @@ in_both() {
 
 # --- a restart under fire -----------------------------------------------------------------------
 
-# hammer ADDRESS FILE: connects from outside until FILE.stop is there; one letter in FILE an attempt.
+# hammer ADDRESS FILE: connects from outside until fire.over is there; one letter in FILE an attempt.
 hammer() {
     # shellcheck disable=SC2016 # expands in the inner shell
-    nsenter --net="$(network outside)" bash -c 'until [ -e "$2.stop" ]; do
+    nsenter --net="$(network outside)" bash -c 'until [ -e "$3" ]; do
         if timeout 0.05 bash -c "exec 4<>/dev/tcp/$1/8080"; then printf y; else printf n; fi
-    done >"$2" 2>/dev/null' hammer "$1" "$2"
+    done >"$2" 2>/dev/null' hammer "$1" "$2" "$work/fire.over" 3>&-
 }
 restart_under_fire() {
-    local file tries got status=0 hammers=()
-    rm -f "$work"/fire*
-    for file in "$host4 $work/fire4" "$host6 $work/fire6"; do
-        # shellcheck disable=SC2086 # two words
-        hammer $file &
+    local lane tries got status=0 hammers=()
+    for lane in 1 2 3; do
+        hammer "$host4" "$work/fire4.$lane" &
+        hammers+=($!)
+        hammer "$host6" "$work/fire6.$lane" &
         hammers+=($!)
     done
     on_host engine restart || status=$?
-    touch "$work/fire4.stop" "$work/fire6.stop"
+    touch "$work/fire.over"
     wait "${hammers[@]}" || :
-    tries=$(cat "$work/fire4" "$work/fire6" | wc -c)
-    got=$(cat "$work/fire4" "$work/fire6" | tr -cd y | wc -c)
+    tries=$(cat "$work"/fire?.? | wc -c)
+    got=$(cat "$work"/fire?.? | tr -cd y | wc -c)
     echo "$got of $tries attempts got through"
     [ "$status" = 0 ] && [ "$tries" -gt 10 ] && [ "$got" = 0 ]
 }
@@ -215,7 +217,7 @@ repaired() {
 
 title 'a Docker host in namespaces of its own, made of Debian packages'
 must 'the packages it takes are installed' need_packages
-must 'a Debian root file system is there (half a minute when it is new)' tests/lab/rootfs.sh
+must 'a Debian root file system is there (made new: half a minute)' tests/lab/rootfs.sh
 trap end_world EXIT
 must 'a host, a client in the office and a client outside are up' start_world
 must 'the Docker Engine starts' start_engine

@@ -9,7 +9,10 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod cli;
+pub mod deploy;
 pub mod diag;
+pub mod host;
 pub mod net;
 pub mod netfilter;
 pub mod policy;

@@ -2,18 +2,22 @@
 
 use super::args::ApplyArgs;
 use super::failure::Failure;
+use super::policy::Checked;
 use super::{Done, notes, target};
 use crate::deploy::{self, Options};
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
     let options = Options { boot: args.boot };
-    let (bundle, outcome) = match &args.what {
-        None => deploy::apply_installed(&host, options)?,
+    let (bundle, warnings, outcome) = match &args.what {
+        None => {
+            let (bundle, outcome) = deploy::apply_installed(&host, options)?;
+            (bundle, String::new(), outcome)
+        }
         Some(path) => {
-            let bundle = target::bundle(path)?;
+            let Checked { bundle, warnings } = target::bundle(path)?;
             let outcome = deploy::apply(&host, &bundle, options)?;
-            (bundle, outcome)
+            (bundle, warnings, outcome)
         }
     };
     let state = if outcome.changed {
@@ -23,5 +27,10 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     };
     let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
     let line = format!("{policy}, version {version}: {state}\n");
-    Ok(Done::yes(line + &notes(&outcome.notes)))
+    let text = line + &notes(&outcome.notes);
+    Ok(Done {
+        text,
+        warnings,
+        yes: true,
+    })
 }

@@ -17,6 +17,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     Apply(ApplyArgs),
+    Check(CheckArgs),
+    Compile(CompileArgs),
     Drift(DriftArgs),
     Install(InstallArgs),
     Uninstall(UninstallArgs),
@@ -35,6 +37,27 @@ pub struct ApplyArgs {
 
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// Tell every mistake in a policy
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Main file of the policy
+    pub policy: PathBuf,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Write the bundle that a policy becomes; needs neither root nor Docker
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// Main file of the policy
+    pub policy: PathBuf,
+
+    /// Folder for the bundle; one that holds a bundle is replaced
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
 }
 
 /// Tell how this machine differs from its installed bundle

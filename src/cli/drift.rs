@@ -12,12 +12,14 @@ pub(super) fn run(args: &DriftArgs) -> Result<Done, Failure> {
         let report = deploy::drift(&host)?;
         return Ok(Done {
             text: shown(&report, args.format),
+            warnings: String::new(),
             yes: report.is_clean(),
         });
     }
     let (before, after) = deploy::repair(&host)?;
     Ok(Done {
         text: repaired(&before, &after, args.format),
+        warnings: String::new(),
         yes: after.is_clean(),
     })
 }

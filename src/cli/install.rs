@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::args::{InstallArgs, UninstallArgs};
 use super::failure::Failure;
+use super::policy::Checked;
 use super::{Done, notes, target};
 use crate::deploy;
 
 pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
-    let bundle = target::bundle(&args.what)?;
+    let Checked { bundle, warnings } = target::bundle(&args.what)?;
     deploy::install(&host, &bundle)?;
     let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
     let mut lines = vec!["keep the policy itself in /etc/tidegate"];
@@ -19,7 +20,12 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
         );
     }
     let text = format!("{policy}, version {version}: installed, in force from the next boot\n");
-    Ok(Done::yes(text + &notes(&lines)))
+    let text = text + &notes(&lines);
+    Ok(Done {
+        text,
+        warnings,
+        yes: true,
+    })
 }
 
 pub(super) fn remove(args: &UninstallArgs) -> Result<Done, Failure> {

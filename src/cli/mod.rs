@@ -2,9 +2,12 @@
 
 mod apply;
 pub mod args;
+mod check;
+mod compile;
 mod drift;
 pub mod failure;
 mod install;
+mod policy;
 mod target;
 
 use std::io;
@@ -21,13 +24,19 @@ use crate::host;
 pub(crate) struct Done {
     /// For standard output.
     text: String,
+    /// For standard error.
+    warnings: String,
     /// Whether the answer is yes, or exit status 0.
     yes: bool,
 }
 
 impl Done {
     fn yes(text: String) -> Self {
-        Done { text, yes: true }
+        Done {
+            text,
+            warnings: String::new(),
+            yes: true,
+        }
     }
 }
 
@@ -47,6 +56,8 @@ pub fn run(cli: &Cli) -> ExitCode {
 fn run_verb(verb: &Verb) -> Result<Done, Failure> {
     match verb {
         Verb::Apply(args) => apply::run(args),
+        Verb::Check(args) => check::run(args),
+        Verb::Compile(args) => compile::run(args),
         Verb::Drift(args) => drift::run(args),
         Verb::Install(args) => install::run(args),
         Verb::Uninstall(args) => install::remove(args),
@@ -54,6 +65,8 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
 }
 
 fn said(done: &Done) -> ExitCode {
+    // Losing warnings is no reason to fail.
+    let _ = host::print(anstream::stderr().lock(), &done.warnings);
     match host::print(io::stdout().lock(), &done.text) {
         Ok(()) => ExitCode::from(u8::from(!done.yes)),
         Err(error) => {
@@ -66,7 +79,7 @@ fn said(done: &Done) -> ExitCode {
 
 fn failed(failure: &Failure) -> ExitCode {
     // With standard error gone too, the exit status has to do.
-    let _ = host::print(io::stderr().lock(), &failure.text);
+    let _ = host::print(anstream::stderr().lock(), &failure.text);
     failure.exit_code()
 }
 

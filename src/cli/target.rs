@@ -1,9 +1,10 @@
-//! What a command acts on: a machine, and a bundle given by path.
+//! What a command acts on: a machine, and a bundle or a policy given by path.
 
 use std::path::Path;
 
 use super::args::HostArgs;
 use super::failure::{Failure, FailureKind};
+use super::policy::{Checked, checked};
 use crate::artifact::{Bundle, MANIFEST};
 use crate::deploy::Problem;
 use crate::host::{self, FileKind, LinuxHost, Trust};
@@ -21,25 +22,23 @@ pub(super) fn machine(args: &HostArgs) -> Result<LinuxHost, Failure> {
     Ok(LinuxHost::new(&args.root, args.iptables.into()))
 }
 
-/// Reads the bundle at `path`, every file once, and checks whose it is and that it is whole.
-pub(super) fn bundle(path: &Path) -> Result<Bundle, Failure> {
-    let message = |what| format!("{} is {what}", path.display());
+/// Reads the bundle at `path`, every file once, and checks whose it is and that it is whole; a
+/// policy is compiled under the same conditions.
+pub(super) fn bundle(path: &Path) -> Result<Checked, Failure> {
     match host::kind(path) {
         FileKind::Absent => {
-            let help = format!("give the folder that holds {MANIFEST}");
-            Err(Failure::new(
-                FailureKind::Usage,
-                &message("not there"),
-                &help,
-            ))
+            let message = format!("{} is not there", path.display());
+            let help = format!("give a policy, or the folder that holds {MANIFEST}");
+            Err(Failure::new(FailureKind::Usage, &message, &help))
         }
         FileKind::Folder => {
             let files = host::read_folder(path, Trust::Root)?.unwrap_or_default();
-            Ok(Bundle::read(files).map_err(Problem::from)?)
+            let bundle = Bundle::read(files).map_err(Problem::from)?;
+            Ok(Checked {
+                bundle,
+                warnings: String::new(),
+            })
         }
-        FileKind::Other => {
-            let help = "compile it first, then give the folder of its bundle";
-            Err(Failure::new(FailureKind::Usage, &message("a policy"), help))
-        }
+        FileKind::Other => checked(path, Trust::Root, "this machine stays as it is"),
     }
 }

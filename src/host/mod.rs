@@ -2,6 +2,7 @@
 //!
 //! [`Host`] is what putting a bundle in force needs of it; [`LinuxHost`] is the real one.
 
+mod bundle;
 mod command;
 mod error;
 mod files;
@@ -14,6 +15,7 @@ mod scratch;
 
 use std::collections::BTreeMap;
 
+pub use bundle::write_bundle;
 pub use command::Variant;
 pub use error::HostError;
 pub use linux::{LinuxHost, is_root};

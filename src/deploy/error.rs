@@ -63,6 +63,7 @@ impl Problem {
             Problem::Bundle(_) => "T0501",
             Problem::Differs(_) => "T0502",
             Problem::Host(HostError::Locked { .. }) => "T0504",
+            Problem::Host(HostError::Occupied { .. }) => "T0513",
             Problem::Host(HostError::Unsafe { .. }) => "T0505",
             Problem::Host(_) => "T0503",
             Problem::Key(_) | Problem::NoSetting { .. } => "T0506",
@@ -82,6 +83,9 @@ impl Problem {
             Problem::Differs(_) => "this iptables prints rules in another way; please report it",
             Problem::Host(HostError::Locked { .. }) => "wait for it to end, then try again",
             Problem::Host(HostError::NoCommand(_)) => "install the package that has it",
+            Problem::Host(HostError::Occupied { .. }) => {
+                "name a folder that is empty, not there, or holds a bundle"
+            }
             Problem::Host(HostError::Unsafe { .. }) => {
                 "give it to root alone: chown root:root and chmod go-w, folders above it too"
             }

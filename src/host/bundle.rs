@@ -36,7 +36,7 @@ pub fn write_bundle(path: &Path, bundle: &BTreeMap<String, String>) -> Result<()
 
 /// Returns whether something is at `path` that may be replaced.
 fn replaceable(path: &Path, bundle: &BTreeMap<String, String>) -> Result<bool, HostError> {
-    let strange = |why| HostError::Unsafe {
+    let strange = |why| HostError::Occupied {
         path: path.to_owned(),
         why,
     };
@@ -44,7 +44,7 @@ fn replaceable(path: &Path, bundle: &BTreeMap<String, String>) -> Result<bool, H
         return Ok(false);
     };
     if !kind.is_dir() {
-        return Err(strange("is there and is no folder"));
+        return Err(strange("there and is no folder"));
     }
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(io_error("list", path))? {
@@ -57,7 +57,7 @@ fn replaceable(path: &Path, bundle: &BTreeMap<String, String>) -> Result<bool, H
         Ok(true)
     } else {
         Err(strange(
-            "is a folder with other files in it, which would be lost",
+            "a folder with other files in it, which would be lost",
         ))
     }
 }

@@ -32,6 +32,8 @@ pub enum HostError {
     NotRegular(PathBuf),
     #[error("{} is not UTF-8 text", .0.display())]
     NotText(PathBuf),
+    #[error("{} is {why}", path.display())]
+    Occupied { path: PathBuf, why: &'static str },
     #[error("{} is larger than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
     #[error("{} {why}", path.display())]

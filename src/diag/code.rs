@@ -13,31 +13,48 @@ impl fmt::Display for Code {
     }
 }
 
+/// Declares each code as a constant, and the table of all.
 macro_rules! codes {
     ($($name:ident = $code:literal, $meaning:literal;)*) => {
         $(#[doc = $meaning] pub const $name: Code = Code($code);)*
 
-        /// Each code of the policy stage with its meaning in one line.
-        pub const POLICY: &[(Code, &str)] = &[$(($name, $meaning)),*];
+        /// Every code with its meaning in one line.
+        pub const ALL: &[(Code, &str)] = &[$(($name, $meaning)),*];
     };
 }
 
 codes! {
+    FILE_TOO_LARGE = "T0101", "A policy file is larger than 1 MiB.";
+    NOT_TEXT = "T0102", "A policy file holds control characters or hidden ones.";
+    TOO_MANY_MISTAKES = "T0103", "A file has so many mistakes that reading stopped.";
+    TOO_COMPLEX = "T0104", "A text takes more steps to read than any real policy does.";
+    LIST_TOO_LONG = "T0105", "A list or a set has too many entries.";
+    NAME_TOO_LONG = "T0106", "A name has more than 64 characters.";
+    TOO_DEEP = "T0107", "Brackets are nested too deep.";
+    NUMBER_TOO_LARGE = "T0108", "A number does not fit.";
+    UNEXPECTED = "T0110", "Something else is expected here.";
+    UNKNOWN_WORD = "T0111", "No item, setting or statement starts with this word.";
+    MISPLACED = "T0112", "A statement stands outside the block that it belongs to.";
+    UNCLOSED_BLOCK = "T0113", "A block has no closing brace.";
+    UNOPENED_BLOCK = "T0114", "A block has no opening brace at the end of its first line.";
+    UNCLOSED_TEXT = "T0115", "A text in quotes does not end on its line.";
+    RESERVED_WORD = "T0116", "A word is reserved for a later version of the language.";
+    BUILT_IN_NAME = "T0117", "A name that has a meaning of its own is declared.";
+    ADDRESS_AS_NAME = "T0118", "An address stands where only a name can.";
     UNKNOWN_NAME = "T0201", "A name that nothing declares.";
     WRONG_KIND = "T0202", "A name of another kind than the place needs.";
     DUPLICATE_NAME = "T0203", "A name that is declared twice.";
-    RESERVED_NAME = "T0204", "A declared name that has a meaning of its own.";
-    UNREADABLE_FILE = "T0205", "A file of the policy that cannot be read.";
-    INCLUDE_CYCLE = "T0206", "A file that includes itself, perhaps through others.";
-    INCLUDE_ESCAPE = "T0207", "A file outside the policy's folder.";
-    INCLUDE_DEPTH = "T0208", "Includes within includes, too deep.";
-    TOO_MANY_FILES = "T0209", "More files than a policy may have.";
-    TRUST_CYCLE = "T0210", "A trust set that contains itself, perhaps through others.";
-    UNKNOWN_ICMP_TYPE = "T0211", "An ICMP type that has no such name.";
-    TOO_MANY_NETWORKS = "T0212", "More networks than a policy may have.";
-    TOO_MANY_CONTAINERS = "T0213", "More containers than a policy may have.";
-    TOO_MANY_PREFIXES = "T0214", "Trust sets larger than a policy may have.";
-    TOO_MANY_LINKS = "T0215", "Links that stand for more pairs than a policy may have.";
+    UNREADABLE_FILE = "T0204", "A file of the policy that cannot be read.";
+    INCLUDE_CYCLE = "T0205", "A file that includes itself, perhaps through others.";
+    INCLUDE_ESCAPE = "T0206", "A file outside the policy's folder.";
+    INCLUDE_DEPTH = "T0207", "Includes within includes, too deep.";
+    TOO_MANY_FILES = "T0208", "More files than a policy may have.";
+    TRUST_CYCLE = "T0209", "A trust set that contains itself, perhaps through others.";
+    UNKNOWN_ICMP_TYPE = "T0210", "An ICMP type that has no such name.";
+    TOO_MANY_NETWORKS = "T0211", "More networks than a policy may have.";
+    TOO_MANY_CONTAINERS = "T0212", "More containers than a policy may have.";
+    TOO_MANY_PREFIXES = "T0213", "Trust sets larger than a policy may have.";
+    TOO_MANY_LINKS = "T0214", "Links that stand for more pairs than a policy may have.";
     BAD_ADDRESS = "T0301", "A text that is not an address.";
     BAD_PREFIX = "T0302", "A text that is not a prefix.";
     HOST_BITS = "T0303", "A prefix with bits set right of its length.";

@@ -16,6 +16,9 @@ pub type Name = Spanned<String>;
 #[derive(Debug, Clone, Default)]
 pub struct File {
     pub items: Vec<Item>,
+    /// Names that items which could not be read would have declared: to use one is no further
+    /// mistake.
+    pub lost: Vec<Name>,
 }
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Containers: their networks and addresses.
 
-use super::{said, said_in_shop};
+use super::said_in_shop;
 
 #[test]
 fn addresses_must_be_in_the_network() {

@@ -1,6 +1,6 @@
 //! Exposures: ports, host ports and who may connect.
 
-use super::{said, said_in_shop};
+use super::said_in_shop;
 
 #[test]
 fn ports_that_cannot_be() {

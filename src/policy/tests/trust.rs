@@ -1,6 +1,6 @@
 //! Trust sets: addresses, prefixes, ranges, sets in sets and lists.
 
-use super::{said, said_in_shop};
+use super::said_in_shop;
 
 #[test]
 fn texts_that_are_no_addresses() {

@@ -8,9 +8,13 @@ fn a_mark_is_one_bit() {
 host { mark 0x3 }
 "), @r#"
 error[T0326]: the mark 0x3 is not one bit
-  --> p.tide:8 `0x3`: 2 bits are set
-  note: The mark carries one answer, yes or no; other programs use the other bits.
-  help: write one bit, such as 0x800000
+ --> p.tide:8:13
+  |
+8 | host { mark 0x3 }
+  |             ^^^ 2 bits are set
+  |
+  = note: The mark carries one answer, yes or no; other programs use the other bits.
+  = help: write one bit, such as 0x800000
 "#);
 }
 
@@ -20,9 +24,13 @@ fn a_mark_has_32_bits() {
 host { mark 0x100000000 }
 "), @r#"
 error[T0326]: the mark 0x100000000 is not one bit
-  --> p.tide:8 `0x100000000`: a packet mark has 32 bits
-  note: The mark carries one answer, yes or no; other programs use the other bits.
-  help: write one bit, such as 0x800000
+ --> p.tide:8:13
+  |
+8 | host { mark 0x100000000 }
+  |             ^^^^^^^^^^^ a packet mark has 32 bits
+  |
+  = note: The mark carries one answer, yes or no; other programs use the other bits.
+  = help: write one bit, such as 0x800000
 "#);
 }
 
@@ -32,9 +40,13 @@ fn a_mark_of_no_bits() {
 host { mark 0 }
 "), @r#"
 error[T0326]: the mark 0x0 is not one bit
-  --> p.tide:8 `0`: no bit is set
-  note: The mark carries one answer, yes or no; other programs use the other bits.
-  help: write one bit, such as 0x800000
+ --> p.tide:8:13
+  |
+8 | host { mark 0 }
+  |             ^ no bit is set
+  |
+  = note: The mark carries one answer, yes or no; other programs use the other bits.
+  = help: write one bit, such as 0x800000
 "#);
 }
 
@@ -44,8 +56,12 @@ fn engines_that_are_too_old_or_none() {
 host { engine docker 1.13.1 }
 "), @r#"
 error[T0328]: Docker 1.13.1 is too old
-  --> p.tide:8 `1.13.1`: 17.06 is the oldest that works
-  note: Older releases have no chain that they leave to the user (DOCKER-USER).
+ --> p.tide:8:22
+  |
+8 | host { engine docker 1.13.1 }
+  |                      ^^^^^^ 17.06 is the oldest that works
+  |
+  = note: Older releases have no chain that they leave to the user (DOCKER-USER).
 "#);
 }
 
@@ -55,8 +71,12 @@ fn an_engine_version_has_two_numbers() {
 host { engine docker 28 }
 "), @r#"
 error[T0327]: `28` is not a version of Docker
-  --> p.tide:8 `28`: major and minor are needed, as in 28.5
-  help: take it from `docker version`, under Server
+ --> p.tide:8:22
+  |
+8 | host { engine docker 28 }
+  |                      ^^ major and minor are needed, as in 28.5
+  |
+  = help: take it from `docker version`, under Server
 "#);
 }
 
@@ -70,14 +90,28 @@ host {
 }
 "), @r#"
 error[T0390]: `engine none`: not in this version
-  --> p.tide:9 `engine none`: not compiled yet
-  note: The policy would otherwise be enforced without it, which is not what it says.
+ --> p.tide:9:3
+  |
+9 |   engine none
+  |   ^^^^^^^^^^^ not compiled yet
+  |
+  = note: The policy would otherwise be enforced without it, which is not what it says.
+
 error[T0390]: `route`: not in this version
-  --> p.tide:10 `route 10.0.0.0/8 via 192.0.2.1`: not compiled yet
-  note: The policy would otherwise be enforced without it, which is not what it says.
+  --> p.tide:10:3
+   |
+10 |   route 10.0.0.0/8 via 192.0.2.1
+   |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ not compiled yet
+   |
+   = note: The policy would otherwise be enforced without it, which is not what it says.
+
 error[T0390]: `others drop`: not in this version
-  --> p.tide:11 `others drop`: not compiled yet
-  note: The policy would otherwise be enforced without it, which is not what it says.
+  --> p.tide:11:3
+   |
+11 |   others drop
+   |   ^^^^^^^^^^^ not compiled yet
+   |
+   = note: The policy would otherwise be enforced without it, which is not what it says.
 "#);
 }
 
@@ -88,10 +122,15 @@ host alpha { forward drop }
 host beta { forward drop }
 "), @r#"
 error[T0390]: several hosts in one policy: not in this version
-  --> p.tide:9 `beta`: not compiled yet
-  ::: p.tide:8 `alpha`: the first `host` block
-  note: The policy would otherwise be enforced without it, which is not what it says.
-  help: write one policy for each host
+ --> p.tide:9:6
+  |
+8 | host alpha { forward drop }
+  |      ----- the first `host` block
+9 | host beta { forward drop }
+  |      ^^^^ not compiled yet
+  |
+  = note: The policy would otherwise be enforced without it, which is not what it says.
+  = help: write one policy for each host
 "#);
 }
 
@@ -103,14 +142,24 @@ host { forwarding off
   mark 0 }
 "), @r#"
 error[T0309]: the host is described twice
-  --> p.tide:9 `host { forwarding off
-  mark 0 }`: described again here
-  ::: p.tide:8 `host { forward drop }`: the first `host` block
-  help: put all settings into one `host` block
+  --> p.tide:9:1
+   |
+ 8 |   host { forward drop }
+   |   --------------------- the first `host` block
+ 9 | / host { forwarding off
+10 | |   mark 0 }
+   | |__________^ described again here
+   |
+   = help: put all settings into one `host` block
+
 error[T0326]: the mark 0x0 is not one bit
-  --> p.tide:10 `0`: no bit is set
-  note: The mark carries one answer, yes or no; other programs use the other bits.
-  help: write one bit, such as 0x800000
+  --> p.tide:10:8
+   |
+10 |   mark 0 }
+   |        ^ no bit is set
+   |
+   = note: The mark carries one answer, yes or no; other programs use the other bits.
+   = help: write one bit, such as 0x800000
 "#);
 }
 
@@ -125,13 +174,26 @@ host {
 }
 "), @r#"
 error[T0309]: `uplink` is written twice in this block
-  --> p.tide:11 `uplink eth1, eth1`: written again here
-  ::: p.tide:9 `uplink eth0`: first written here
-  help: name all in one `uplink`, separated by commas
+  --> p.tide:11:3
+   |
+ 9 |   uplink eth0
+   |   ----------- first written here
+10 |   forward drop
+11 |   uplink eth1, eth1
+   |   ^^^^^^^^^^^^^^^^^ written again here
+   |
+   = help: name all in one `uplink`, separated by commas
+
 error[T0309]: `forward` is written twice in this block
-  --> p.tide:12 `forward accept`: written again here
-  ::: p.tide:10 `forward drop`: first written here
-  help: keep one of them
+  --> p.tide:12:3
+   |
+10 |   forward drop
+   |   ------------ first written here
+11 |   uplink eth1, eth1
+12 |   forward accept
+   |   ^^^^^^^^^^^^^^ written again here
+   |
+   = help: keep one of them
 "#);
 }
 
@@ -141,12 +203,22 @@ fn names_that_no_uplink_can_have() {
 host { uplink eth0, lo, a-very-long-name-of-one, eth0 }
 "), @r#"
 error[T0310]: `lo` cannot name an interface
-  --> p.tide:8 `lo`: it is the loopback interface
+ --> p.tide:8:21
+  |
+8 | host { uplink eth0, lo, a-very-long-name-of-one, eth0 }
+  |                     ^^ it is the loopback interface
+
 error[T0310]: `a-very-long-name-of-one` cannot name an interface
-  --> p.tide:8 `a-very-long-name-of-one`: it has 23 bytes, and the kernel takes 15
+ --> p.tide:8:25
+  |
+8 | host { uplink eth0, lo, a-very-long-name-of-one, eth0 }
+  |                         ^^^^^^^^^^^^^^^^^^^^^^^ it has 23 bytes, and the kernel takes 15
+
 error[T0341]: the uplink `eth0` is written twice
-  --> p.tide:8 `eth0`: written again here
-  ::: p.tide:8 `eth0`: first written here
+ --> p.tide:8:50
+  |
+8 | host { uplink eth0, lo, a-very-long-name-of-one, eth0 }
+  |               ---- first written here            ^^^^ written again here
 "#);
 }
 
@@ -156,7 +228,10 @@ fn rates_that_the_kernel_cannot_keep() {
 host { log denied limit 0/minute }
 "), @r#"
 error[T0329]: the kernel cannot keep this rate
-  --> p.tide:8 `0/minute`: it must be at least 1
+ --> p.tide:8:25
+  |
+8 | host { log denied limit 0/minute }
+  |                         ^^^^^^^^ it must be at least 1
 "#);
 }
 
@@ -166,7 +241,10 @@ fn rates_that_are_too_fast() {
 host { log denied limit 10001/second }
 "), @r#"
 error[T0329]: the kernel cannot keep this rate
-  --> p.tide:8 `10001/second`: the kernel keeps at most 10000/second
+ --> p.tide:8:25
+  |
+8 | host { log denied limit 10001/second }
+  |                         ^^^^^^^^^^^^ the kernel keeps at most 10000/second
 "#);
 }
 
@@ -182,15 +260,34 @@ host {
 }
 "#), @r#"
 error[T0330]: `net.ipv4.conf.*.rp_filter` cannot name a kernel setting
-  --> p.tide:9 `"net.ipv4.conf.*.rp_filter"`: `*` cannot be in a key
+ --> p.tide:9:10
+  |
+9 |   sysctl "net.ipv4.conf.*.rp_filter" = 1
+  |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^ `*` cannot be in a key
+
 error[T0330]: `-net.ipv4.tcp_syncookies` cannot name a kernel setting
-  --> p.tide:10 `"-net.ipv4.tcp_syncookies"`: a leading `-` would hide errors
+  --> p.tide:10:10
+   |
+10 |   sysctl "-net.ipv4.tcp_syncookies" = 1
+   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^ a leading `-` would hide errors
+
 error[T0330]: `net..x` cannot name a kernel setting
-  --> p.tide:11 `"net..x"`: a part of the key is empty
+  --> p.tide:11:10
+   |
+11 |   sysctl "net..x" = 1
+   |          ^^^^^^^^ a part of the key is empty
+
 error[T0330]: `single` cannot name a kernel setting
-  --> p.tide:12 `"single"`: a key has several parts, as in `net.core.somaxconn`
+  --> p.tide:12:10
+   |
+12 |   sysctl "single" = 1
+   |          ^^^^^^^^ a key has several parts, as in `net.core.somaxconn`
+
 error[T0331]: this cannot be a kernel setting's value
-  --> p.tide:13 `""`: it is empty
+  --> p.tide:13:33
+   |
+13 |   sysctl "net.core.somaxconn" = ""
+   |                                 ^^ it is empty
 "#);
 }
 
@@ -203,9 +300,14 @@ host {
 }
 "#), @r#"
 error[T0332]: `net/core/somaxconn` is set twice
-  --> p.tide:10 `"net/core/somaxconn"`: set again here
-  ::: p.tide:9 `"net.core.somaxconn"`: first set here
-  note: Of two values only one would be in force.
+  --> p.tide:10:10
+   |
+ 9 |   sysctl "net.core.somaxconn" = 4096
+   |          -------------------- first set here
+10 |   sysctl "net/core/somaxconn" = 1024
+   |          ^^^^^^^^^^^^^^^^^^^^ set again here
+   |
+   = note: Of two values only one would be in force.
 "#);
 }
 
@@ -218,11 +320,20 @@ host {
 }
 "#), @r#"
 error[T0333]: `net.ipv4.ip_forward` follows from the policy
-  --> p.tide:9 `"net.ipv4.ip_forward"`: tidegate writes this key itself
-  help: write `forwarding on` or `forwarding off` instead
+ --> p.tide:9:10
+  |
+9 |   sysctl "net.ipv4.ip_forward" = 1
+  |          ^^^^^^^^^^^^^^^^^^^^^ tidegate writes this key itself
+  |
+  = help: write `forwarding on` or `forwarding off` instead
+
 error[T0333]: `net/bridge/bridge-nf-call-iptables` follows from the policy
-  --> p.tide:10 `"net/bridge/bridge-nf-call-iptables"`: tidegate writes this key itself
-  help: leave it out: it follows from the networks (`icc`, links and allows)
+  --> p.tide:10:10
+   |
+10 |   sysctl "net/bridge/bridge-nf-call-iptables" = 0
+   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ tidegate writes this key itself
+   |
+   = help: leave it out: it follows from the networks (`icc`, links and allows)
 "#);
 }
 
@@ -232,9 +343,13 @@ fn forwarding_without_a_policy_of_forward() {
 host { forwarding on }
 "), @r#"
 warning[T0350]: `forwarding on` without `forward drop`
-  --> p.tide:8 `forwarding on`: FORWARD's policy is left as it is
-  note: Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself. Networks that this policy does not declare stay reachable for neighbours.
-  help: add `forward drop` to the block
+ --> p.tide:8:8
+  |
+8 | host { forwarding on }
+  |        ^^^^^^^^^^^^^ FORWARD's policy is left as it is
+  |
+  = note: Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself. Networks that this policy does not declare stay reachable for neighbours.
+  = help: add `forward drop` to the block
 "#);
 }
 
@@ -251,9 +366,15 @@ network shop {
 }
 "), @r#"
 warning[T0351]: IPv6 forwarding is on, and no uplink is named
-  --> p.tide:3 `forwarding on`: turns IPv6 forwarding on
-  ::: p.tide:8 `fd00:18::/64`: because of this subnet
-  note: A kernel that forwards IPv6 stops taking router advertisements, and the host may lose its IPv6 route. On a named uplink it goes on taking them.
-  help: add `uplink` with the interface that faces outside
+ --> p.tide:3:3
+  |
+3 |   forwarding on
+  |   ^^^^^^^^^^^^^ turns IPv6 forwarding on
+...
+8 |   subnet 172.18.0.0/16, fd00:18::/64
+  |                         ------------ because of this subnet
+  |
+  = note: A kernel that forwards IPv6 stops taking router advertisements, and the host may lose its IPv6 route. On a named uplink it goes on taking them.
+  = help: add `uplink` with the interface that faces outside
 "#);
 }

@@ -13,11 +13,9 @@ mod props;
 mod trust;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::{LoadError, Loaded, Loader, load};
-use crate::diag::{Diagnostic, Severity};
-use crate::source::SourceMap;
+use crate::diag::text::{Style, render};
 
 /// Files by name.
 #[derive(Debug, Default)]
@@ -63,44 +61,17 @@ fn in_shop(text: &str) -> String {
     )
 }
 
-/// Writes everything that was said, each label with the text that it underlines.
+/// Returns what a terminal shows of everything that was said.
 fn shown(loaded: Loaded) -> String {
     assert_eq!(
         loaded.policy.is_none(),
         loaded.diagnostics.has_errors(),
         "a policy stands exactly when there is no error"
     );
-    let mut out = String::new();
-    for diagnostic in loaded.diagnostics.into_sorted() {
-        write(&mut out, &diagnostic, &loaded.sources);
-    }
-    out
-}
-
-fn write(out: &mut String, diagnostic: &Diagnostic, sources: &SourceMap) {
-    let severity = match diagnostic.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
+    let style = Style {
+        colour: false,
+        width: 100,
     };
-    writeln!(
-        out,
-        "{severity}[{}]: {}",
-        diagnostic.code, diagnostic.message
-    )
-    .unwrap();
-    for label in &diagnostic.labels {
-        let arrow = if label.primary { "-->" } else { ":::" };
-        let (place, under) = (sources.place(label.span), sources.slice(label.span));
-        writeln!(out, "  {arrow} {place} `{under}`: {}", label.text).unwrap();
-    }
-    for note in &diagnostic.notes {
-        writeln!(out, "  note: {note}").unwrap();
-    }
-    if let Some(help) = &diagnostic.help {
-        writeln!(out, "  help: {help}").unwrap();
-    }
-    if let Some(fix) = &diagnostic.fix {
-        let under = sources.slice(fix.span);
-        writeln!(out, "  fix: `{under}` becomes `{}`", fix.replacement).unwrap();
-    }
+    let said = loaded.diagnostics.into_sorted();
+    render(&said, &loaded.sources, "", style)
 }

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::settings::KeyError;
 use super::state::StateError;
 use crate::artifact::BundleError;
-use crate::diag::Code;
+use crate::diag::{Code, code};
 use crate::host::HostError;
 use crate::netfilter::save::SaveError;
 use crate::netfilter::{Family, Table};
@@ -59,21 +59,21 @@ pub struct Difference {
 impl Problem {
     /// Returns the stable code that documents this kind of problem.
     pub fn code(&self) -> Code {
-        Code(match self {
-            Problem::Bundle(_) => "T0501",
-            Problem::Differs(_) => "T0502",
-            Problem::Host(HostError::Locked { .. }) => "T0504",
-            Problem::Host(HostError::Occupied { .. }) => "T0513",
-            Problem::Host(HostError::Unsafe { .. }) => "T0505",
-            Problem::Host(_) => "T0503",
-            Problem::Key(_) | Problem::NoSetting { .. } => "T0506",
-            Problem::NotInstalled => "T0507",
-            Problem::Rejected { .. } => "T0508",
-            Problem::State(_) => "T0509",
-            Problem::Unstable { .. } => "T0510",
-            Problem::Unreadable { .. } => "T0511",
-            Problem::WrongValue { .. } => "T0512",
-        })
+        match self {
+            Problem::Bundle(_) => code::BUNDLE_DAMAGED,
+            Problem::Differs(_) => code::REHEARSAL_DIFFERS,
+            Problem::Host(HostError::Locked { .. }) => code::LOCKED,
+            Problem::Host(HostError::Occupied { .. }) => code::FOLDER_OCCUPIED,
+            Problem::Host(HostError::Unsafe { .. }) => code::UNSAFE_FILE,
+            Problem::Host(_) => code::HOST_FAILED,
+            Problem::Key(_) | Problem::NoSetting { .. } => code::NO_SETTING,
+            Problem::NotInstalled => code::NOT_INSTALLED,
+            Problem::Rejected { .. } => code::RULES_REJECTED,
+            Problem::State(_) => code::RULES_STRANGE,
+            Problem::Unstable { .. } => code::RULES_UNSTABLE,
+            Problem::Unreadable { .. } => code::RULES_UNREADABLE,
+            Problem::WrongValue { .. } => code::SETTING_REFUSED,
+        }
     }
 
     /// Returns what to do about it.

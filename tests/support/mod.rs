@@ -1,4 +1,6 @@
 //! What several tests need.
 
+pub mod client;
 pub mod files;
+pub mod lab;
 pub mod ns;

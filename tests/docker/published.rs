@@ -1,0 +1,96 @@
+//! Published ports: who the policy names is served, nobody else is.
+
+use super::{BLOG, POLICY, SHOP, WEB, apply, make_network, start_blog, start_db, start_web};
+use crate::support::lab::{Host, Lab, docker_host};
+
+/// The container's own addresses, which its clients can route to.
+const ROUTED: [&str; 4] = [
+    "172.28.0.10:80",
+    "[fd00:28::10]:80",
+    "[fd00:28::10]:81",
+    "[fd00:28::20]:5432",
+];
+
+fn only_the_office_is_served(lab: &Lab, name: &str, addresses: [&str; 2]) {
+    for address in addresses {
+        lab.office.is_served(address, name);
+        lab.outside.is_refused(address);
+    }
+}
+
+fn shop() -> Option<(Lab, Host)> {
+    let (lab, host) = docker_host()?;
+    host.run("engine start");
+    make_network(&host);
+    start_web(&host);
+    for address in WEB {
+        lab.outside.is_served(address, "web");
+    }
+    Some((lab, host))
+}
+
+#[test]
+fn a_published_port_serves_whom_the_policy_names() {
+    let Some((lab, host)) = shop() else { return };
+    start_db(&host);
+    // Docker opens the published port's container to whoever has a route to it, and 20.10 leaves
+    // IPv6 alone.
+    for (address, name) in ROUTED.into_iter().zip(["web", "web", "web", "db"]) {
+        lab.outside.is_served(address, name);
+    }
+
+    apply(&host, SHOP);
+    only_the_office_is_served(&lab, "web", WEB);
+    for address in ROUTED {
+        lab.outside.is_refused(address);
+        lab.office.is_refused(address);
+    }
+}
+
+#[test]
+fn a_container_with_another_address_keeps_its_rules() {
+    let Some((lab, host)) = shop() else { return };
+    start_blog(&host);
+    lab.outside.is_served(BLOG[0], "blog");
+    apply(&host, SHOP);
+    only_the_office_is_served(&lab, "blog", BLOG);
+
+    let address = "docker inspect -f '{{.NetworkSettings.Networks.shop.IPAddress}}' blog";
+    let before = host.run(address);
+    host.run("docker rm -f blog");
+    // Takes the address that is free now.
+    super::start(&host, "squatter", None, "box");
+    start_blog(&host);
+    assert_ne!(host.run(address), before);
+    only_the_office_is_served(&lab, "blog", BLOG);
+    only_the_office_is_served(&lab, "web", WEB);
+}
+
+#[test]
+fn rules_loaded_by_hand_protect_without_tidegate() {
+    let Some((lab, host)) = docker_host() else {
+        return;
+    };
+    host.put(POLICY, SHOP);
+    host.run(&format!(
+        "tidegate compile {POLICY} -o /root/bundle && rm /usr/local/sbin/tidegate"
+    ));
+    // The last block needs a chain that the engine makes; without it there are no grants, and the
+    // exit code says so.
+    host.attempt("iptables-restore --noflush /root/bundle/rules.v4");
+    host.attempt("ip6tables-restore --noflush /root/bundle/rules.v6");
+    host.run("sysctl -qp /root/bundle/90-tidegate.conf && engine start");
+    make_network(&host);
+    start_web(&host);
+    only_the_office_is_served(&lab, "web", WEB);
+    for address in ROUTED {
+        lab.outside.is_refused(address);
+    }
+
+    // The same host without those rules lets everybody in.
+    host.run("iptables -t mangle -F && ip6tables -t mangle -F");
+    host.run("iptables -F INPUT && ip6tables -F INPUT && ip6tables -t raw -F");
+    for address in WEB {
+        lab.outside.is_served(address, "web");
+    }
+}

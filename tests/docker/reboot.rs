@@ -1,0 +1,73 @@
+//! A machine with systemd as process 1 comes up closed.
+
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fs, path::Path};
+
+use super::{SHOP, WEB, make_network, start_web};
+use crate::support::lab::{Host, machine};
+
+/// Waits until every unit of the boot is started, and panics when one failed.
+#[track_caller]
+fn is_up(host: &Host) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let state = || {
+        let output = host.attempt("systemctl is-system-running");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    while !["running", "degraded"].contains(&state().as_str()) {
+        assert!(Instant::now() < deadline, "not up: {}", state());
+        thread::sleep(Duration::from_millis(50));
+    }
+    let failed = host.run("systemctl list-units --failed --no-legend --plain");
+    let failed = failed.split_whitespace().next().unwrap_or("");
+    let log = host.run(&format!(
+        "[ -z '{failed}' ] || journalctl -b --no-pager -u '{failed}'"
+    ));
+    assert_eq!(failed, "", "{log}");
+}
+
+/// Installs the policy on a disk that is not running.
+fn install(disk: &Path) {
+    let policy = disk.join("etc/tidegate/shop.tide");
+    fs::create_dir_all(policy.parent().expect("a folder")).expect("the disk is writable");
+    fs::write(&policy, SHOP).expect("the disk is writable");
+    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(["install", "--root"])
+        .args([disk, &policy])
+        .output()
+        .expect("tidegate runs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn two_boots_are_closed_from_their_first_moment() {
+    let Some((lab, mut machine)) = machine() else {
+        return;
+    };
+    // Without tidegate, for comparison.
+    let host = machine.boot();
+    is_up(&host);
+    host.run("engine image");
+    make_network(&host);
+    start_web(&host);
+    for address in WEB {
+        lab.outside.is_served(address, "web");
+    }
+    machine.shut_down(&host);
+
+    install(&machine.disk());
+    let storm = lab.outside.storm(&WEB);
+    for _ in 0..2 {
+        let host = machine.boot();
+        is_up(&host);
+        for address in WEB {
+            lab.office.is_served(address, "web");
+        }
+        host.run("tidegate drift");
+        storm.goes_on_for(100);
+        machine.shut_down(&host);
+    }
+    storm.got_nowhere();
+}

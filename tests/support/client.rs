@@ -1,0 +1,190 @@
+//! Connections made from inside a network namespace.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns};
+
+/// What is dropped never answers, and on these links an answer takes well under a millisecond.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// The same for a storm, which has to be quick enough to meet a gap of a few milliseconds.
+const IMPATIENCE: Duration = Duration::from_millis(30);
+/// Connections that a storm keeps under way to each address.
+const LANES: usize = 6;
+
+/// Somebody on the network, in the namespace that `net` stands for.
+#[derive(Debug)]
+pub(crate) struct Client {
+    net: PathBuf,
+}
+
+/// What came back from an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The name of the container that served it.
+    From(String),
+    /// A connection, but nothing over it.
+    Silence,
+    /// No connection.
+    Closed,
+}
+
+impl Client {
+    /// Returns the client in the network namespace of process `pid`.
+    pub(crate) fn of_process(pid: u32) -> Self {
+        Client::of_namespace(PathBuf::from(format!("/proc/{pid}/ns/net")))
+    }
+
+    /// Returns the client in the network namespace at `net`.
+    pub(crate) fn of_namespace(net: PathBuf) -> Self {
+        Client { net }
+    }
+
+    /// Returns what `address` answers to one request now.
+    pub(crate) fn ask(&self, address: &str) -> Answer {
+        let (net, address) = (self.open(), parse(address));
+        thread::spawn(move || {
+            enter(&net);
+            request(address)
+        })
+        .join()
+        .expect("the request does not panic")
+    }
+
+    /// Asks `address` until a container answers, and panics when it is not `name` or takes 20 s.
+    #[track_caller]
+    pub(crate) fn is_served(&self, address: &str, name: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            match self.ask(address) {
+                Answer::From(who) => return assert_eq!(who, name, "who serves {address}"),
+                answer if Instant::now() > deadline => panic!("{address}: {answer:?}, not {name}"),
+                _ => thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// Panics when a connection to `address` can be made.
+    #[track_caller]
+    pub(crate) fn is_refused(&self, address: &str) {
+        assert_eq!(self.ask(address), Answer::Closed, "{address}");
+    }
+
+    /// Starts to connect to all `addresses`, over and over, until the storm is told to end.
+    pub(crate) fn storm(&self, addresses: &[&str]) -> Storm {
+        let mut storm = Storm::default();
+        for address in addresses.iter().map(|address| parse(address)) {
+            for _ in 0..LANES {
+                let (net, tally) = (self.open(), Arc::clone(&storm.tally));
+                storm.lanes.push(thread::spawn(move || {
+                    enter(&net);
+                    tally.keep_connecting(address);
+                }));
+            }
+        }
+        storm
+    }
+
+    fn open(&self) -> File {
+        File::open(&self.net).expect("the client's namespace is there")
+    }
+}
+
+/// Many threads that connect as fast as they can.
+#[derive(Debug, Default)]
+pub(crate) struct Storm {
+    tally: Arc<Tally>,
+    lanes: Vec<JoinHandle<()>>,
+}
+
+impl Storm {
+    /// Returns how many connections were made so far.
+    pub(crate) fn through(&self) -> usize {
+        self.tally.through.load(Ordering::SeqCst)
+    }
+
+    /// Waits until `more` further attempts are over.
+    pub(crate) fn goes_on_for(&self, more: usize) {
+        let tries = || self.tally.tries.load(Ordering::SeqCst);
+        let (goal, deadline) = (tries() + more, Instant::now() + Duration::from_secs(60));
+        while tries() < goal {
+            assert!(Instant::now() < deadline, "the storm makes no attempts");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Ends the storm and panics when a single connection was made.
+    #[track_caller]
+    pub(crate) fn got_nowhere(self) {
+        self.goes_on_for(1);
+        let tries = self.tally.tries.load(Ordering::SeqCst);
+        assert_eq!(self.through(), 0, "connections made, of {tries} tried");
+    }
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        self.tally.over.store(true, Ordering::SeqCst);
+        for lane in self.lanes.drain(..) {
+            drop(lane.join());
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    tries: AtomicUsize,
+    through: AtomicUsize,
+    over: AtomicBool,
+}
+
+impl Tally {
+    fn keep_connecting(&self, address: SocketAddr) {
+        while !self.over.load(Ordering::SeqCst) {
+            match TcpStream::connect_timeout(&address, IMPATIENCE) {
+                Ok(_) => drop(self.through.fetch_add(1, Ordering::SeqCst)),
+                // A refusal comes at once and would keep a core busy.
+                Err(_) => thread::sleep(Duration::from_millis(1)),
+            }
+            self.tries.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+fn parse(address: &str) -> SocketAddr {
+    address.parse().expect("an address and a port")
+}
+
+/// Moves this thread, and nothing else, into the namespace.
+fn enter(net: &File) {
+    setns(net.as_fd(), CloneFlags::CLONE_NEWNET).expect("root may enter a namespace");
+}
+
+fn request(address: SocketAddr) -> Answer {
+    let Ok(stream) = TcpStream::connect_timeout(&address, PATIENCE) else {
+        return Answer::Closed;
+    };
+    let body = exchange(stream).unwrap_or_default();
+    if body.is_empty() {
+        Answer::Silence
+    } else {
+        Answer::From(body)
+    }
+}
+
+/// Sends one request and returns the body of the answer, without the line end.
+fn exchange(mut stream: TcpStream) -> std::io::Result<String> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok(body.trim_end().to_owned())
+}

@@ -1,0 +1,272 @@
+//! A Docker host and two clients on one segment, each in namespaces of its own: `tests/lab/`.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::{env, io};
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::Uid;
+
+use super::client::Client;
+
+/// When set, a machine that cannot run these tests fails them.
+const REQUIRED: &str = "TIDEGATE_LAB_REQUIRED";
+
+/// The segment, with its host where it has one. All of it ends when this is dropped, and also when
+/// the process ends in any other way: the script behind it waits for the end of a pipe.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    pub(crate) office: Client,
+    pub(crate) outside: Client,
+    script: Script,
+    /// Two cores are too few for several engines at once.
+    _turn: Flock<File>,
+}
+
+/// A machine that commands can be run on.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pid: u32,
+}
+
+/// A machine with systemd and Docker, and its disk; see `tests/lab/boot.sh`.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    script: Script,
+}
+
+/// A lab with a Docker host in it; the engine is not started yet.
+pub(crate) fn docker_host() -> Option<(Lab, Host)> {
+    let rootfs = rootfs()?;
+    let lab = Lab::open(Some(&rootfs));
+    let host = Host {
+        pid: lab.script.pid("host"),
+    };
+    equip(&host.path("/"));
+    Some((lab, host))
+}
+
+/// A lab with a machine in it that is switched off.
+pub(crate) fn machine() -> Option<(Lab, Machine)> {
+    let rootfs = rootfs()?;
+    let lab = Lab::open(None);
+    let wire = lab.script.said("wire").to_owned();
+    let script = Script::start("boot.sh", &[wire.as_ref(), rootfs.as_os_str()]);
+    let machine = Machine { script };
+    equip(&machine.disk());
+    Some((lab, machine))
+}
+
+impl Machine {
+    /// Returns where this machine sees the other's disk.
+    pub(crate) fn disk(&self) -> PathBuf {
+        let (pid, root) = (self.script.pid("script"), self.script.said("root"));
+        PathBuf::from(format!("/proc/{pid}/root{root}"))
+    }
+
+    /// Switches it on and returns it as a host when its process 1 runs.
+    pub(crate) fn boot(&mut self) -> Host {
+        self.script.tell("boot");
+        let answer = self.script.line();
+        let pid = answer.strip_prefix("machine ");
+        let pid = pid.unwrap_or_else(|| panic!("it does not boot: {answer}"));
+        Host {
+            pid: pid.parse().expect("a process number"),
+        }
+    }
+
+    /// Shuts it down in the orderly way.
+    pub(crate) fn shut_down(&mut self, host: &Host) {
+        host.run("systemctl --no-block poweroff");
+        assert_eq!(self.script.line(), "off");
+    }
+}
+
+/// Returns the root file system of the lab's hosts, or nothing, with the reason printed, where this
+/// machine cannot make one.
+fn rootfs() -> Option<PathBuf> {
+    let made = if Uid::effective().is_root() {
+        Command::new(script("rootfs.sh"))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())
+            .and_then(succeeded)
+    } else {
+        Err("it needs root".to_owned())
+    };
+    match made {
+        Ok(path) => Some(PathBuf::from(path.trim_end())),
+        Err(reason) => {
+            assert!(env::var_os(REQUIRED).is_none(), "{REQUIRED}: {reason}");
+            // Not a macro: the test runner would keep it back.
+            writeln!(io::stderr(), "skipped, no Docker host here: {reason}").ok();
+            None
+        }
+    }
+}
+
+impl Lab {
+    /// Sets up the segment, and a host over `rootfs` if there is one, when it is this test's turn.
+    fn open(rootfs: Option<&Path>) -> Self {
+        let turn = take_turn();
+        let rootfs = rootfs.map(Path::as_os_str);
+        let script = Script::start("world.sh", rootfs.as_slice());
+        Lab {
+            office: Client::of_process(script.pid("office")),
+            outside: Client::of_process(script.pid("outside")),
+            script,
+            _turn: turn,
+        }
+    }
+}
+
+impl Host {
+    /// Returns where this machine sees the host's file `path`.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.pid))
+    }
+
+    /// Writes a file on the host.
+    pub(crate) fn put(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("an absolute path")).expect("a folder");
+        fs::write(path, text).expect("the host's disk is writable");
+    }
+
+    /// Returns a client in the network of a running container.
+    #[track_caller]
+    pub(crate) fn container(&self, name: &str) -> Client {
+        let pid = self.run(&format!("docker inspect -f '{{{{.State.Pid}}}}' {name}"));
+        let net = format!("/proc/{}/ns/net", pid.trim_end());
+        Client::of_namespace(self.path(&net))
+    }
+
+    /// Runs a shell script on the host and returns what it did.
+    pub(crate) fn attempt(&self, script: &str) -> Output {
+        Command::new("nsenter")
+            .args(["-t", &self.pid.to_string()])
+            .args(["-m", "-p", "-u", "-i", "-n", "-r", "-w", "--"])
+            .args(["sh", "-ec", script])
+            .stdin(Stdio::null())
+            .output()
+            .expect("nsenter runs")
+    }
+
+    /// Runs a shell script on the host and returns what it printed; panics when it fails.
+    #[track_caller]
+    pub(crate) fn run(&self, script: &str) -> String {
+        match succeeded(self.attempt(script)) {
+            Ok(printed) => printed,
+            Err(reason) => panic!("{script}: {reason}"),
+        }
+    }
+}
+
+/// A script that prints `NAME VALUE` lines up to `ready` and lives until its input ends.
+#[derive(Debug)]
+struct Script {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    facts: Vec<(String, String)>,
+}
+
+impl Script {
+    fn start(name: &str, arguments: &[&OsStr]) -> Self {
+        let mut child = Command::new(script(name))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // An interrupt from the terminal ends the tests, and that ends the script, tidily.
+            .process_group(0)
+            .spawn()
+            .expect("the script runs");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let mut script = Script {
+            child,
+            output,
+            facts: Vec::new(),
+        };
+        script.listen();
+        script
+    }
+
+    /// Takes down what it says up to `ready`.
+    fn listen(&mut self) {
+        loop {
+            let line = self.line();
+            if line == "ready" {
+                return;
+            }
+            let (name, value) = line.split_once(' ').expect("NAME VALUE");
+            self.facts.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let length = self.output.read_line(&mut line).expect("text");
+        assert!(length > 0, "the lab's script ended early: see above");
+        line.trim_end().to_owned()
+    }
+
+    fn tell(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("open until it is dropped");
+        writeln!(input, "{line}").expect("the script reads");
+    }
+
+    fn said(&self, name: &str) -> &str {
+        let fact = self.facts.iter().find(|(key, _)| key == name);
+        fact.map_or_else(|| panic!("no {name} in the lab"), |(_, value)| value)
+    }
+
+    fn pid(&self, name: &str) -> u32 {
+        self.said(name).parse().expect("a process number")
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().ok();
+    }
+}
+
+/// Puts the engine's script and the program under test on a host's disk.
+fn equip(disk: &Path) {
+    let sbin = disk.join("usr/local/sbin");
+    fs::copy(script("engine.sh"), sbin.join("engine")).expect("the disk is writable");
+    fs::copy(env!("CARGO_BIN_EXE_tidegate"), sbin.join("tidegate")).expect("it is built");
+}
+
+/// Waits until no other test, of this process or another, has a lab.
+fn take_turn() -> Flock<File> {
+    let folder = env::var_os("TIDEGATE_LAB").map_or("/var/tmp/tidegate-lab".into(), PathBuf::from);
+    fs::create_dir_all(&folder).expect("the lab's folder");
+    let lock = File::create(folder.join("turn")).expect("the lab's folder is writable");
+    Flock::lock(lock, FlockArg::LockExclusive).expect("a lock")
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/lab")
+        .join(name)
+}
+
+/// Returns what a command printed, or its errors when it failed.
+fn succeeded(output: Output) -> Result<String, String> {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(format!(
+            "{}\n{}{}",
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        ))
+    }
+}

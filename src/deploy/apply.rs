@@ -385,7 +385,12 @@ fn set(host: &dyn Host, setting: &Setting) -> Result<(), Problem> {
     match host.sysctl(&setting.path)? {
         None => Err(no_setting(setting)),
         Some(now) if settings::same(&now, &setting.value) => Ok(()),
-        Some(_) => Ok(host.set_sysctl(&setting.path, &setting.value)?),
+        Some(_) => host
+            .set_sysctl(&setting.path, &setting.value)
+            .map_err(|error| Problem::Setting {
+                place: setting.source.clone(),
+                error,
+            }),
     }
 }
 

@@ -27,6 +27,12 @@ pub enum Problem {
     NotInstalled,
     #[error("{family} rules do not load: {error}")]
     Rejected { family: Family, error: HostError },
+    #[error("{place}: {error}")]
+    Setting {
+        /// `file:line`.
+        place: String,
+        error: HostError,
+    },
     #[error("the bundle's rules do more than its manifest says: {0}")]
     State(#[from] StateError),
     #[error("{family} rules were loaded, but others keep changing them")]
@@ -72,7 +78,7 @@ impl Problem {
             Problem::State(_) => code::RULES_STRANGE,
             Problem::Unstable { .. } => code::RULES_UNSTABLE,
             Problem::Unreadable { .. } => code::RULES_UNREADABLE,
-            Problem::WrongValue { .. } => code::SETTING_REFUSED,
+            Problem::Setting { .. } | Problem::WrongValue { .. } => code::SETTING_REFUSED,
         }
     }
 
@@ -99,7 +105,9 @@ impl Problem {
             }
             Problem::Unstable { .. } => "find the program that rewrites the rules, and try again",
             Problem::Unreadable { .. } => "mend or delete the rule that the message names",
-            Problem::WrongValue { .. } => "look which value the kernel accepts",
+            Problem::Setting { .. } | Problem::WrongValue { .. } => {
+                "look which value the kernel accepts"
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::host::{Host, HostError};
 
 const PROGRAM: &str = "/usr/sbin/tidegate";
 const POLICIES: &str = "/etc/tidegate";
+const MAIN_UNIT: &str = "tidegate.service";
 const UNITS: &str = "/etc/systemd/system";
 
 /// A unit file and the units that start it, the `WantedBy=` of its `[Install]`.
@@ -35,7 +36,7 @@ const UNIT_FILES: [Unit; 4] = [
         wanted_by: &["multi-user.target", "docker.service"],
     },
     Unit {
-        name: "tidegate.service",
+        name: MAIN_UNIT,
         text: include_str!("../../systemd/tidegate.service"),
         wanted_by: &["multi-user.target", "docker.service"],
     },
@@ -79,13 +80,15 @@ pub fn install(host: &dyn Host, bundle: &Bundle) -> Result<(), Problem> {
     for fragment in Fragment::of_bundle(bundle) {
         fragment.put(host)?;
     }
-    store::stage(host, bundle)?;
-    store::publish(host)?;
+    if !store::is_installed(host, bundle).unwrap_or(false) {
+        store::stage(host, bundle)?;
+        store::publish(host)?;
+    }
     // Units last: what they start is there by now.
     for unit in &UNIT_FILES {
         unit.install(host)?;
     }
-    Ok(host.reload_units()?)
+    Ok(host.systemctl(&["daemon-reload"])?)
 }
 
 /// Removes the rules from the kernel, and with them all that [`install`] and apply have written.
@@ -93,12 +96,6 @@ pub fn install(host: &dyn Host, bundle: &Bundle) -> Result<(), Problem> {
 /// Returns what is left as it is, and how to change that.
 pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
     let _lock = host.lock()?;
-    // Units first, so that none of them puts back what goes.
-    let installed = host.exists(&format!("{UNITS}/tidegate.service"));
-    for unit in &UNIT_FILES {
-        unit.remove(host)?;
-    }
-    host.reload_units()?;
     for family in families(host) {
         converge(host, family, &TideState::uninstalled())?;
     }
@@ -106,11 +103,23 @@ pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
     host.remove(store::MODULES_LOAD)?;
     host.remove_folder(store::STATE)?;
     host.remove_empty_folder(POLICIES)?;
-    if installed {
-        // Otherwise a package brought the program, and takes it away.
+    // Without the units, a package brought the program, and takes it away.
+    if host.exists(&format!("{UNITS}/{MAIN_UNIT}")) {
+        remove_units(host)?;
         host.remove(PROGRAM)?;
     }
     Ok(LEFT.iter().map(|&note| note.to_owned()).collect())
+}
+
+/// Stops and removes the units, the one that shows that they are installed last.
+fn remove_units(host: &dyn Host) -> Result<(), HostError> {
+    let names = UNIT_FILES.iter().map(|unit| unit.name);
+    let stop: Vec<&str> = ["stop"].into_iter().chain(names).collect();
+    host.systemctl(&stop)?;
+    for unit in &UNIT_FILES {
+        unit.remove(host)?;
+    }
+    host.systemctl(&["daemon-reload"])
 }
 
 const LEFT: [&str; 2] = [

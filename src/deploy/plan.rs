@@ -275,3 +275,7 @@ fn engine_step(now: &TableText, wanted: EngineChain) -> EngineStep {
         _ => EngineStep::Nothing,
     }
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -124,11 +124,13 @@ impl TideState {
 
     /// Returns what is ours in the rules of a machine, so that it can be brought back.
     pub fn snapshot(live: &Tables) -> Self {
-        let tables = Table::ALL
+        // The nft variant shows no table before its first rule; it is there nevertheless.
+        let empty = TableText::default();
+        let now = |table| live.table(table).unwrap_or(&empty);
+        Table::ALL
             .into_iter()
-            .filter_map(|table| Some((table, snapshot_table(table, live.table(table)?))))
-            .collect();
-        TideState { tables }
+            .map(|table| (table, snapshot_table(table, now(table))))
+            .collect()
     }
 
     /// Returns the state of a machine that tidegate has left: nothing of ours, FORWARD's policy
@@ -156,6 +158,13 @@ impl TideState {
         } else {
             Err(StateError::Forward(family))
         }
+    }
+}
+
+impl FromIterator<(Table, TideTable)> for TideState {
+    fn from_iter<I: IntoIterator<Item = (Table, TideTable)>>(tables: I) -> Self {
+        let tables = tables.into_iter().collect();
+        TideState { tables }
     }
 }
 
@@ -261,7 +270,8 @@ fn snapshot_table(table: Table, live: &TableText) -> TideTable {
         }
     }
     if table == Table::Filter {
-        state.forward = live.chains.get(FORWARD).and_then(|chain| chain.policy);
+        let forward = live.chains.get(FORWARD).and_then(|chain| chain.policy);
+        state.forward = Some(forward.unwrap_or(ChainPolicy::Accept));
         state.docker_user = snapshot_engine_chain(live);
     }
     state

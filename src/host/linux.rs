@@ -171,11 +171,11 @@ impl Host for LinuxHost {
         files::copy_program(&program, &path)
     }
 
-    fn reload_units(&self) -> Result<(), HostError> {
+    fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError> {
         // This folder is there if and only if systemd is the init process, sd_booted(3).
         if !self.is_live() || !Path::new("/run/systemd/system").exists() {
             return Ok(());
         }
-        command::run("systemctl", &["daemon-reload"], "").map(drop)
+        command::run("systemctl", arguments, "").map(drop)
     }
 }

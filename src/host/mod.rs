@@ -93,6 +93,6 @@ pub trait Host {
     /// Copies the running program to `path`.
     fn copy_program(&self, path: &str) -> Result<(), HostError>;
 
-    /// Has systemd read its units again, where it runs this machine and not only its files.
-    fn reload_units(&self) -> Result<(), HostError>;
+    /// Runs systemctl(1), where systemd runs this machine and the host is more than its files.
+    fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError>;
 }

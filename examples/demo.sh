@@ -107,7 +107,8 @@ end_world() {
     wait "$world" || :
     rm -rf "$work"
 }
-on_host() { nsenter -t "$host" -m -p -u -i -n -r -w -- "$@"; }
+# What stays running there must not hold the pipe that ends the world.
+on_host() { nsenter -t "$host" -m -p -u -i -n -r -w -- "$@" 3>&-; }
 
 start_engine() {
     local sbin=/proc/$host/root/usr/local/sbin

@@ -49,7 +49,7 @@ const HOST: &[Keyword] = &[
     ("forward", "forward drop|accept"),
     ("forwarding", "forwarding on|off"),
     ("log", "log denied [limit N/UNIT]"),
-    ("mark", "mark 0x800000"),
+    ("mark", "mark 0x10000000"),
     ("others", "others leave|drop"),
     ("route", "route PREFIX via ADDRESS [dev INTERFACE]"),
     ("sysctl", "sysctl \"KEY\" = VALUE"),

@@ -248,7 +248,7 @@ pub fn packet(tape: &mut Tape<'_>, v6: bool, to_host: bool) -> Packet {
             mark: 0,
         },
         // Somebody else's bits, and ours where nobody may have set it yet.
-        mark: tape.pick(&[0u32, 1, 0x80_0000]),
+        mark: tape.pick(&[0u32, 1, 0x1000_0000]),
     }
 }
 

@@ -14,7 +14,7 @@ error[T0326]: the mark 0x3 is not one bit
   |             ^^^ 2 bits are set
   |
   = note: The mark carries one answer, yes or no; other programs use the other bits.
-  = help: write one bit, such as 0x800000
+  = help: write one bit, such as 0x10000000
 "#);
 }
 
@@ -30,7 +30,7 @@ error[T0326]: the mark 0x100000000 is not one bit
   |             ^^^^^^^^^^^ a packet mark has 32 bits
   |
   = note: The mark carries one answer, yes or no; other programs use the other bits.
-  = help: write one bit, such as 0x800000
+  = help: write one bit, such as 0x10000000
 "#);
 }
 
@@ -46,7 +46,7 @@ error[T0326]: the mark 0x0 is not one bit
   |             ^ no bit is set
   |
   = note: The mark carries one answer, yes or no; other programs use the other bits.
-  = help: write one bit, such as 0x800000
+  = help: write one bit, such as 0x10000000
 "#);
 }
 
@@ -159,7 +159,7 @@ error[T0326]: the mark 0x0 is not one bit
    |        ^ no bit is set
    |
    = note: The mark carries one answer, yes or no; other programs use the other bits.
-   = help: write one bit, such as 0x800000
+   = help: write one bit, such as 0x10000000
 "#);
 }
 

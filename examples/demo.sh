@@ -109,7 +109,7 @@ end_world() {
     wait "$world" 2>/dev/null || :
     rm -rf "$work"
 }
-# Without the pipe: an engine that held it would keep the world from ending.
+# What stays running there must not hold the pipe that ends the world.
 on_host() { nsenter -t "$host" -m -p -u -i -n -r -w -- "$@" 3>&-; }
 
 start_engine() {

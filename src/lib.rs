@@ -9,9 +9,12 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod cli;
 pub mod compile;
+pub mod deploy;
 pub mod diag;
 mod hash;
+pub mod host;
 pub mod net;
 pub mod netfilter;
 pub mod policy;

@@ -25,7 +25,7 @@ pub struct Manifest {
     pub host: Option<String>,
     /// `docker` or `docker VERSION`.
     pub engine: String,
-    /// The bit of the packet mark that carries a grant, as in `0x800000`.
+    /// The bit of the packet mark that carries a grant, as in `0x10000000`.
     pub mark: String,
     /// SHA-256 of every other file of the bundle, by name.
     pub files: BTreeMap<String, String>,

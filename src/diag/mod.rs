@@ -1,6 +1,7 @@
 //! What a user is told about a policy: data with a code, a place, a reason and a fix.
 
 pub mod code;
+pub mod json;
 pub mod suggest;
 pub mod text;
 
@@ -134,6 +135,15 @@ impl Diagnostics {
             .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Takes over what another collection has.
+    pub fn append(&mut self, mut other: Diagnostics) {
+        self.list.append(&mut other.list);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -150,5 +160,13 @@ impl Diagnostics {
 impl Extend<Diagnostic> for Diagnostics {
     fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: T) {
         self.list.extend(diagnostics);
+    }
+}
+
+/// Returns the path of a source below the folder `base`, or its name alone without one.
+fn path(base: &str, name: &str) -> String {
+    match base.trim_end_matches('/') {
+        "" if base.is_empty() => name.to_owned(),
+        folder => format!("{folder}/{name}"),
     }
 }

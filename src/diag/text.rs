@@ -1,1 +1,219 @@
-//! Diagnostics as text for a terminal.
+//! Diagnostics as text for a terminal, in the form that rustc made known.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+
+use super::{Diagnostic, Fix, Label, Severity};
+use crate::source::{Source, SourceId, SourceMap, Span};
+
+/// So many are shown; more would only scroll the first ones away.
+const SHOWN: usize = 50;
+
+/// How the text is to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    pub colour: bool,
+    /// Columns of the terminal; longer lines of the policy are trimmed around the marked place.
+    pub width: usize,
+}
+
+/// Returns the diagnostics one after the other, each with the lines it is about. Names of sources
+/// are shown below the folder `base`, unless that is empty. Text of the user cannot control the
+/// terminal: characters that do not show are escaped.
+pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap, base: &str, style: Style) -> String {
+    let view = View { sources, base };
+    let renderer = renderer(style);
+    let mut text = String::new();
+    for diagnostic in first(diagnostics) {
+        text.push_str(&renderer.render(&view.groups(diagnostic)));
+        text.push_str("\n\n");
+    }
+    let hidden = diagnostics.len().saturating_sub(SHOWN);
+    if hidden > 0 {
+        text.push_str("and ");
+        text.push_str(&hidden.to_string());
+        text.push_str(" more\n");
+    }
+    text
+}
+
+/// Returns what is shown: errors come first when there is not room for all.
+fn first(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
+    let mut all: Vec<&Diagnostic> = diagnostics.iter().collect();
+    if all.len() > SHOWN {
+        all.sort_by_key(|diagnostic| diagnostic.severity);
+        all.truncate(SHOWN);
+    }
+    all
+}
+
+fn renderer(style: Style) -> Renderer {
+    let renderer = if style.colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    renderer.term_width(style.width)
+}
+
+/// What all diagnostics of one report are drawn with.
+struct View<'a> {
+    sources: &'a SourceMap,
+    base: &'a str,
+}
+
+impl View<'_> {
+    fn groups(&self, diagnostic: &Diagnostic) -> Vec<Group<'static>> {
+        let level = match diagnostic.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level
+            .primary_title(visible(&diagnostic.message))
+            .id(diagnostic.code.0);
+        let mut main = title.elements(self.snippets(&diagnostic.labels));
+        for note in &diagnostic.notes {
+            main = main.element(Level::NOTE.message(visible(note)));
+        }
+        match (&diagnostic.fix, &diagnostic.help) {
+            (None, None) => vec![main],
+            (None, Some(help)) => vec![main.element(Level::HELP.message(visible(help)))],
+            (Some(fix), help) => vec![main, self.edit(fix, help.as_deref())],
+        }
+    }
+
+    /// Returns one snippet for each source that has a label, that of the mistake itself first.
+    fn snippets(
+        &self,
+        labels: &[Label],
+    ) -> Vec<Snippet<'static, annotate_snippets::Annotation<'static>>> {
+        let mut ids: Vec<SourceId> = Vec::new();
+        let (primary, others): (Vec<&Label>, Vec<&Label>) =
+            labels.iter().partition(|label| label.primary);
+        let ordered: Vec<&Label> = primary.into_iter().chain(others).collect();
+        for label in &ordered {
+            if !ids.contains(&label.span.source) {
+                ids.push(label.span.source);
+            }
+        }
+        let here = |id: SourceId| {
+            ordered
+                .iter()
+                .copied()
+                .filter(move |label| label.span.source == id)
+        };
+        ids.into_iter()
+            .map(|id| self.snippet(id, &here(id).collect::<Vec<_>>()))
+            .collect()
+    }
+
+    fn snippet(
+        &self,
+        id: SourceId,
+        labels: &[&Label],
+    ) -> Snippet<'static, annotate_snippets::Annotation<'static>> {
+        let source = self.sources.get(id);
+        let spans: Vec<Span> = labels.iter().map(|label| label.span).collect();
+        let window = Window::around(source, &spans);
+        let annotations = labels.iter().map(|label| {
+            let kind = if label.primary {
+                AnnotationKind::Primary
+            } else {
+                AnnotationKind::Context
+            };
+            kind.span(window.range(label.span))
+                .label(visible(&label.text))
+        });
+        let annotations: Vec<_> = annotations.collect();
+        Snippet::source(window.text)
+            .line_start(window.line)
+            .path(self.path(source))
+            .annotations(annotations)
+    }
+
+    fn edit(&self, fix: &Fix, help: Option<&str>) -> Group<'static> {
+        let source = self.sources.get(fix.span.source);
+        let window = Window::around(source, &[fix.span]);
+        let patch = Patch::new(window.range(fix.span), visible(&fix.replacement));
+        let snippet = Snippet::source(window.text)
+            .line_start(window.line)
+            .path(self.path(source))
+            .patch(patch);
+        Level::HELP
+            .secondary_title(visible(help.unwrap_or("write this")))
+            .element(snippet)
+    }
+
+    fn path(&self, source: &Source) -> String {
+        visible(&super::path(self.base, &source.name))
+    }
+}
+
+/// The lines of a source that a message is about.
+struct Window {
+    text: String,
+    /// Number of the first line, from 1.
+    line: usize,
+    /// Where the first line starts in the source.
+    start: usize,
+}
+
+impl Window {
+    fn around(source: &Source, spans: &[Span]) -> Self {
+        let text = source.text.as_str();
+        let first = spans.iter().map(|span| span.start).min().unwrap_or(0);
+        let last = spans
+            .iter()
+            .map(|span| span.end.max(span.start))
+            .max()
+            .unwrap_or(0);
+        let before = text.get(..boundary(text, first)).unwrap_or("");
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let after = text.get(boundary(text, last)..).unwrap_or("");
+        let end = text.len() - after.len() + after.find('\n').unwrap_or(after.len());
+        Window {
+            text: text.get(start..end).unwrap_or("").to_owned(),
+            line: source.line(first),
+            start,
+        }
+    }
+
+    fn range(&self, span: Span) -> Range<usize> {
+        let at = |offset: u32| {
+            let inside = (offset as usize).saturating_sub(self.start);
+            boundary(&self.text, u32::try_from(inside).unwrap_or(u32::MAX))
+        };
+        at(span.start)..at(span.end.max(span.start))
+    }
+}
+
+/// Returns the nearest place at or before `offset` that is within the text and not within a
+/// character.
+fn boundary(text: &str, offset: u32) -> usize {
+    let mut at = (offset as usize).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// Escapes what a terminal would obey instead of show, and the marks that turn the direction of
+/// writing. Line ends stay.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => shown.push(letter),
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {
+                shown.extend(letter.escape_unicode());
+            }
+            _ if letter.is_control() => shown.extend(letter.escape_default()),
+            _ => shown.push(letter),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 mod addr_set;
 mod interval;
+#[cfg(test)]
+mod tests;
 
 pub use addr_set::AddrSet;
 pub use interval::IntervalSet;

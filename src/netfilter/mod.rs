@@ -5,6 +5,7 @@ mod family;
 mod lower;
 mod render;
 mod rule;
+pub mod save;
 mod walk;
 
 pub use chain_name::ChainName;

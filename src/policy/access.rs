@@ -178,6 +178,7 @@ fn deny_from_host(span: Span) -> Diagnostic {
     Diagnostic::error(code::DENY_FROM_HOST, title)
         .at(span, "the machine itself")
         .note("Connections that the host opens are not filtered, so this would deny nothing.")
+        .help("leave `host` out of the left side")
 }
 
 fn link_side(name: &Name, party: Party) -> Diagnostic {

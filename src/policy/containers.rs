@@ -170,7 +170,7 @@ fn outside(written: &Spanned<String>, network: &networks::Draft) -> Diagnostic {
         format!("`{name}` has {}", subnets.join(" and ")),
     );
     match network.subnet_spans.first() {
-        Some(span) => outside.also(*span, "its subnets"),
+        Some(span) => outside.also(*span, "the first subnet of the network"),
         None => outside,
     }
 }

@@ -125,12 +125,12 @@ impl<'a> Reading<'a, '_> {
         let address = written.map_or(Some(None), |text| self.host_address(text).map(Some));
         let outer = ports::ranges(&published.ports, self.diagnostics);
         let (inner, outer, address) = (inner?, outer?, address?);
-        self.claim(published, &outer, address, service.protocol.node);
         let Some(pairs) = pair(&inner, &outer) else {
             let mismatch = count_mismatch(expose, published, &inner, &outer);
             self.diagnostics.push(mismatch);
             return None;
         };
+        self.claim(published, &outer, address, service.protocol.node);
         let publish = |(ports, outer)| {
             let published = Published {
                 address,

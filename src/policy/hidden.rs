@@ -2,27 +2,30 @@
 
 use std::collections::HashSet;
 
-use crate::diag::{Diagnostic, suggest};
+use crate::diag::Diagnostic;
 use crate::source::Span;
+use crate::syntax::ast::File;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hidden {
     /// A whole file is missing: it could declare any name.
     pub(super) any: bool,
-    /// Names that broken text looks like declaring.
+    /// Names that items which could not be read would have declared.
     names: HashSet<String>,
     /// Where the mistakes are, in order.
     mistakes: Vec<Span>,
 }
 
 impl Hidden {
-    /// Remembers the mistakes of one text.
-    pub(super) fn add(&mut self, text: &str, mistakes: &[Diagnostic]) {
+    /// Remembers what is missing of a file, and its mistakes.
+    pub(super) fn add(&mut self, file: &File, mistakes: &[Diagnostic]) {
+        self.any |= file.items.is_empty();
         let labels = mistakes.iter().flat_map(|mistake| &mistake.labels);
         let primary = labels.filter(|label| label.primary);
         self.mistakes.extend(primary.map(|label| label.span));
         self.mistakes.sort_unstable();
-        self.names.extend(declared_in(text));
+        let lost = file.lost.iter().map(|name| name.node.clone());
+        self.names.extend(lost);
     }
 
     /// Returns whether a name that nothing declares may be declared in what could not be read.
@@ -43,15 +46,4 @@ impl Hidden {
         let next = self.mistakes.get(at);
         next.is_some_and(|mistake| mistake.source == span.source && mistake.start <= span.end)
     }
-}
-
-/// Returns the names that lines of a text look like declaring.
-fn declared_in(text: &str) -> impl Iterator<Item = String> + '_ {
-    let ends = |letter: char| letter.is_whitespace() || "{},:>".contains(letter);
-    text.lines().filter_map(move |line| {
-        let mut words = line.split(ends).filter(|word| !word.is_empty());
-        let keyword = words.next()?;
-        suggest::nearest(keyword, ["container", "network", "trust"])?;
-        words.next().map(str::to_owned)
-    })
 }

@@ -67,8 +67,7 @@ impl Walk<'_, '_> {
         let broken = found.has_errors();
         let found = found.into_sorted();
         if broken {
-            self.imports.hidden.any |= file.items.is_empty();
-            self.imports.hidden.add(text, &found);
+            self.imports.hidden.add(&file, &found);
         }
         self.reader.diagnostics.extend(found);
         file.items

@@ -124,7 +124,7 @@ impl Flaw {
                 .note("Some programs read such a number as octal, so it could mean two addresses."),
             Flaw::Length(most) => no_prefix().at(
                 span,
-                format!("the length must be a number from 0 to {most}"),
+                format!("the length must be a plain number from 0 to {most}"),
             ),
             Flaw::Mapped(net) => mapped(text, span, net),
             Flaw::NoAddress => no_address().at(

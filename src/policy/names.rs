@@ -101,9 +101,6 @@ impl<'a> Scope<'a> {
         entity: Entity,
         diagnostics: &mut Diagnostics,
     ) {
-        if WORDS.contains(&name.node.as_str()) {
-            return diagnostics.push(reserved(name));
-        }
         if let Some(first) = self.symbols.get(name.node.as_str()) {
             return diagnostics.push(duplicate(name, *first));
         }
@@ -146,7 +143,8 @@ impl<'a> Scope<'a> {
     fn find(&mut self, name: &'a str, span: Span, kind: Kind) -> Option<Entity> {
         let found = self.symbols.get(name).map(|symbol| symbol.entity);
         let right = found.filter(|entity| kind.takes(*entity));
-        if right.is_none() && !(found.is_none() && self.hidden.may_declare(name)) {
+        let hidden = self.hidden.spoils(span) || self.hidden.may_declare(name);
+        if right.is_none() && (found.is_some() || !hidden) {
             self.unknown.entry((name, kind)).or_default().push(span);
         }
         right
@@ -235,19 +233,4 @@ fn duplicate(name: &Name, first: Symbol) -> Diagnostic {
         .note(
             "Containers, networks and trust sets share one name space, as `allow` takes them all.",
         )
-}
-
-fn reserved(name: &Name) -> Diagnostic {
-    let text = &name.node;
-    let meaning = match text.as_str() {
-        "any" => "everybody",
-        "host" => "the machine itself",
-        _ => "whoever arrives by an uplink",
-    };
-    Diagnostic::error(
-        code::RESERVED_NAME,
-        format!("`{text}` cannot be declared as a name"),
-    )
-    .at(name.span, format!("it already means {meaning}"))
-    .help("take another name")
 }

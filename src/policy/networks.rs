@@ -11,6 +11,7 @@ use crate::syntax::ast::{Name, NetworkSetting, Spanned};
 
 use super::hidden::Hidden;
 use super::ir::{IfName, Network};
+use super::literal::Flaw;
 use super::once::Once;
 use super::{interface, literal, unsupported};
 
@@ -125,7 +126,11 @@ fn apply_subnets(written: &[Spanned<String>], draft: &mut Draft, diagnostics: &m
 
 fn subnet(written: &Spanned<String>) -> Result<IpNet, Box<Diagnostic>> {
     let (text, span) = (written.node.as_str(), written.span);
-    let subnet = literal::prefix(text).map_err(|flaw| flaw.diagnostic(text, span))?;
+    let subnet = literal::prefix(text).map_err(|flaw| match flaw {
+        // One address is no subnet, so the advice for sets would mislead.
+        Flaw::HostBits(net) => flaw.diagnostic(text, span).help(format!("write `{net}`")),
+        other => other.diagnostic(text, span),
+    })?;
     match reserved_within(subnet) {
         Some((reserved, what)) => Err(Box::new(unusable(text, span, reserved, what))),
         None => Ok(subnet),

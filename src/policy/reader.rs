@@ -127,10 +127,10 @@ fn too_many(named: Span) -> Diagnostic {
 fn escape(written: &Spanned<String>, why: Escape) -> Diagnostic {
     let text = match why {
         Escape::Absolute => "an absolute path",
-        Escape::Empty => "names a folder, not a file",
+        Escape::Empty => "no file is named",
         Escape::Parent => "`..` leads out of the folder",
     };
-    let title = format!("`{}` is no file of the policy's folder", written.node);
+    let title = "this is no file in the policy's folder";
     Diagnostic::error(code::INCLUDE_ESCAPE, title)
         .at(written.span, text)
         .note("A policy is read as one folder, so that it can be reviewed and moved as a whole.")

@@ -13,7 +13,7 @@ use super::sysctl::Sysctls;
 use super::{interface, unsupported};
 
 /// The bit of the packet mark that carries a grant, unless `mark` names another.
-pub(super) const DEFAULT_MARK: u32 = 0x80_0000;
+pub(super) const DEFAULT_MARK: u32 = 0x1000_0000;
 
 /// The first release with the chain `DOCKER-USER`.
 const OLDEST_ENGINE: (u32, u32) = (17, 6);

@@ -343,7 +343,8 @@ fn cycle(
     let title = format!("the trust set `{first}` contains itself");
     let cycle = Diagnostic::error(code::TRUST_CYCLE, title)
         .at(span, "this closes the circle")
-        .note(format!("The circle is {}.", names.join(" -> ")));
+        .note(format!("The circle is {}.", names.join(" -> ")))
+        .help("take one of these members out of its set");
     let on_the_way = round.skip(1).take(MAX_SHOWN - 1);
     on_the_way.fold(cycle, |cycle, trust| {
         cycle.also(trust.name.span, "on the way")
@@ -379,4 +380,5 @@ fn empty(trust: &ast::Trust, at_first: bool) -> Diagnostic {
     )
     .at(trust.name.span, text)
     .note("A rule for it would silently mean nobody.")
+    .help("give it a member, or take it out with all its uses")
 }

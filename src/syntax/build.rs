@@ -7,6 +7,9 @@ mod network;
 mod trust;
 mod words;
 
+pub(super) use self::trust::check_members;
+pub(super) use self::words::{address_as_party, reserved};
+
 use pest::iterators::{Pair, Pairs};
 
 use super::ast::{File, Include, Item, Spanned};

@@ -27,6 +27,12 @@ impl<'a> Slice<'a> {
         }
     }
 
+    /// Makes the slice of `text` that starts at byte `start` of this one, in which no word was put
+    /// right.
+    pub(super) fn part<'b>(&self, start: usize, text: &'b str) -> Slice<'b> {
+        Slice::new(self.source, self.start + start, text)
+    }
+
     /// Puts `right` in the place of the first `written` bytes.
     pub(super) fn corrected(self, written: usize, right: &str) -> Self {
         let rest = self.text.get(written..).unwrap_or("");

@@ -11,16 +11,26 @@ use super::table::address_of;
 /// Returns the rules of one family for an empty machine.
 pub fn rules(policy: &Policy, v6: bool) -> String {
     let subnets = |network: &tidegate::policy::ir::Network| {
-        network.subnets.iter().copied().filter(|subnet| subnet.addr().is_ipv6() == v6).collect::<Vec<_>>()
+        network
+            .subnets
+            .iter()
+            .copied()
+            .filter(|subnet| subnet.addr().is_ipv6() == v6)
+            .collect::<Vec<_>>()
     };
-    let mut nat = "*nat\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n".to_owned();
-    let mut filter = "*filter\n:DOCKER - [0:0]\n:DOCKER-USER - [0:0]\n:ISO-1 - [0:0]\n:ISO-2 - [0:0]\n\
+    let mut nat =
+        "*nat\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n".to_owned();
+    let mut filter =
+        "*filter\n:DOCKER - [0:0]\n:DOCKER-USER - [0:0]\n:ISO-1 - [0:0]\n:ISO-2 - [0:0]\n\
                       -A FORWARD -j DOCKER-USER\n-A FORWARD -j ISO-1\n-A DOCKER-USER -j RETURN\n"
-        .to_owned();
+            .to_owned();
     for network in &policy.networks {
         let bridge = &network.bridge.0;
         for subnet in subnets(network) {
-            let _ = writeln!(nat, "-A POSTROUTING -s {subnet} ! -o {bridge} -j MASQUERADE");
+            let _ = writeln!(
+                nat,
+                "-A POSTROUTING -s {subnet} ! -o {bridge} -j MASQUERADE"
+            );
         }
         let icc = if network.icc { "ACCEPT" } else { "DROP" };
         let _ = write!(
@@ -36,16 +46,27 @@ pub fn rules(policy: &Policy, v6: bool) -> String {
     }
     for (id, container) in policy.containers.iter().enumerate() {
         for exposure in &container.exposures {
-            let Some(published) = &exposure.published else { continue };
+            let Some(published) = &exposure.published else {
+                continue;
+            };
             let network = container.attachments[0].network;
-            let Some(address) = address_of(policy, id, network, v6) else { continue };
+            let Some(address) = address_of(policy, id, network, v6) else {
+                continue;
+            };
             let bridge = &policy.networks[network.0].bridge.0;
             let protocol = format!("{:?}", exposure.protocol).to_lowercase();
-            let to = published.address.map(|at| format!("-d {at} ")).unwrap_or_default();
+            let to = published
+                .address
+                .map(|at| format!("-d {at} "))
+                .unwrap_or_default();
             if published.address.is_some_and(|at| at.is_ipv6() != v6) {
                 continue;
             }
-            let literal = if v6 { format!("[{address}]") } else { address.to_string() };
+            let literal = if v6 {
+                format!("[{address}]")
+            } else {
+                address.to_string()
+            };
             let (host, port) = (published.ports.first, exposure.ports.first);
             let _ = writeln!(
                 nat,

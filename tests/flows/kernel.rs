@@ -2,8 +2,8 @@
 //! namespace for everything outside.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tidegate::artifact::Bundle;
@@ -32,8 +32,13 @@ impl World {
             host.sysctl(key, "1");
         }
         let containers = policy.containers.iter().map(|_| Namespace::new()).collect();
-        let world = World { host, outside, containers, variant };
-        world.uplink(flows);
+        let world = World {
+            host,
+            outside,
+            containers,
+            variant,
+        };
+        world.uplink(policy, flows);
         for id in 0..policy.networks.len() {
             world.bridge(policy, NetworkId(id));
         }
@@ -42,6 +47,7 @@ impl World {
             world.host.feed(&world.restore(family), &rules);
         }
         world.listen(flows);
+        world.settle(policy);
         world
     }
 
@@ -52,17 +58,23 @@ impl World {
     /// Loads a bundle by hand and returns what iptables-save prints afterwards.
     pub fn load(&self, bundle: &Bundle, family: Family) -> String {
         self.host.feed(&self.restore(family), bundle.rules(family));
-        self.host.ok(&format!("{}-{}-save", tool(family), self.variant))
+        self.host
+            .ok(&format!("{}-{}-save", tool(family), self.variant))
     }
 
     pub fn settings(&self, bundle: &Bundle) {
-        let here = bundle.manifest().sysctls.iter().filter(|s| s.key.starts_with("net.bridge."));
+        let here = bundle
+            .manifest()
+            .sysctls
+            .iter()
+            .filter(|s| s.key.starts_with("net.bridge."));
         for setting in here {
-            self.host.sysctl(&setting.key.replace('.', "/"), &setting.value);
+            self.host
+                .sysctl(&setting.key.replace('.', "/"), &setting.value);
         }
     }
 
-    fn uplink(&self, flows: &[Flow]) {
+    fn uplink(&self, policy: &Policy, flows: &[Flow]) {
         let (host, outside) = (&self.host, &self.outside);
         let peer = format!("peer name eth0 netns {}", outside.id);
         host.ok(&format!("ip link add eth0 type veth {peer}"));
@@ -75,10 +87,10 @@ impl World {
         outside.ok("ip link set eth0 up");
         host.ok("ip route add default via 192.0.2.254");
         host.ok("ip route add default via 2001:db8:ffff::fe");
-        for here in HOST {
-            // Containers are reached by way of the host, as over a router.
-            let all = if here.contains(':') { "default" } else { "172.16.0.0/12" };
-            outside.ok(&format!("ip route add {all} via {here}"));
+        // Containers are reached by way of the host, as over a router.
+        for subnet in policy.networks.iter().flat_map(|network| &network.subnets) {
+            let here = HOST[usize::from(subnet.addr().is_ipv6())];
+            outside.ok(&format!("ip route add {subnet} via {here}"));
         }
         for flow in flows {
             if let Origin::Outside(address) = flow.from {
@@ -94,7 +106,8 @@ impl World {
         for subnet in &network.subnets {
             let gateway = gateway(subnet.network());
             let length = subnet.prefix_len();
-            self.host.ok(&format!("ip addr add {gateway}/{length} dev {bridge}"));
+            self.host
+                .ok(&format!("ip addr add {gateway}/{length} dev {bridge}"));
         }
         self.host.ok(&format!("ip link set {bridge} up"));
         for (number, container) in policy.containers.iter().enumerate() {
@@ -109,30 +122,69 @@ impl World {
         let (network, inside) = (&policy.networks[id.0], &self.containers[container]);
         let (port, bridge) = (format!("v{container}-{}", id.0), &network.bridge.0);
         let peer = format!("peer name eth{place} netns {}", inside.id);
-        self.host.ok(&format!("ip link add {port} type veth {peer}"));
-        self.host.ok(&format!("ip link set {port} master {bridge} up"));
+        self.host
+            .ok(&format!("ip link add {port} type veth {peer}"));
+        self.host
+            .ok(&format!("ip link set {port} master {bridge} up"));
         for subnet in &network.subnets {
             let v6 = subnet.addr().is_ipv6();
-            let Some(address) = address_of(policy, container, id, v6) else { continue };
+            let Some(address) = address_of(policy, container, id, v6) else {
+                continue;
+            };
             let length = subnet.prefix_len();
             inside.ok(&format!("ip addr add {address}/{length} dev eth{place}"));
             inside.ok(&format!("ip link set eth{place} up"));
             if place == 0 {
-                inside.ok(&format!("ip route add default via {}", gateway(subnet.network())));
+                inside.ok(&format!(
+                    "ip route add default via {}",
+                    gateway(subnet.network())
+                ));
             }
         }
     }
 
     /// Everything that a flow asks for listens everywhere, so that only rules can refuse it.
     fn listen(&self, flows: &[Flow]) {
-        let mut ports: Vec<(u16, bool)> =
-            flows.iter().map(|flow| (flow.to.port(), flow.protocol == Protocol::Tcp)).collect();
-        ports.extend((80..=82).chain([443, 5432, 8080, 9000, 22]).map(|port| (port, true)));
+        let mut ports: Vec<(u16, bool)> = flows
+            .iter()
+            .map(|flow| (flow.to.port(), flow.protocol == Protocol::Tcp))
+            .collect();
+        ports.extend(
+            (80..=82)
+                .chain([443, 5432, 8080, 9000, 22])
+                .map(|port| (port, true)),
+        );
         ports.sort_unstable();
         ports.dedup();
         for place in self.containers.iter().chain([&self.host, &self.outside]) {
             for &(port, tcp) in &ports {
-                place.run(move || if tcp { serve_tcp(port) } else { serve_udp(port) });
+                place.run(move || {
+                    if tcp {
+                        serve_tcp(port)
+                    } else {
+                        serve_udp(port)
+                    }
+                });
+            }
+        }
+    }
+
+    /// Waits until every neighbour knows every other: IPv6 takes a while after a link comes up.
+    fn settle(&self, policy: &Policy) {
+        for here in HOST {
+            let to = SocketAddr::new(here.parse().expect("an address"), 22);
+            self.outside.run(move || until_connected(to));
+        }
+        for (id, container) in policy.containers.iter().enumerate() {
+            for (at, v6) in container
+                .attachments
+                .iter()
+                .flat_map(|at| [(at, false), (at, true)])
+            {
+                if let Some(address) = address_of(policy, id, at.network, v6) {
+                    self.host
+                        .run(move || until_connected(SocketAddr::new(address, 22)));
+                }
             }
         }
     }
@@ -149,7 +201,13 @@ impl World {
         };
         let source = source.unwrap_or_else(|| panic!("{}: no source address", flow.text));
         let (to, tcp) = (flow.to, flow.protocol == Protocol::Tcp);
-        place.run(move || if tcp { connect(source, to) } else { ask(source, to) })
+        place.run(move || {
+            if tcp {
+                connect(source, to)
+            } else {
+                ask(source, to)
+            }
+        })
     }
 }
 
@@ -173,6 +231,16 @@ fn own(place: &Namespace, address: IpAddr) {
     place.command(&format!("ip addr add {address}/{length} dev lo"), "");
 }
 
+fn until_connected(to: SocketAddr) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect_timeout(&to, PATIENCE).is_err() {
+        assert!(
+            Instant::now() < deadline,
+            "{to} does not answer before there are any rules"
+        );
+    }
+}
+
 fn serve_tcp(port: u16) {
     let listener = TcpListener::bind(("::", port)).expect("the port is free");
     std::thread::spawn(move || listener.incoming().for_each(drop));
@@ -191,7 +259,9 @@ fn serve_udp(port: u16) {
 /// Connects with a source address of its own choice, as `TcpStream::connect_timeout` cannot.
 fn connect(source: IpAddr, to: SocketAddr) -> bool {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::new(source, 0).into()).expect("the address is ours");
+    socket
+        .bind(&SocketAddr::new(source, 0).into())
+        .expect("the address is ours");
     match socket.connect_timeout(&to.into(), PATIENCE) {
         Ok(()) => true,
         Err(error) if error.kind() == ErrorKind::TimedOut => false,

@@ -12,18 +12,14 @@ use std::path::{Path, PathBuf};
 
 use tidegate::artifact::Bundle;
 use tidegate::compile::compile;
-use tidegate::host::loader::FolderLoader;
 use tidegate::netfilter::{ConnState, Family, Packet, Ruleset, Table, Verdict, lower, walk};
 use tidegate::policy::ir::{NetworkId, Policy};
 use tidegate::policy::load;
 
+use crate::support::files::{Folder, repository};
 use crate::support::ns::is_root;
 use kernel::World;
 use table::{Case, Flow, Origin, address_of, network_towards};
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
 
 struct Prepared {
     folder: PathBuf,
@@ -33,7 +29,7 @@ struct Prepared {
 }
 
 fn cases() -> Vec<Prepared> {
-    let mut folders: Vec<PathBuf> = fs::read_dir(root().join("tests/cases"))
+    let mut folders: Vec<PathBuf> = fs::read_dir(repository().join("tests/cases"))
         .expect("there are cases")
         .map(|entry| entry.expect("a folder").path())
         .collect();
@@ -45,14 +41,29 @@ fn cases() -> Vec<Prepared> {
 fn prepare(folder: PathBuf) -> Prepared {
     let text = fs::read_to_string(folder.join("flows.yaml")).expect("a case has flows.yaml");
     let case: Case = serde_yaml::from_str(&text).expect("flows.yaml is in order");
-    let path = root().join(&case.policy);
-    let loader = FolderLoader::new(path.parent().expect("a folder"));
-    let main = path.file_name().expect("a file").to_string_lossy().into_owned();
+    let path = repository().join(&case.policy);
+    let loader = Folder(path.parent().expect("a folder").to_owned());
+    let main = path
+        .file_name()
+        .expect("a file")
+        .to_string_lossy()
+        .into_owned();
     let compiled = compile(&loader, &main);
-    let bundle = compiled.bundle.unwrap_or_else(|| panic!("{}: {:#?}", case.policy, compiled.diagnostics));
+    let bundle = compiled
+        .bundle
+        .unwrap_or_else(|| panic!("{}: {:#?}", case.policy, compiled.diagnostics));
     let policy = load(&loader, &main).policy.expect("it compiled");
-    let flows = case.flows.iter().map(|line| table::read(line, &policy)).collect();
-    Prepared { folder, policy, bundle, flows }
+    let flows = case
+        .flows
+        .iter()
+        .map(|line| table::read(line, &policy))
+        .collect();
+    Prepared {
+        folder,
+        policy,
+        bundle,
+        flows,
+    }
 }
 
 /// `UPDATE=1` writes what is there instead of comparing it.
@@ -67,7 +78,26 @@ fn cases_become_the_files_expected() {
                 fs::write(folder.join(name), text).expect("writable");
             }
         }
-        assert_eq!(&read_folder(&folder), case.bundle.files(), "{}", case.folder.display());
+        let written = read_folder(&folder);
+        let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            names(&written),
+            names(case.bundle.files()),
+            "{}",
+            folder.display()
+        );
+        for (name, text) in &written {
+            let place = folder.join(name);
+            let pairs = text.lines().zip(case.bundle.file(name).lines()).zip(1..);
+            for ((expected, found), line) in pairs {
+                assert_eq!(expected, found, "{}:{line}", place.display());
+            }
+            assert!(
+                text == case.bundle.file(name),
+                "{} ends otherwise",
+                place.display()
+            );
+        }
     }
 }
 
@@ -156,7 +186,9 @@ fn translate(policy: &Policy, flow: &Flow, packet: &mut Packet) -> bool {
     }
     for (id, container) in policy.containers.iter().enumerate() {
         for exposure in &container.exposures {
-            let Some(published) = &exposure.published else { continue };
+            let Some(published) = &exposure.published else {
+                continue;
+            };
             let network: NetworkId = container.attachments[0].network;
             let address = address_of(policy, id, network, flow.to.is_ipv6());
             let asked = published.ports.first == flow.to.port()
@@ -165,7 +197,9 @@ fn translate(policy: &Policy, flow: &Flow, packet: &mut Packet) -> bool {
             if let (true, Some(address)) = (asked, address) {
                 packet.conn.translated_from = Some((flow.to.ip(), flow.to.port()));
                 (packet.destination, packet.port) = (address, exposure.ports.first);
-                packet.output.clone_from(&policy.networks[network.0].bridge.0);
+                packet
+                    .output
+                    .clone_from(&policy.networks[network.0].bridge.0);
                 return true;
             }
         }
@@ -175,9 +209,16 @@ fn translate(policy: &Policy, flow: &Flow, packet: &mut Packet) -> bool {
 
 fn bridge_of(policy: &Policy, address: IpAddr) -> Option<String> {
     let has = |network: &&tidegate::policy::ir::Network| {
-        network.subnets.iter().any(|subnet| subnet.contains(&address))
+        network
+            .subnets
+            .iter()
+            .any(|subnet| subnet.contains(&address))
     };
-    policy.networks.iter().find(has).map(|network| network.bridge.0.clone())
+    policy
+        .networks
+        .iter()
+        .find(has)
+        .map(|network| network.bridge.0.clone())
 }
 
 #[test]
@@ -199,7 +240,12 @@ fn kernel_agrees(variant: &'static str) {
         world.settings(&case.bundle);
         for family in Family::BOTH {
             let saved = world.load(&case.bundle, family);
-            assert_eq!(ours(&saved), ours(case.bundle.rules(family)), "{}", case.folder.display());
+            assert_eq!(
+                ours(&saved),
+                ours(case.bundle.rules(family)),
+                "{}",
+                case.folder.display()
+            );
         }
         let wrong: Vec<&str> = case
             .flows
@@ -208,7 +254,11 @@ fn kernel_agrees(variant: &'static str) {
             .map(|flow| flow.text.as_str())
             .collect();
         let rules = world.host.ok(&format!("iptables-{variant}-save -c"));
-        assert!(wrong.is_empty(), "{}, {variant}: {wrong:#?}\n{rules}", case.folder.display());
+        assert!(
+            wrong.is_empty(),
+            "{}, {variant}: {wrong:#?}\n{rules}",
+            case.folder.display()
+        );
     }
 }
 
@@ -220,7 +270,10 @@ fn ours(text: &str) -> BTreeMap<String, Vec<String>> {
         if let Some(name) = line.strip_prefix('*') {
             table = name.to_owned();
         } else if line.starts_with(":TIDE-") || line.starts_with("-A TIDE-") {
-            tables.entry(table.clone()).or_default().push(line.to_owned());
+            tables
+                .entry(table.clone())
+                .or_default()
+                .push(line.to_owned());
         }
     }
     tables

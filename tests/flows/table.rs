@@ -49,7 +49,9 @@ pub fn read(line: &str, policy: &Policy) -> Flow {
         "host6" => HOST[1],
         other => other.trim_matches(['[', ']']),
     };
-    let address: IpAddr = address.parse().unwrap_or_else(|_| bad_address(line, address));
+    let address: IpAddr = address
+        .parse()
+        .unwrap_or_else(|_| bad_address(line, address));
     Flow {
         text: line.to_owned(),
         from,
@@ -76,13 +78,23 @@ fn origin(name: &str, policy: &Policy) -> Origin {
     if let Ok(address) = name.parse() {
         return Origin::Outside(address);
     }
-    let place = policy.containers.iter().position(|container| container.name == name);
+    let place = policy
+        .containers
+        .iter()
+        .position(|container| container.name == name);
     Origin::Container(place.unwrap_or_else(|| panic!("{name} is no container")))
 }
 
 /// Returns a container's address in a network: the policy's, or one that an engine might pick.
-pub fn address_of(policy: &Policy, container: usize, network: NetworkId, v6: bool) -> Option<IpAddr> {
-    let fixed = policy.containers[container].addresses_on(network).find(|a| a.is_ipv6() == v6);
+pub fn address_of(
+    policy: &Policy,
+    container: usize,
+    network: NetworkId,
+    v6: bool,
+) -> Option<IpAddr> {
+    let fixed = policy.containers[container]
+        .addresses_on(network)
+        .find(|a| a.is_ipv6() == v6);
     fixed.or_else(|| {
         let mut subnets = policy.networks[network.0].subnets.iter();
         let subnet = subnets.find(|subnet| subnet.addr().is_ipv6() == v6)?;
@@ -99,7 +111,10 @@ pub fn address_of(policy: &Policy, container: usize, network: NetworkId, v6: boo
 pub fn network_towards(policy: &Policy, container: usize, to: IpAddr) -> NetworkId {
     let attachments = &policy.containers[container].attachments;
     let shared = attachments.iter().find(|at| {
-        policy.networks[at.network.0].subnets.iter().any(|subnet| subnet.contains(&to))
+        policy.networks[at.network.0]
+            .subnets
+            .iter()
+            .any(|subnet| subnet.contains(&to))
     });
     shared.unwrap_or(&attachments[0]).network
 }

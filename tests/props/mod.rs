@@ -3,30 +3,14 @@
 mod oracle;
 mod policies;
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use tidegate::netfilter::{Family, Packet, Ruleset, Table, Verdict, lower, walk};
 use tidegate::policy::ir::Policy;
-use tidegate::policy::{LoadError, Loader, load};
+use tidegate::policy::load;
 
+use crate::support::files::Files;
 use oracle::Fate;
 use policies::Tape;
-
-/// Files of a policy in memory.
-pub struct Files(pub BTreeMap<String, String>);
-
-impl Files {
-    pub fn one(text: &str) -> Self {
-        Files(BTreeMap::from([("policy.tide".to_owned(), text.to_owned())]))
-    }
-}
-
-impl Loader for Files {
-    fn load(&self, name: &str) -> Result<String, LoadError> {
-        self.0.get(name).cloned().ok_or(LoadError::Missing)
-    }
-}
 
 /// Random policies may contradict themselves; those that do are not what is tested here.
 fn resolved(text: &str) -> Option<Policy> {
@@ -80,7 +64,9 @@ const PACKETS: usize = 60;
 fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
     let mut tape = Tape::new(bytes);
     let text = policies::policy(&mut tape);
-    let Some(policy) = resolved(&text) else { return Ok(false) };
+    let Some(policy) = resolved(&text) else {
+        return Ok(false);
+    };
     for family in Family::BOTH {
         let ruleset = lower(&policy, family).expect("few rules");
         for _ in 0..PACKETS {
@@ -88,9 +74,15 @@ fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
             let mut packet = policies::packet(&mut tape, family == Family::V6, here);
             policies::aim(&mut tape, &policy, &mut packet);
             let (said, done) = if here {
-                (oracle::to_host(&policy, &packet), to_host(&ruleset, &mut packet.clone()))
+                (
+                    oracle::to_host(&policy, &packet),
+                    to_host(&ruleset, &mut packet.clone()),
+                )
             } else {
-                (oracle::forwarded(&policy, &packet), forward(&ruleset, &mut packet.clone()))
+                (
+                    oracle::forwarded(&policy, &packet),
+                    forward(&ruleset, &mut packet.clone()),
+                )
             };
             prop_assert!(
                 agrees(said, done),
@@ -115,7 +107,12 @@ proptest! {
 fn most_random_policies_are_taken() {
     let mut taken = 0;
     for seed in 0..200u32 {
-        let bytes: Vec<u8> = (0..900u32).map(|i| (seed.wrapping_mul(2_654_435_761).wrapping_add(i * 97) >> 7) as u8 ^ (i as u8).wrapping_mul(31)).collect();
+        let bytes: Vec<u8> = (0..900u32)
+            .map(|i| {
+                (seed.wrapping_mul(2_654_435_761).wrapping_add(i * 97) >> 7) as u8
+                    ^ (i as u8).wrapping_mul(31)
+            })
+            .collect();
         taken += usize::from(check(&bytes).expect("rules and policy agree"));
     }
     assert!(taken > 100, "{taken} of 200 random policies were taken");

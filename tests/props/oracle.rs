@@ -20,7 +20,10 @@ pub enum Fate {
 
 /// What the policy says of a new connection's packet that the host forwards.
 pub fn forwarded(policy: &Policy, packet: &Packet) -> Fate {
-    let (from, to) = (network_of(policy, &packet.input), network_of(policy, &packet.output));
+    let (from, to) = (
+        network_of(policy, &packet.input),
+        network_of(policy, &packet.output),
+    );
     if spoofed(policy, packet) {
         return Fate::Dropped;
     }
@@ -32,12 +35,20 @@ pub fn forwarded(policy: &Policy, packet: &Packet) -> Fate {
 }
 
 fn leaving(policy: &Policy, packet: &Packet, from: NetworkId) -> Fate {
-    let named = |effect| policy.accesses.iter().any(|a| a.effect == effect && names(policy, a, packet, None));
+    let named = |effect| {
+        policy
+            .accesses
+            .iter()
+            .any(|a| a.effect == effect && names(policy, a, packet, None))
+    };
     if named(Effect::Deny) {
         return Fate::Dropped;
     }
     let v6_drop = packet.source.is_ipv6()
-        && policy.host.forward.is_some_and(|(forward, _)| forward == ForwardPolicy::Drop);
+        && policy
+            .host
+            .forward
+            .is_some_and(|(forward, _)| forward == ForwardPolicy::Drop);
     match (policy.networks[from.0].egress, named(Effect::Allow)) {
         (true, _) if v6_drop => Fate::Granted,
         (true, _) | (false, true) => Fate::Left,
@@ -52,14 +63,21 @@ fn entering(policy: &Policy, packet: &Packet, from: Option<NetworkId>, to: Netwo
     if denied(policy, packet, to) {
         return Fate::Dropped;
     }
-    let allowed = policy.accesses.iter().any(|access| {
-        access.effect == Effect::Allow && names(policy, access, packet, Some(to))
-    });
-    let here = policy.containers.iter().filter(|container| container.is_on(to));
+    let allowed = policy
+        .accesses
+        .iter()
+        .any(|access| access.effect == Effect::Allow && names(policy, access, packet, Some(to)));
+    let here = policy
+        .containers
+        .iter()
+        .filter(|container| container.is_on(to));
     let (mut published, mut direct) = (false, allowed);
     for container in here {
         for exposure in &container.exposures {
-            let from = exposure.from.iter().any(|party| source_is(policy, *party, packet));
+            let from = exposure
+                .from
+                .iter()
+                .any(|party| source_is(policy, *party, packet));
             published |= from && asked_for(exposure, packet);
             direct |= from && exposure.published.is_none() && at(container, to, exposure, packet);
         }
@@ -81,26 +99,54 @@ fn neighbour_discovery(packet: &Packet) -> bool {
 }
 
 fn denied(policy: &Policy, packet: &Packet, to: NetworkId) -> bool {
-    policy.accesses.iter().filter(|access| access.effect == Effect::Deny).any(|access| {
-        names(policy, access, packet, Some(to)) || names_port(policy, access, packet, to)
-    })
+    policy
+        .accesses
+        .iter()
+        .filter(|access| access.effect == Effect::Deny)
+        .any(|access| {
+            names(policy, access, packet, Some(to)) || names_port(policy, access, packet, to)
+        })
 }
 
 /// A statement that names a container names what is published for it, too.
 fn names_port(policy: &Policy, access: &Access, packet: &Packet, to: NetworkId) -> bool {
-    let left = access.left.iter().any(|party| source_is(policy, *party, packet));
+    let left = access
+        .left
+        .iter()
+        .any(|party| source_is(policy, *party, packet));
     let right = access.right.iter().any(|party| {
-        let Party::Container(id) = party else { return false };
+        let Party::Container(id) = party else {
+            return false;
+        };
         let container = &policy.containers[id.0];
         container.is_on(to) && container.exposures.iter().any(|e| asked_for(e, packet))
     });
-    left && right && service_is(&access.services, packet.protocol, packet.port, packet.icmp_type, packet.source)
+    left && right
+        && service_is(
+            &access.services,
+            packet.protocol,
+            packet.port,
+            packet.icmp_type,
+            packet.source,
+        )
 }
 
 fn names(policy: &Policy, access: &Access, packet: &Packet, to: Option<NetworkId>) -> bool {
-    access.left.iter().any(|party| source_is(policy, *party, packet))
-        && access.right.iter().any(|party| target_is(policy, *party, packet, to))
-        && service_is(&access.services, packet.protocol, packet.port, packet.icmp_type, packet.source)
+    access
+        .left
+        .iter()
+        .any(|party| source_is(policy, *party, packet))
+        && access
+            .right
+            .iter()
+            .any(|party| target_is(policy, *party, packet, to))
+        && service_is(
+            &access.services,
+            packet.protocol,
+            packet.port,
+            packet.icmp_type,
+            packet.source,
+        )
 }
 
 fn source_is(policy: &Policy, party: Party, packet: &Packet) -> bool {
@@ -160,7 +206,9 @@ fn asked_for(exposure: &Exposure, packet: &Packet) -> bool {
 }
 
 fn at(container: &Container, network: NetworkId, exposure: &Exposure, packet: &Packet) -> bool {
-    container.addresses_on(network).any(|address| address == packet.destination)
+    container
+        .addresses_on(network)
+        .any(|address| address == packet.destination)
         && exposure.protocol == packet.protocol
         && exposure.ports.contains(packet.port)
 }
@@ -171,23 +219,37 @@ fn is_uplink(policy: &Policy, interface: &str) -> bool {
 }
 
 pub fn network_of(policy: &Policy, interface: &str) -> Option<NetworkId> {
-    policy.networks.iter().position(|network| network.bridge.0 == interface).map(NetworkId)
+    policy
+        .networks
+        .iter()
+        .position(|network| network.bridge.0 == interface)
+        .map(NetworkId)
 }
 
 /// The packet claims an address that does not belong where it comes from, or goes to a loopback
 /// address of the host from another machine.
 pub fn spoofed(policy: &Policy, packet: &Packet) -> bool {
     let to_loopback = |address: IpAddr| address.is_ipv4() && address.is_loopback();
-    let first = packet.conn.translated_from.map_or(packet.destination, |(address, _)| address);
+    let first = packet
+        .conn
+        .translated_from
+        .map_or(packet.destination, |(address, _)| address);
     if packet.input == "lo" {
         return false;
     }
     to_loopback(first)
-        || policy.networks.iter().filter(|network| network.antispoof).any(|network| {
-            let own = network.subnets.iter().any(|subnet| subnet.contains(&packet.source));
-            let here = network.bridge.0 == packet.input;
-            own != here && !(here && unnumbered(packet.source))
-        })
+        || policy
+            .networks
+            .iter()
+            .filter(|network| network.antispoof)
+            .any(|network| {
+                let own = network
+                    .subnets
+                    .iter()
+                    .any(|subnet| subnet.contains(&packet.source));
+                let here = network.bridge.0 == packet.input;
+                own != here && !(here && unnumbered(packet.source))
+            })
 }
 
 fn unnumbered(address: IpAddr) -> bool {
@@ -222,20 +284,35 @@ pub fn to_host(policy: &Policy, packet: &Packet) -> Fate {
 
 /// A statement about the host itself names the packet.
 fn says(policy: &Policy, effect: Effect, packet: &Packet) -> bool {
-    policy.accesses.iter().filter(|access| access.effect == effect).any(|access| {
-        let right = access.right.iter().any(|party| match party {
-            Party::Any | Party::Host => true,
-            Party::Container(_) | Party::Outside => false,
-            Party::Network(id) => {
-                let subnets = &policy.networks[id.0].subnets;
-                subnets.iter().any(|subnet| subnet.contains(&packet.destination))
-            }
-            Party::Trust(id) => policy.trusts[id.0].set.contains(packet.destination),
-        });
-        right
-            && access.left.iter().any(|party| source_is(policy, *party, packet))
-            && service_is(&access.services, packet.protocol, packet.port, packet.icmp_type, packet.source)
-    })
+    policy
+        .accesses
+        .iter()
+        .filter(|access| access.effect == effect)
+        .any(|access| {
+            let right = access.right.iter().any(|party| match party {
+                Party::Any | Party::Host => true,
+                Party::Container(_) | Party::Outside => false,
+                Party::Network(id) => {
+                    let subnets = &policy.networks[id.0].subnets;
+                    subnets
+                        .iter()
+                        .any(|subnet| subnet.contains(&packet.destination))
+                }
+                Party::Trust(id) => policy.trusts[id.0].set.contains(packet.destination),
+            });
+            right
+                && access
+                    .left
+                    .iter()
+                    .any(|party| source_is(policy, *party, packet))
+                && service_is(
+                    &access.services,
+                    packet.protocol,
+                    packet.port,
+                    packet.icmp_type,
+                    packet.source,
+                )
+        })
 }
 
 fn listener<'p>(policy: &'p Policy, packet: &Packet) -> Option<(usize, &'p Exposure)> {
@@ -257,29 +334,42 @@ fn reaches_port(
     container: usize,
     exposure: &Exposure,
 ) -> bool {
-    let published = exposure.published.as_ref().expect("a listener is published");
+    let published = exposure
+        .published
+        .as_ref()
+        .expect("a listener is published");
     let port = exposure.ports.first + (packet.port - published.ports.first);
     let behind = &policy.containers[container];
     let counts = |effect| {
-        policy.accesses.iter().filter(move |access| access.effect == effect).any(|access| {
-            let right = access.right.iter().any(|party| match party {
-                Party::Any => true,
-                Party::Container(id) => id.0 == container,
-                Party::Network(id) => behind.is_on(*id),
-                Party::Host | Party::Outside => false,
-                Party::Trust(id) => {
-                    let mut addresses = behind.attachments.iter().flat_map(|at| &at.addresses);
-                    addresses.any(|address| policy.trusts[id.0].set.contains(*address))
-                }
-            });
-            right
-                && access.left.iter().any(|party| source_is(policy, *party, packet))
-                && service_is(&access.services, packet.protocol, port, 0, packet.source)
-        })
+        policy
+            .accesses
+            .iter()
+            .filter(move |access| access.effect == effect)
+            .any(|access| {
+                let right = access.right.iter().any(|party| match party {
+                    Party::Any => true,
+                    Party::Container(id) => id.0 == container,
+                    Party::Network(id) => behind.is_on(*id),
+                    Party::Host | Party::Outside => false,
+                    Party::Trust(id) => {
+                        let mut addresses = behind.attachments.iter().flat_map(|at| &at.addresses);
+                        addresses.any(|address| policy.trusts[id.0].set.contains(*address))
+                    }
+                });
+                right
+                    && access
+                        .left
+                        .iter()
+                        .any(|party| source_is(policy, *party, packet))
+                    && service_is(&access.services, packet.protocol, port, 0, packet.source)
+            })
     };
     let neighbour = from.is_some_and(|from| policy.networks[from.0].icc && behind.is_on(from));
     !counts(Effect::Deny)
         && (neighbour
             || counts(Effect::Allow)
-            || exposure.from.iter().any(|party| source_is(policy, *party, packet)))
+            || exposure
+                .from
+                .iter()
+                .any(|party| source_is(policy, *party, packet)))
 }

@@ -45,8 +45,16 @@ const MEMBERS: [&str; 9] = [
     "2001:db8:10::7",
     "0.0.0.0/0",
 ];
-const SERVICES: [&str; 8] =
-    ["", ": 80/tcp", ": 80-82/tcp", ": 81/udp", ": tcp", ": icmp", ": icmp echo-request", ": 80,443/tcp"];
+const SERVICES: [&str; 8] = [
+    "",
+    ": 80/tcp",
+    ": 80-82/tcp",
+    ": 81/udp",
+    ": tcp",
+    ": icmp",
+    ": icmp echo-request",
+    ": 80,443/tcp",
+];
 
 /// Returns a policy of up to three sets, three networks and four containers.
 pub fn policy(tape: &mut Tape<'_>) -> String {
@@ -55,7 +63,11 @@ pub fn policy(tape: &mut Tape<'_>) -> String {
     let (trusts, networks, containers) = (1 + tape.below(3), 1 + tape.below(3), 1 + tape.below(4));
     for id in 0..trusts {
         let members: Vec<&str> = (0..=tape.below(2)).map(|_| tape.pick(&MEMBERS)).collect();
-        let except = if tape.below(4) == 0 { ", 192.0.2.1, except 203.0.113.66" } else { "" };
+        let except = if tape.below(4) == 0 {
+            ", 192.0.2.1, except 203.0.113.66"
+        } else {
+            ""
+        };
         let _ = writeln!(text, "trust t{id} {{ {}{except} }}", members.join(", "));
     }
     for id in 0..networks {
@@ -64,7 +76,11 @@ pub fn policy(tape: &mut Tape<'_>) -> String {
     for id in 0..containers {
         container(tape, &mut text, id, trusts, networks);
     }
-    let names = Names { trusts, networks, containers };
+    let names = Names {
+        trusts,
+        networks,
+        containers,
+    };
     for _ in 0..tape.below(5) {
         access(tape, &mut text, &names);
     }
@@ -119,10 +135,16 @@ fn network(tape: &mut Tape<'_>, text: &mut String, id: usize) {
 
 fn container(tape: &mut Tape<'_>, text: &mut String, id: usize, trusts: usize, networks: usize) {
     let first = tape.below(networks);
-    let _ = write!(text, "container c{id} on n{first} at 172.18.{first}.1{id}, fd00:{first}::1{id}");
+    let _ = write!(
+        text,
+        "container c{id} on n{first} at 172.18.{first}.1{id}, fd00:{first}::1{id}"
+    );
     if networks > 1 && tape.below(4) == 0 {
         let second = (first + 1) % networks;
-        let _ = write!(text, " on n{second} at 172.18.{second}.1{id}, fd00:{second}::1{id}");
+        let _ = write!(
+            text,
+            " on n{second} at 172.18.{second}.1{id}, fd00:{second}::1{id}"
+        );
     }
     text.push_str(" {\n");
     for number in 0..tape.below(3) {
@@ -139,8 +161,14 @@ fn container(tape: &mut Tape<'_>, text: &mut String, id: usize, trusts: usize, n
         let _ = match tape.below(4) {
             0 => writeln!(text, "  expose {port}/{protocol}"),
             1 => writeln!(text, "  expose {port}/{protocol} from {from}"),
-            2 => writeln!(text, "  expose {port}/{protocol} as 192.0.2.1:{host_port} from any"),
-            _ => writeln!(text, "  expose {port}/{protocol} as {host_port} from {from}"),
+            2 => writeln!(
+                text,
+                "  expose {port}/{protocol} as 192.0.2.1:{host_port} from any"
+            ),
+            _ => writeln!(
+                text,
+                "  expose {port}/{protocol} as {host_port} from {from}"
+            ),
         };
     }
     text.push_str("}\n");
@@ -185,21 +213,42 @@ pub fn packet(tape: &mut Tape<'_>, v6: bool, to_host: bool) -> Packet {
     };
     let protocol = tape.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp, Protocol::Icmp]);
     let icmp = protocol == Protocol::Icmp;
-    let ports: &[u16] = if to_host { &[22, 8000, 8001, 8010, 8011, 8020] } else { &[80, 81, 82, 443] };
+    let ports: &[u16] = if to_host {
+        &[22, 8000, 8001, 8010, 8011, 8020]
+    } else {
+        &[80, 81, 82, 443]
+    };
     let translated = !to_host && !icmp && tape.flip();
-    let before = translated.then(|| (address(tape), tape.pick(&[8000u16, 8001, 8010, 8011, 8020, 80])));
+    let before = translated.then(|| {
+        (
+            address(tape),
+            tape.pick(&[8000u16, 8001, 8010, 8011, 8020, 80]),
+        )
+    });
     Packet {
         source: address(tape),
         destination: address(tape),
         input: tape.pick(&INTERFACES).to_owned(),
-        output: if to_host { String::new() } else { tape.pick(&INTERFACES).to_owned() },
+        output: if to_host {
+            String::new()
+        } else {
+            tape.pick(&INTERFACES).to_owned()
+        },
         protocol,
         source_port: 40_000,
         port: if icmp { 0 } else { tape.pick(ports) },
-        icmp_type: if icmp { tape.pick(&[8, 128, 135, 0, 133]) } else { 0 },
-        conn: ConnState { known: false, translated_from: before, mark: 0 },
+        icmp_type: if icmp {
+            tape.pick(&[8, 128, 135, 0, 133])
+        } else {
+            0
+        },
+        conn: ConnState {
+            known: false,
+            translated_from: before,
+            mark: 0,
+        },
         // Somebody else's bits, and ours where nobody may have set it yet.
-        mark: tape.pick(&[0u32, 1, 0x80_0000]),
+        mark: tape.pick(&[0u32, 1, 0x1000_0000]),
     }
 }
 

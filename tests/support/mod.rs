@@ -1,8 +1,9 @@
-//! What the integration tests share.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "tests read files and start processes"
-)]
+//! What several tests need.
 
-pub(crate) mod client;
-pub(crate) mod lab;
+pub mod bundle;
+pub mod client;
+pub mod env;
+pub mod faulty;
+pub mod files;
+pub mod lab;
+pub mod ns;

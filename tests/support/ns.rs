@@ -23,13 +23,20 @@ impl Namespace {
         thread::spawn(move || {
             unshare(CloneFlags::CLONE_NEWNET).expect("root may make namespaces");
             let own = std::fs::read_link("/proc/thread-self").expect("proc is mounted");
-            let id = own.file_name().expect("PID/task/TID").to_string_lossy().into_owned();
+            let id = own
+                .file_name()
+                .expect("PID/task/TID")
+                .to_string_lossy()
+                .into_owned();
             tell.send(id).expect("somebody waits");
             for job in queue {
                 job();
             }
         });
-        let namespace = Namespace { jobs, id: told.recv().expect("the thread started") };
+        let namespace = Namespace {
+            jobs,
+            id: told.recv().expect("the thread started"),
+        };
         namespace.ok("ip link set lo up");
         // No waiting for duplicate address detection: tests connect at once.
         for key in ["all", "default"] {
@@ -42,7 +49,9 @@ impl Namespace {
     pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (tell, told) = channel();
         let job = move || drop(tell.send(job()));
-        self.jobs.send(Box::new(job)).expect("the thread waits for work");
+        self.jobs
+            .send(Box::new(job))
+            .expect("the thread waits for work");
         told.recv().expect("the job does not panic")
     }
 

@@ -133,13 +133,15 @@ fn within(chains: &mut Chains<'_, '_>, network: NetworkId) {
     let chain = network_chain(view, network, "icc");
     if view.family == Family::V6 {
         for kind in NEIGHBOUR_DISCOVERY {
-            let service = Some(Service::Icmp(kind));
-            let rule = Rule {
-                service,
-                target: Target::SetMark,
-                ..Rule::default()
-            };
-            chains.push(Table::Mangle, &chain, rule);
+            for target in [Target::SetMark, Target::Return] {
+                let service = Some(Service::Icmp(kind));
+                let rule = Rule {
+                    service,
+                    target,
+                    ..Rule::default()
+                };
+                chains.push(Table::Mangle, &chain, rule);
+            }
         }
     }
     denies(chains, &chain, way);

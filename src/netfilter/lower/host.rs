@@ -70,9 +70,13 @@ fn from_network(chains: &mut Chains<'_, '_>, input: &ChainName, network: Network
 /// Denials first, then every published port: who may, and nobody else.
 fn decide(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
     let view = chains.view;
+    let verdict = match way {
+        Way::HostFrom(network) => chains.drop_target(Table::Filter, network),
+        _ => Target::Drop,
+    };
     for access in &view.policy.accesses {
         if access.effect == Effect::Deny {
-            host_access(chains, chain, way, access, &Target::Drop);
+            host_access(chains, chain, way, access, &verdict);
         }
     }
     for container in view.container_ids() {

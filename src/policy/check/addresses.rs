@@ -104,10 +104,7 @@ fn no_address(used: &Use, draft: &Draft, network: &networks::Draft) -> Diagnosti
             format!("a rule for this needs an address of `{name}`"),
         )
         .also(draft.container.span, "declared here without `at`")
-        .help(format!(
-            "give it a fixed address: `on {on} at` one of {}",
-            subnets.join(" and ")
-        ))
+        .help(give(on, &subnets.join(" or ")))
 }
 
 fn has_hole(
@@ -126,7 +123,9 @@ fn has_hole(
             draft.container.span,
             format!("has no {family} address on `{on}`"),
         )
-        .help(format!(
-            "give it a fixed address: `on {on} at` one of {subnet}"
-        ))
+        .help(give(on, &subnet.to_string()))
+}
+
+fn give(network: &str, subnets: &str) -> String {
+    format!("give it a fixed address of {subnets}, as in `on {network} at ADDRESS`")
 }

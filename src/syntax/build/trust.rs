@@ -3,7 +3,7 @@
 use pest::iterators::Pair;
 
 use super::{Builder, child};
-use crate::diag::{Diagnostic, code};
+use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::syntax::ast::{Member, Spanned, Trust};
 use crate::syntax::bounds::MEMBERS;
 use crate::syntax::grammar::Rule;
@@ -19,7 +19,7 @@ impl Builder<'_> {
             span,
             ..self.trust_head(head)
         };
-        self.check_members(&trust);
+        check_members(&trust, self.diagnostics);
         trust
     }
 
@@ -30,15 +30,6 @@ impl Builder<'_> {
             name: self.declared_name(&child(pair, Rule::name)),
             members: Vec::new(),
             span,
-        }
-    }
-
-    pub(in crate::syntax) fn check_members(&mut self, trust: &Trust) {
-        if trust.members.len() > MEMBERS {
-            let error = Diagnostic::error(code::LIST_TOO_LONG, "this set has too many members")
-                .at(trust.name.span, format!("{} members", trust.members.len()))
-                .note(format!("A set has at most {MEMBERS} members."));
-            self.diagnostics.push(error);
         }
     }
 
@@ -76,5 +67,16 @@ impl Builder<'_> {
             (Some(only), None) => Member::Address(only.as_str().to_owned()),
             (None, _) => unreachable!("the grammar gives an address here"),
         }
+    }
+}
+
+/// Reports a set with more members than the bound.
+pub(in crate::syntax) fn check_members(trust: &Trust, diagnostics: &mut Diagnostics) {
+    let count = trust.members.len();
+    if count > MEMBERS {
+        let error = Diagnostic::error(code::LIST_TOO_LONG, "this set has too many members")
+            .at(trust.name.span, format!("{count} members"))
+            .note(format!("A set has at most {MEMBERS} members."));
+        diagnostics.push(error);
     }
 }

@@ -88,7 +88,7 @@ impl Builder<'_> {
 
     fn range(&mut self, pair: Pair<'_, Rule>) -> Spanned<PortRange> {
         // A number too large is reported; any port stands in for it.
-        let mut numbers = children(pair.clone(), Rule::number)
+        let mut numbers = children(pair.clone(), Rule::port)
             .map(|part| self.number(&part).unwrap_or(u32::from(u16::MAX)))
             .collect::<Vec<u32>>()
             .into_iter();

@@ -1,0 +1,131 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::host::Variant;
+
+/// Compile who may reach which container into iptables rules, and keep them in force
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Apply(ApplyArgs),
+    Check(CheckArgs),
+    Compile(CompileArgs),
+    Drift(DriftArgs),
+    Install(InstallArgs),
+    Uninstall(UninstallArgs),
+}
+
+/// Put a bundle in force, and keep it for the next boot
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Folder that `tidegate compile` wrote, or a policy to compile first
+    #[arg(value_name = "BUNDLE|POLICY", required_unless_present = "boot")]
+    pub what: Option<PathBuf>,
+
+    /// Put the installed bundle in force; whatever fails, keep what could be loaded
+    #[arg(long, conflicts_with = "what")]
+    pub boot: bool,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Tell every mistake in a policy
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Main file of the policy
+    pub policy: PathBuf,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Write the bundle that a policy becomes; needs neither root nor Docker
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// Main file of the policy
+    pub policy: PathBuf,
+
+    /// Folder for the bundle; one that holds a bundle is replaced
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+/// Tell how this machine differs from its installed bundle
+#[derive(Debug, Args)]
+pub struct DriftArgs {
+    /// Put the installed bundle in force again if anything differs
+    #[arg(long)]
+    pub repair: bool,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Install the program, its systemd units and a bundle for the next boot
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// Folder that `tidegate compile` wrote, or a policy to compile first
+    #[arg(value_name = "BUNDLE|POLICY")]
+    pub what: PathBuf,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Remove the rules, the units and everything else that tidegate has written
+#[derive(Debug, Args)]
+pub struct UninstallArgs {
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+// No doc comment: clap would take it for that of the command which this is part of.
+#[derive(Debug, Args)]
+pub struct HostArgs {
+    /// Look for files under DIR; rules and kernel settings are always the running machine's
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+
+    /// Which iptables to use; it must be the one that Docker uses
+    #[arg(long, value_enum, default_value_t)]
+    pub iptables: Iptables,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Json,
+    #[default]
+    Text,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Iptables {
+    /// What the command `iptables` is
+    #[default]
+    Auto,
+    Legacy,
+    Nft,
+}
+
+impl From<Iptables> for Variant {
+    fn from(iptables: Iptables) -> Self {
+        match iptables {
+            Iptables::Auto => Variant::Auto,
+            Iptables::Legacy => Variant::Legacy,
+            Iptables::Nft => Variant::Nft,
+        }
+    }
+}

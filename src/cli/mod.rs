@@ -1,0 +1,89 @@
+//! The commands: each reads its arguments, calls the library and says what came of it.
+
+mod apply;
+pub mod args;
+mod check;
+mod compile;
+mod drift;
+pub mod failure;
+mod install;
+mod policy;
+mod target;
+
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use args::{Cli, Verb};
+use failure::Failure;
+
+use crate::host;
+
+/// What a command has to say when it did what it was asked.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// For standard output.
+    text: String,
+    /// For standard error.
+    warnings: String,
+    /// Whether the answer is yes, or exit status 0.
+    yes: bool,
+}
+
+impl Done {
+    fn yes(text: String) -> Self {
+        Done {
+            text,
+            warnings: String::new(),
+            yes: true,
+        }
+    }
+}
+
+/// The exit status of a bug, `EX_SOFTWARE` of `sysexits.h`.
+const BUG: u8 = 70;
+
+/// Runs the command, prints what came of it, and returns its exit status.
+pub fn run(cli: &Cli) -> ExitCode {
+    // Nothing is looked at after a panic, so nothing half done can be seen.
+    match std::panic::catch_unwind(AssertUnwindSafe(|| run_verb(&cli.verb))) {
+        Ok(Ok(done)) => said(&done),
+        Ok(Err(failure)) => failed(&failure),
+        Err(_) => ExitCode::from(BUG),
+    }
+}
+
+fn run_verb(verb: &Verb) -> Result<Done, Failure> {
+    match verb {
+        Verb::Apply(args) => apply::run(args),
+        Verb::Check(args) => check::run(args),
+        Verb::Compile(args) => compile::run(args),
+        Verb::Drift(args) => drift::run(args),
+        Verb::Install(args) => install::run(args),
+        Verb::Uninstall(args) => install::remove(args),
+    }
+}
+
+fn said(done: &Done) -> ExitCode {
+    // Losing warnings is no reason to fail.
+    let _ = host::print(anstream::stderr().lock(), &done.warnings);
+    match host::print(io::stdout().lock(), &done.text) {
+        Ok(()) => ExitCode::from(u8::from(!done.yes)),
+        Err(error) => {
+            let message = format!("cannot write to standard output: {error}");
+            let help = "look where it leads: a full disk?";
+            failed(&Failure::new(failure::FailureKind::Host, &message, help))
+        }
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    // With standard error gone too, the exit status has to do.
+    let _ = host::print(anstream::stderr().lock(), &failure.text);
+    failure.exit_code()
+}
+
+fn notes(notes: &[impl AsRef<str>]) -> String {
+    let line = |note: &_| format!("note: {}\n", AsRef::<str>::as_ref(note));
+    notes.iter().map(line).collect()
+}

@@ -1,0 +1,188 @@
+//! The difference between the rules a chain should have and those it has.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// One difference; rules are numbered from 1, as iptables(8) does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RuleChange {
+    Added {
+        rule: usize,
+        found: String,
+    },
+    Changed {
+        rule: usize,
+        found: String,
+    },
+    Gone {
+        rule: usize,
+    },
+    /// The chain has its rules, but in another order; the first that is out of place is named.
+    Reordered {
+        rule: usize,
+        found: String,
+    },
+}
+
+/// Returns how `found` differs from `wanted`.
+///
+/// A rule that went and one that came between the same two neighbours are one change. `rule` is
+/// the number in the wanted chain, or in the found one for a rule that was added.
+pub(super) fn compare(wanted: &[String], found: &[String]) -> Vec<RuleChange> {
+    let pairs = pair(wanted, found);
+    let gone = unpaired(wanted.len(), pairs.iter().map(|pair| pair.0));
+    let came = unpaired(found.len(), pairs.iter().map(|pair| pair.1));
+    let mut came = came.into_iter().peekable();
+    let mut changes = Vec::new();
+    for (gap, rule) in gone {
+        // Rules that came before this one's neighbours belong to no rule that went.
+        while let Some((_, at)) = came.next_if(|(other, _)| *other < gap) {
+            changes.push(added(at, found));
+        }
+        changes.push(match came.next_if(|(other, _)| *other == gap) {
+            None => RuleChange::Gone { rule: rule + 1 },
+            Some((_, at)) => RuleChange::Changed {
+                rule: rule + 1,
+                found: text(found, at),
+            },
+        });
+    }
+    changes.extend(came.map(|(_, at)| added(at, found)));
+    changes.extend(reordered(&pairs, found));
+    changes
+}
+
+fn added(at: usize, found: &[String]) -> RuleChange {
+    RuleChange::Added {
+        rule: at + 1,
+        found: text(found, at),
+    }
+}
+
+fn text(rules: &[String], at: usize) -> String {
+    rules.get(at).cloned().unwrap_or_default()
+}
+
+/// Pairs each wanted rule with the next found one of the same text, in the order of `wanted`.
+fn pair(wanted: &[String], found: &[String]) -> Vec<(usize, usize)> {
+    let mut places: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
+    for (rule, at) in found.iter().zip(0..) {
+        places.entry(rule).or_default().push_back(at);
+    }
+    let mut take = |rule: &String| places.get_mut(rule.as_str())?.pop_front();
+    let pairs = wanted.iter().zip(0..);
+    pairs
+        .filter_map(|(rule, at)| Some((at, take(rule)?)))
+        .collect()
+}
+
+/// Returns the places that no pair has, each with the number of paired places before it.
+fn unpaired(length: usize, paired: impl Iterator<Item = usize>) -> Vec<(usize, usize)> {
+    let mut has_pair = vec![false; length];
+    for at in paired {
+        if let Some(flag) = has_pair.get_mut(at) {
+            *flag = true;
+        }
+    }
+    let mut before = 0;
+    let mut alone = Vec::new();
+    for (flag, at) in has_pair.into_iter().zip(0..) {
+        if flag {
+            before += 1;
+        } else {
+            alone.push((before, at));
+        }
+    }
+    alone
+}
+
+/// Returns the first wanted rule that is found behind one which should follow it.
+fn reordered(pairs: &[(usize, usize)], found: &[String]) -> Option<RuleChange> {
+    let mut order: Vec<usize> = pairs.iter().map(|(_, at)| *at).collect();
+    let is: Vec<usize> = order.clone();
+    order.sort_unstable();
+    let (rule, at) = pairs
+        .iter()
+        .zip(is.iter().zip(&order))
+        .find_map(|((rule, _), (is, should))| (is != should).then_some((*rule, *should)))?;
+    Some(RuleChange::Reordered {
+        rule: rule + 1,
+        found: text(found, at),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(letters: &str) -> Vec<String> {
+        letters.chars().map(String::from).collect()
+    }
+
+    fn compared(wanted: &str, found: &str) -> Vec<RuleChange> {
+        compare(&rules(wanted), &rules(found))
+    }
+
+    fn found(letter: char) -> String {
+        letter.to_string()
+    }
+
+    #[test]
+    fn equal_chains_do_not_differ() {
+        assert_eq!(compared("abca", "abca"), []);
+        assert_eq!(compared("", ""), []);
+    }
+
+    #[test]
+    fn a_rule_that_went_or_came_is_one_difference() {
+        assert_eq!(compared("abc", "ac"), [RuleChange::Gone { rule: 2 }]);
+        let found = found('x');
+        assert_eq!(
+            compared("ab", "axb"),
+            [RuleChange::Added { rule: 2, found }]
+        );
+    }
+
+    #[test]
+    fn a_rule_in_anothers_place_is_one_change() {
+        let found = found('x');
+        assert_eq!(
+            compared("abc", "axc"),
+            [RuleChange::Changed { rule: 2, found }]
+        );
+    }
+
+    #[test]
+    fn a_rule_that_went_and_one_that_came_elsewhere_are_two() {
+        let gone = RuleChange::Gone { rule: 1 };
+        let added = RuleChange::Added {
+            rule: 3,
+            found: found('x'),
+        };
+        assert_eq!(compared("abc", "bcx"), [gone, added]);
+        let added = RuleChange::Added {
+            rule: 1,
+            found: found('x'),
+        };
+        assert_eq!(
+            compared("abc", "xab"),
+            [added, RuleChange::Gone { rule: 3 }]
+        );
+    }
+
+    #[test]
+    fn another_order_is_one_difference() {
+        let changes = compared("abcd", "acbd");
+        let found = found('c');
+        assert_eq!(changes, [RuleChange::Reordered { rule: 2, found }]);
+    }
+
+    #[test]
+    fn repeated_rules_are_counted() {
+        assert_eq!(compared("aab", "ab"), [RuleChange::Gone { rule: 2 }]);
+        let found = found('a');
+        assert_eq!(
+            compared("ab", "aab"),
+            [RuleChange::Added { rule: 2, found }]
+        );
+    }
+}

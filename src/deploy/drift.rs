@@ -1,0 +1,294 @@
+//! Compares a machine with its installed bundle.
+
+use super::apply::{self, SettingStatus, families, live, status};
+use super::compare::{RuleChange, compare};
+use super::error::{ApplyError, Problem};
+use super::plan::{is_ours, layout};
+use super::report::{Drift, DriftKind, DriftReport};
+use super::settings::{self, Setting};
+use super::state::{
+    DOCKER_USER, EngineChain, FORWARD, Hook, TideState, TideTable, is_jumped_to, is_tide,
+};
+use super::store::{self, Fragment};
+use crate::artifact::{Bundle, SourceEntry};
+use crate::host::{Host, HostError};
+use crate::netfilter::save::{ChainPolicy, TableText};
+use crate::netfilter::{Family, Table};
+
+/// Looks at the machine and tells every difference from the installed bundle; changes nothing
+/// but, if a change of bundles was cut short, its end.
+pub fn drift(host: &dyn Host) -> Result<DriftReport, Problem> {
+    let _lock = host.lock()?;
+    store::heal(host)?;
+    match store::installed(host) {
+        Ok(None) => Err(Problem::NotInstalled),
+        Ok(Some(bundle)) => Ok(Drifts::of(host, &bundle)?.report(&bundle)),
+        Err(problem) if is_damage(&problem) => Ok(damaged(&problem)),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Puts the installed bundle in force again if the machine differs from it, and looks again.
+///
+/// Returns what was found first and what is left.
+pub fn repair(host: &dyn Host) -> Result<(DriftReport, DriftReport), ApplyError> {
+    let before = drift(host).map_err(ApplyError::Refused)?;
+    if before.is_clean() {
+        return Ok((before.clone(), before));
+    }
+    apply::apply_installed(host, apply::Options::default())?;
+    // The repair is done and stands, whatever looking again says.
+    let after = drift(host).map_err(ApplyError::Partial)?;
+    Ok((before, after))
+}
+
+fn is_damage(problem: &Problem) -> bool {
+    matches!(
+        problem,
+        Problem::Bundle(_)
+            | Problem::Host(
+                HostError::NotRegular(_)
+                    | HostError::NotText(_)
+                    | HostError::TooLarge { .. }
+                    | HostError::Unsafe { .. }
+            )
+    )
+}
+
+/// A bundle that cannot be trusted says nothing about the rest of the machine.
+fn damaged(problem: &Problem) -> DriftReport {
+    DriftReport {
+        policy: None,
+        version: None,
+        drifts: vec![Drift::new(DriftKind::BundleDamaged).says(problem.to_string())],
+        notes: vec!["rules and settings were not compared: apply a whole bundle first".to_owned()],
+    }
+}
+
+struct Drifts<'a> {
+    host: &'a dyn Host,
+    list: Vec<Drift>,
+    notes: Vec<String>,
+}
+
+impl<'a> Drifts<'a> {
+    fn of(host: &'a dyn Host, bundle: &Bundle) -> Result<Self, Problem> {
+        let mut drifts = Drifts {
+            host,
+            list: Vec::new(),
+            notes: Vec::new(),
+        };
+        for family in families(host) {
+            drifts.family(bundle, family)?;
+        }
+        if !host.has_ipv6() {
+            let note = "this kernel has no IPv6: IPv6 rules and settings were not compared";
+            drifts.notes.push(note.to_owned());
+        }
+        drifts.settings(bundle)?;
+        drifts.modules(bundle);
+        drifts.files(bundle)?;
+        Ok(drifts)
+    }
+
+    fn report(self, bundle: &Bundle) -> DriftReport {
+        DriftReport {
+            policy: Some(bundle.manifest().policy.clone()),
+            version: Some(bundle.version().to_owned()),
+            drifts: self.list,
+            notes: self.notes,
+        }
+    }
+
+    fn family(&mut self, bundle: &Bundle, family: Family) -> Result<(), Problem> {
+        let wanted = TideState::of_bundle(bundle, family)?;
+        let live = live(self.host, family)?;
+        let (no_text, nothing) = (TableText::default(), TideTable::default());
+        for table in Table::ALL {
+            let view = View {
+                bundle,
+                family,
+                table,
+                wanted: wanted.table(table).unwrap_or(&nothing),
+                now: live.table(table).unwrap_or(&no_text),
+            };
+            view.chains(&mut self.list);
+            view.hooks(&mut self.list);
+            view.engine_chain(&mut self.list);
+            view.forward(&mut self.list);
+        }
+        Ok(())
+    }
+
+    fn settings(&mut self, bundle: &Bundle) -> Result<(), Problem> {
+        for entry in &bundle.manifest().sysctls {
+            let setting = Setting::new(entry)?;
+            let (kind, found) = match status(self.host, &setting)? {
+                SettingStatus::Absent => (DriftKind::SysctlMissing, None),
+                SettingStatus::Value(value) if !settings::same(&value, &setting.value) => {
+                    (DriftKind::SysctlDiffers, Some(value.trim_end().to_owned()))
+                }
+                _ => continue,
+            };
+            self.list.push(Drift {
+                source: Some(setting.source),
+                found,
+                ..Drift::new(kind).says(setting.key).wanted(setting.value)
+            });
+        }
+        Ok(())
+    }
+
+    fn modules(&mut self, bundle: &Bundle) {
+        let modules = bundle.manifest().modules.iter();
+        for module in modules.filter(|module| !self.host.has_module(module)) {
+            self.list
+                .push(Drift::new(DriftKind::ModuleMissing).says(module));
+        }
+    }
+
+    fn files(&mut self, bundle: &Bundle) -> Result<(), Problem> {
+        for wanted in Fragment::of_bundle(bundle) {
+            let found = wanted.found(self.host)?;
+            let kind = match (&wanted.text, &found.text) {
+                (wanted, found) if wanted == found => continue,
+                (None, _) => DriftKind::FileStranger,
+                (_, None) => DriftKind::FileMissing,
+                _ => DriftKind::FileChanged,
+            };
+            self.list.push(Drift::new(kind).says(wanted.path));
+        }
+        Ok(())
+    }
+}
+
+/// One table of one family: as it should be and as it is.
+struct View<'a> {
+    bundle: &'a Bundle,
+    family: Family,
+    table: Table,
+    wanted: &'a TideTable,
+    now: &'a TableText,
+}
+
+impl View<'_> {
+    fn drift(&self, kind: DriftKind, chain: &str) -> Drift {
+        Drift::of_chain(kind, self.family, self.table, chain)
+    }
+
+    fn chains(&self, list: &mut Vec<Drift>) {
+        for (name, wanted) in &self.wanted.chains {
+            match self.now.chains.get(name) {
+                None => list.push(self.drift(DriftKind::ChainMissing, name)),
+                Some(now) => {
+                    let changes = compare(wanted, &now.rules);
+                    list.extend(
+                        changes
+                            .into_iter()
+                            .map(|change| self.rule(name, wanted, change)),
+                    );
+                }
+            }
+        }
+        let strangers = self.now.chains.keys();
+        for name in
+            strangers.filter(|name| is_tide(name) && !self.wanted.chains.contains_key(*name))
+        {
+            list.push(self.drift(DriftKind::ChainStranger, name));
+        }
+    }
+
+    /// Tells a changed rule by the policy line that it comes from.
+    fn rule(&self, chain: &str, wanted: &[String], change: RuleChange) -> Drift {
+        let (kind, rule, found) = match change {
+            RuleChange::Added { rule, found } => (DriftKind::RuleAdded, rule, Some(found)),
+            RuleChange::Changed { rule, found } => (DriftKind::RuleChanged, rule, Some(found)),
+            RuleChange::Gone { rule } => (DriftKind::RuleGone, rule, None),
+            RuleChange::Reordered { rule, found } => (DriftKind::RulesReordered, rule, Some(found)),
+        };
+        let ours = kind != DriftKind::RuleAdded;
+        let origin = self.origin(chain, rule).filter(|_| ours);
+        Drift {
+            rule: Some(rule),
+            source: origin.map(|origin| origin.source.clone()),
+            says: origin.map(|origin| origin.says.clone()),
+            wanted: wanted.get(rule - 1).filter(|_| ours).cloned(),
+            found,
+            ..self.drift(kind, chain)
+        }
+    }
+
+    fn origin(&self, chain: &str, rule: usize) -> Option<&SourceEntry> {
+        let entries = &mut self.bundle.manifest().source_map.iter();
+        entries.find(|entry| {
+            (entry.family, entry.table) == (self.family, self.table)
+                && entry.chain == chain
+                && entry.rule == rule
+        })
+    }
+
+    fn hooks(&self, list: &mut Vec<Drift>) {
+        for hook in &self.wanted.hooks {
+            let rules = self.rules(&hook.chain);
+            let count = rules.iter().filter(|rule| **rule == hook.rule).count();
+            let kind = match count {
+                0 => DriftKind::HookMissing,
+                1 if self.is_in_place(&hook.chain) => continue,
+                1 => DriftKind::HookMisplaced,
+                _ => DriftKind::HookDoubled,
+            };
+            list.push(self.drift(kind, &hook.chain).says(&hook.rule));
+        }
+        for (name, chain) in self.now.chains.iter().filter(|(name, _)| !is_tide(name)) {
+            let strangers = chain
+                .rules
+                .iter()
+                .filter(|rule| is_ours(rule) && !self.has_hook(name, rule));
+            for rule in strangers {
+                list.push(self.drift(DriftKind::HookStranger, name).found(rule));
+            }
+        }
+    }
+
+    fn rules(&self, chain: &str) -> &[String] {
+        let chain = self.now.chains.get(chain);
+        chain.map_or(&[], |chain| &chain.rules)
+    }
+
+    fn has_hook(&self, chain: &str, rule: &str) -> bool {
+        let mut hooks = self.wanted.hooks.iter();
+        hooks.any(|hook| hook.chain == chain && hook.rule == rule)
+    }
+
+    /// Returns whether the chain is as the planner would leave it, strangers apart.
+    fn is_in_place(&self, chain: &str) -> bool {
+        let is_stranger = |rule: &String| is_ours(rule) && !self.has_hook(chain, rule);
+        let now = self.rules(chain).iter().filter(|rule| !is_stranger(rule));
+        let now: Vec<String> = now.cloned().collect();
+        let others: Vec<String> = now.iter().filter(|rule| !is_ours(rule)).cloned().collect();
+        let hooks = self.wanted.hooks.iter().filter(|hook| hook.chain == chain);
+        layout(&others, &hooks.collect::<Vec<&Hook>>()) == now
+    }
+
+    fn engine_chain(&self, list: &mut Vec<Drift>) {
+        if self.wanted.docker_user != EngineChain::Need {
+            return;
+        }
+        if !self.now.chains.contains_key(DOCKER_USER) {
+            list.push(self.drift(DriftKind::DockerUserMissing, DOCKER_USER));
+        } else if !is_jumped_to(self.now) {
+            list.push(self.drift(DriftKind::DockerUserUnreached, FORWARD));
+        }
+    }
+
+    fn forward(&self, list: &mut Vec<Drift>) {
+        let forward = self.now.chains.get(FORWARD);
+        let now = forward
+            .and_then(|chain| chain.policy)
+            .unwrap_or(ChainPolicy::Accept);
+        if let Some(wanted) = self.wanted.forward.filter(|wanted| *wanted != now) {
+            let drift = self.drift(DriftKind::ForwardPolicy, FORWARD);
+            list.push(drift.wanted(wanted.name()).found(now.name()));
+        }
+    }
+}

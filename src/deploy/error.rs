@@ -1,0 +1,147 @@
+//! Why a bundle could not be put in force, and what stands on the machine then.
+
+use thiserror::Error;
+
+use super::settings::KeyError;
+use super::state::StateError;
+use crate::artifact::BundleError;
+use crate::diag::{Code, code};
+use crate::host::HostError;
+use crate::netfilter::save::SaveError;
+use crate::netfilter::{Family, Table};
+
+/// One thing that stood in the way.
+#[derive(Debug, Error)]
+pub enum Problem {
+    #[error("the bundle is not whole: {0}")]
+    Bundle(#[from] BundleError),
+    #[error("the rules in rehearsal are not the bundle's: {0}")]
+    Differs(Box<Difference>),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error("{0}")]
+    Key(#[from] KeyError),
+    #[error("{place}: this kernel has no setting {key}")]
+    NoSetting { key: String, place: String },
+    #[error("no bundle is installed in /var/lib/tidegate/current")]
+    NotInstalled,
+    #[error("{family} rules do not load: {error}")]
+    Rejected { family: Family, error: HostError },
+    #[error("{place}: {error}")]
+    Setting {
+        /// `file:line`.
+        place: String,
+        error: HostError,
+    },
+    #[error("the bundle's rules do more than its manifest says: {0}")]
+    State(#[from] StateError),
+    #[error("{family} rules were loaded, but others keep changing them")]
+    Unstable { family: Family },
+    #[error("the {family} rules on this machine cannot be read: {error}")]
+    Unreadable { family: Family, error: SaveError },
+    #[error("{place}: the kernel took {key} = {wanted} but says {found}")]
+    WrongValue {
+        key: String,
+        wanted: String,
+        found: String,
+        /// `file:line`.
+        place: String,
+    },
+}
+
+/// The first rule of a chain that came back from the kernel otherwise than it was compiled.
+#[derive(Debug, Error)]
+#[error("{family} {table} {chain}, rule {rule}: compiled `{wanted}`, loaded `{found}`")]
+pub struct Difference {
+    pub family: Family,
+    pub table: Table,
+    pub chain: String,
+    /// The rule's number in its chain, from 1.
+    pub rule: usize,
+    pub wanted: String,
+    pub found: String,
+}
+
+impl Problem {
+    /// Returns the stable code that documents this kind of problem.
+    pub fn code(&self) -> Code {
+        match self {
+            Problem::Bundle(_) => code::BUNDLE_DAMAGED,
+            Problem::Differs(_) => code::REHEARSAL_DIFFERS,
+            Problem::Host(HostError::Locked { .. }) => code::LOCKED,
+            Problem::Host(HostError::Occupied { .. }) => code::FOLDER_OCCUPIED,
+            Problem::Host(HostError::Unsafe { .. }) => code::UNSAFE_FILE,
+            Problem::Host(_) => code::HOST_FAILED,
+            Problem::Key(_) | Problem::NoSetting { .. } => code::NO_SETTING,
+            Problem::NotInstalled => code::NOT_INSTALLED,
+            Problem::Rejected { .. } => code::RULES_REJECTED,
+            Problem::State(_) => code::RULES_STRANGE,
+            Problem::Unstable { .. } => code::RULES_UNSTABLE,
+            Problem::Unreadable { .. } => code::RULES_UNREADABLE,
+            Problem::Setting { .. } | Problem::WrongValue { .. } => code::SETTING_REFUSED,
+        }
+    }
+
+    /// Returns what to do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Problem::Bundle(_) | Problem::State(_) => "compile the policy again",
+            Problem::Differs(_) => "this iptables prints rules in another way; please report it",
+            Problem::Host(HostError::Locked { .. }) => "wait for it to end, then try again",
+            Problem::Host(HostError::NoCommand(_)) => "install the package that has it",
+            Problem::Host(HostError::Occupied { .. }) => {
+                "name a folder that is empty, not there, or holds a bundle"
+            }
+            Problem::Host(HostError::Unsafe { .. }) => {
+                "give it to root alone: chown root:root and chmod go-w, folders above it too"
+            }
+            Problem::Host(_) => "mend what the message names, then try again",
+            Problem::Key(_) | Problem::NoSetting { .. } => {
+                "take the sysctl out of the policy, or load the module that brings it"
+            }
+            Problem::NotInstalled => "run `tidegate install` or `tidegate apply BUNDLE` first",
+            Problem::Rejected { .. } => {
+                "look whether a kernel module or an iptables match is missing"
+            }
+            Problem::Unstable { .. } => "find the program that rewrites the rules, and try again",
+            Problem::Unreadable { .. } => "mend or delete the rule that the message names",
+            Problem::Setting { .. } | Problem::WrongValue { .. } => {
+                "look which value the kernel accepts"
+            }
+        }
+    }
+}
+
+/// A bundle that is not in force, and what is instead.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// Only at boot, where the state before is a machine without rules.
+    #[error("{0}\nwhat was loaded stays: before it, this machine had no rules")]
+    Partial(Problem),
+    #[error("{0}\nnothing was changed")]
+    Refused(Problem),
+    #[error("{problem}\ngoing back failed too: {back}")]
+    Stuck {
+        problem: Box<Problem>,
+        back: Box<Problem>,
+    },
+    #[error("{0}\nthe state before is in force again")]
+    WentBack(Problem),
+}
+
+impl ApplyError {
+    /// Returns what stood in the way.
+    pub fn problem(&self) -> &Problem {
+        match self {
+            ApplyError::Partial(problem)
+            | ApplyError::Refused(problem)
+            | ApplyError::WentBack(problem) => problem,
+            ApplyError::Stuck { problem, .. } => problem,
+        }
+    }
+
+    /// Returns whether the machine is as it was.
+    pub fn old_state_stands(&self) -> bool {
+        matches!(self, ApplyError::Refused(_) | ApplyError::WentBack(_))
+    }
+}

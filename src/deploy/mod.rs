@@ -1,0 +1,23 @@
+//! Puts a bundle in force, says how a machine differs from it, and takes it away again.
+//!
+//! What to do is worked out from texts by pure functions (`plan`, `state`, `settings`, `compare`,
+//! `report`); doing it goes through [`crate::host::Host`].
+
+mod apply;
+mod compare;
+mod drift;
+mod error;
+mod install;
+mod plan;
+mod rehearse;
+pub mod report;
+pub mod settings;
+mod state;
+pub mod store;
+
+pub use apply::{Options, Outcome, apply, apply_installed};
+pub use drift::{drift, repair};
+pub use error::{ApplyError, Difference, Problem};
+pub use install::{install, uninstall};
+pub use plan::{is_ours, transaction};
+pub use state::{EngineChain, Hook, Spot, StateError, TideState, TideTable};

@@ -1,0 +1,281 @@
+//! Works out the iptables-restore(8) text that brings tidegate's share of the rules from what it
+//! is to what it should be, and touches nothing else.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::state::{
+    DOCKER_USER, EngineChain, FORWARD, Hook, Spot, TO_DOCKER_USER, TideState, TideTable,
+    is_jumped_to, is_tide,
+};
+use crate::netfilter::Table;
+use crate::netfilter::save::{self, ChainPolicy, TableText, Tables};
+
+/// Returns whether a rule of somebody's chain is tidegate's: it leads into one of our chains.
+pub fn is_ours(rule: &str) -> bool {
+    save::target(rule).is_some_and(is_tide)
+}
+
+/// Returns the text for `iptables-restore --noflush`, or nothing where nothing has to change.
+///
+/// Tables come in the order of [`Table::ALL`]; one that is right already is left out. Each is
+/// one transaction of the kernel, so that there is no moment in which it is half written.
+pub fn transaction(live: &Tables, wanted: &TideState) -> Option<String> {
+    let no_text = TableText::default();
+    let nothing = TideTable::default();
+    let mut text = String::new();
+    for table in Table::ALL {
+        let now = live.table(table).unwrap_or(&no_text);
+        let wanted = wanted.table(table).unwrap_or(&nothing);
+        if let Some(lines) = Change::new(now, wanted).lines() {
+            let _ = writeln!(text, "*{table}\n{lines}COMMIT");
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+/// Returns the rules of a chain with the hooks put in their places among those of others.
+pub(super) fn layout(others: &[String], hooks: &[&Hook]) -> Vec<String> {
+    let mut placed: Vec<(usize, &Hook)> = hooks
+        .iter()
+        .map(|hook| (index(others, hook.spot), *hook))
+        .collect();
+    placed.sort_by_key(|(at, _)| *at);
+    let mut rules = others.to_vec();
+    for (earlier, (at, hook)) in placed.into_iter().enumerate() {
+        rules.insert(at + earlier, hook.rule.clone());
+    }
+    rules
+}
+
+fn index(others: &[String], spot: Spot) -> usize {
+    match spot {
+        Spot::After(count) => count.min(others.len()),
+        Spot::BeforeReturn => others
+            .iter()
+            .position(|rule| rule == "-j RETURN")
+            .unwrap_or(others.len()),
+        Spot::First => 0,
+    }
+}
+
+/// What has to become of one table.
+struct Change<'a> {
+    now: &'a TableText,
+    wanted: &'a TideTable,
+    stale: Vec<&'a str>,
+    docker_user: EngineStep,
+}
+
+/// What has to become of `DOCKER-USER` and its jump.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EngineStep {
+    Create,
+    Jump,
+    Nothing,
+    Remove,
+    Unjump,
+}
+
+impl<'a> Change<'a> {
+    fn new(now: &'a TableText, wanted: &'a TideTable) -> Self {
+        let stale = now.chains.keys().map(String::as_str);
+        let stale = stale.filter(|name| is_tide(name) && !wanted.chains.contains_key(*name));
+        Change {
+            now,
+            wanted,
+            stale: stale.collect(),
+            docker_user: engine_step(now, wanted.docker_user),
+        }
+    }
+
+    /// Returns the lines between the table's name and COMMIT, or nothing if all is right.
+    ///
+    /// Every jump of ours goes before its chain can, and comes back when the chain is full.
+    fn lines(&self) -> Option<String> {
+        let hooks = self.hooks();
+        let forward = self.forward();
+        if self.chains_are_right()
+            && hooks.is_empty()
+            && forward.is_none()
+            && self.docker_user == EngineStep::Nothing
+        {
+            return None;
+        }
+        let mut text = String::new();
+        if let Some(policy) = forward {
+            let _ = writeln!(text, ":{FORWARD} {} [0:0]", policy.name());
+        }
+        if self.docker_user == EngineStep::Create {
+            // -N and not `:`, which would empty the chain had Docker made it by now.
+            let _ = writeln!(text, "-N {DOCKER_USER}");
+        }
+        self.declare(&mut text);
+        for hooked in &hooks {
+            hooked.delete(&mut text);
+        }
+        self.fill(&mut text);
+        self.jump_to_docker_user(&mut text);
+        for hooked in &hooks {
+            hooked.insert(&mut text);
+        }
+        self.delete_stale(&mut text);
+        Some(text)
+    }
+
+    fn chains_are_right(&self) -> bool {
+        let is_right = |(name, rules): (&String, &Vec<String>)| {
+            let now = self.now.chains.get(name);
+            now.is_some_and(|chain| chain.rules == *rules)
+        };
+        self.stale.is_empty() && self.wanted.chains.iter().all(is_right)
+    }
+
+    fn forward(&self) -> Option<ChainPolicy> {
+        let forward = self.now.chains.get(FORWARD);
+        // The nft variant shows no chain before its first rule; the kernel then accepts.
+        let now = forward.map_or(Some(ChainPolicy::Accept), |chain| chain.policy);
+        self.wanted.forward.filter(|policy| Some(*policy) != now)
+    }
+
+    /// Declaring a chain makes or empties it.
+    fn declare(&self, text: &mut String) {
+        let names = self.wanted.chains.keys().map(String::as_str);
+        for name in names.chain(self.stale.iter().copied()) {
+            let _ = writeln!(text, ":{name} - [0:0]");
+        }
+    }
+
+    fn fill(&self, text: &mut String) {
+        for (name, rules) in &self.wanted.chains {
+            for rule in rules {
+                let _ = writeln!(text, "{}", command("-A", name, None, rule));
+            }
+        }
+    }
+
+    fn delete_stale(&self, text: &mut String) {
+        for name in &self.stale {
+            let _ = writeln!(text, "-X {name}");
+        }
+        if self.docker_user == EngineStep::Remove {
+            let _ = writeln!(text, "-X {DOCKER_USER}");
+        }
+    }
+
+    fn jump_to_docker_user(&self, text: &mut String) {
+        match self.docker_user {
+            EngineStep::Create | EngineStep::Jump => {
+                let _ = writeln!(text, "-I {FORWARD} 1 {TO_DOCKER_USER}");
+            }
+            EngineStep::Remove | EngineStep::Unjump => {
+                let forward = self.now.chains.get(FORWARD);
+                let rules = forward.map_or(&[][..], |chain| &chain.rules);
+                for _ in rules.iter().filter(|rule| *rule == TO_DOCKER_USER) {
+                    let _ = writeln!(text, "-D {FORWARD} {TO_DOCKER_USER}");
+                }
+            }
+            EngineStep::Nothing => {}
+        }
+    }
+
+    /// Returns the chains of others whose jumps to ours are not what they should be.
+    fn hooks(&self) -> Vec<Hooked<'a>> {
+        let chains = self.now.chains.keys().filter(|name| !is_tide(name));
+        let names: BTreeSet<&str> = chains
+            .chain(self.wanted.hooks.iter().map(|hook| &hook.chain))
+            .map(String::as_str)
+            .collect();
+        let hooked = names.into_iter().map(|name| self.hooked(name));
+        hooked.filter(|chain| chain.now != chain.wanted).collect()
+    }
+
+    fn hooked(&self, name: &'a str) -> Hooked<'a> {
+        let chain = self.now.chains.get(name);
+        let mut now: Vec<String> = chain.map_or_else(Vec::new, |chain| chain.rules.clone());
+        if name == FORWARD {
+            self.foresee_docker_user(&mut now);
+        }
+        let others: Vec<String> = now.iter().filter(|rule| !is_ours(rule)).cloned().collect();
+        let hooks: Vec<&Hook> = self
+            .wanted
+            .hooks
+            .iter()
+            .filter(|hook| hook.chain == name)
+            .collect();
+        let wanted = layout(&others, &hooks);
+        Hooked { name, now, wanted }
+    }
+
+    /// Numbers in FORWARD count what [`Change::jump_to_docker_user`] will have written by then.
+    fn foresee_docker_user(&self, forward: &mut Vec<String>) {
+        match self.docker_user {
+            EngineStep::Create | EngineStep::Jump => forward.insert(0, TO_DOCKER_USER.to_owned()),
+            EngineStep::Remove | EngineStep::Unjump => {
+                forward.retain(|rule| rule != TO_DOCKER_USER);
+            }
+            EngineStep::Nothing => {}
+        }
+    }
+}
+
+/// A chain of others, with our jumps in it as they are and as they should be.
+struct Hooked<'a> {
+    name: &'a str,
+    now: Vec<String>,
+    wanted: Vec<String>,
+}
+
+impl Hooked<'_> {
+    /// Deletes by text: a number would hit another rule if somebody changed the chain meanwhile.
+    fn delete(&self, text: &mut String) {
+        for rule in self.now.iter().filter(|rule| is_ours(rule)) {
+            let _ = writeln!(text, "{}", command("-D", self.name, None, rule));
+        }
+    }
+
+    fn insert(&self, text: &mut String) {
+        let mut length = self.wanted.iter().filter(|rule| !is_ours(rule)).count();
+        for (rule, at) in self.wanted.iter().zip(0..) {
+            if !is_ours(rule) {
+                continue;
+            }
+            let line = if at == length && at > 0 {
+                command("-A", self.name, None, rule)
+            } else {
+                command("-I", self.name, Some(at + 1), rule)
+            };
+            let _ = writeln!(text, "{line}");
+            length += 1;
+        }
+    }
+}
+
+fn command(verb: &str, chain: &str, number: Option<usize>, rule: &str) -> String {
+    let number = number
+        .map(|number| format!(" {number}"))
+        .unwrap_or_default();
+    format!("{verb} {chain}{number} {rule}")
+        .trim_end()
+        .to_owned()
+}
+
+fn engine_step(now: &TableText, wanted: EngineChain) -> EngineStep {
+    let chain = now.chains.get(DOCKER_USER);
+    match (wanted, chain) {
+        (EngineChain::Need, None) => EngineStep::Create,
+        (EngineChain::Need, Some(_)) if !is_jumped_to(now) => EngineStep::Jump,
+        (EngineChain::Remove, Some(chain))
+            if chain.rules.iter().all(|rule| is_ours(rule))
+                && !now.chains.contains_key("DOCKER") =>
+        {
+            EngineStep::Remove
+        }
+        (EngineChain::Unjumped, Some(_)) if is_jumped_to(now) => EngineStep::Unjump,
+        _ => EngineStep::Nothing,
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

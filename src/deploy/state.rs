@@ -1,0 +1,312 @@
+//! What belongs to tidegate in one family's rules: its chains, the jumps to them and one policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+
+use super::plan::is_ours;
+use crate::artifact::{Bundle, HookEntry, Place};
+use crate::netfilter::save::{self, ChainPolicy, SaveError, TableText, Tables};
+use crate::netfilter::{Family, Table};
+
+pub(super) const DOCKER_USER: &str = "DOCKER-USER";
+pub(super) const FORWARD: &str = "FORWARD";
+pub(super) const TO_DOCKER_USER: &str = "-j DOCKER-USER";
+
+/// Returns whether a chain of that name is tidegate's own.
+pub(super) fn is_tide(chain: &str) -> bool {
+    chain.starts_with("TIDE-")
+}
+
+/// Where among the rules of others a jump of ours stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spot {
+    /// Behind that many rules of others.
+    After(usize),
+    /// Before the first `-j RETURN` without conditions: what stands behind one is never met.
+    BeforeReturn,
+    First,
+}
+
+/// A jump from a chain of others to one of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    pub chain: String,
+    /// The rule's text, as in `-j TIDE-GATE`.
+    pub rule: String,
+    pub spot: Spot,
+}
+
+/// What is to become of `DOCKER-USER`, a chain that Docker shares with everybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EngineChain {
+    /// Whatever it is now.
+    #[default]
+    Leave,
+    /// There, and jumped to from FORWARD.
+    Need,
+    /// Gone with its jump, unless Docker manages it or others have rules in it.
+    Remove,
+    /// There, but not jumped to.
+    Unjumped,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TideTable {
+    pub chains: BTreeMap<String, Vec<String>>,
+    pub hooks: Vec<Hook>,
+    /// FORWARD's policy; nothing where it is left as it is.
+    pub forward: Option<ChainPolicy>,
+    pub docker_user: EngineChain,
+}
+
+/// Tidegate's share of one family's rules; a table that is absent holds nothing of ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TideState {
+    tables: BTreeMap<Table, TideTable>,
+}
+
+/// Why a bundle's rules are not what its manifest promises.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StateError {
+    #[error("{family} rules, table {table}: chain {chain} is not tidegate's to write")]
+    Chain {
+        family: Family,
+        table: Table,
+        chain: String,
+    },
+    #[error("FORWARD's policy in the {0} rules differs from the manifest")]
+    Forward(Family),
+    #[error("{family} rules, table {table}: hooks differ from the manifest: {hooks}")]
+    Hooks {
+        family: Family,
+        table: Table,
+        hooks: String,
+    },
+    #[error("{0} rules: {1}")]
+    Text(Family, SaveError),
+}
+
+impl TideState {
+    /// Returns the part of `table`, if there is one.
+    pub fn table(&self, table: Table) -> Option<&TideTable> {
+        self.tables.get(&table)
+    }
+
+    /// Returns what a bundle wants of one family.
+    ///
+    /// Its rules may do no more than its manifest says: write chains named `TIDE-*`, hook them in
+    /// where the manifest has a hook, and set FORWARD's policy.
+    pub fn of_bundle(bundle: &Bundle, family: Family) -> Result<Self, StateError> {
+        let texts = save::parse(bundle.rules(family)).map_err(|e| StateError::Text(family, e))?;
+        let mut state = TideState::default();
+        for table in Table::ALL {
+            let entries = || {
+                let hooks = bundle.manifest().hooks.iter();
+                hooks.filter(move |hook| hook.family == family && hook.table == table)
+            };
+            let empty = TableText::default();
+            let text = texts.table(table).unwrap_or(&empty);
+            check_hooks(family, table, text, entries())?;
+            let wanted = TideTable {
+                chains: own_chains(family, table, text)?,
+                hooks: entries().map(hook).collect(),
+                forward: text.chains.get(FORWARD).and_then(|chain| chain.policy),
+                docker_user: engine_chain(entries()),
+            };
+            if wanted != TideTable::default() {
+                state.tables.insert(table, wanted);
+            }
+        }
+        state.check_forward(bundle, family)?;
+        Ok(state)
+    }
+
+    /// Returns what is ours in the rules of a machine, so that it can be brought back.
+    pub fn snapshot(live: &Tables) -> Self {
+        // The nft variant shows no table before its first rule; it is there nevertheless.
+        let empty = TableText::default();
+        let now = |table| live.table(table).unwrap_or(&empty);
+        Table::ALL
+            .into_iter()
+            .map(|table| (table, snapshot_table(table, now(table))))
+            .collect()
+    }
+
+    /// Returns the state of a machine that tidegate has left: nothing of ours, FORWARD's policy
+    /// as it is, and no `DOCKER-USER` that nobody else needs.
+    pub fn uninstalled() -> Self {
+        let filter = TideTable {
+            docker_user: EngineChain::Remove,
+            ..TideTable::default()
+        };
+        TideState {
+            tables: BTreeMap::from([(Table::Filter, filter)]),
+        }
+    }
+
+    fn check_forward(&self, bundle: &Bundle, family: Family) -> Result<(), StateError> {
+        let written = self.table(Table::Filter).and_then(|filter| filter.forward);
+        let promised = bundle.manifest().forward.as_deref();
+        // A family that the policy has nothing for may leave its policy alone.
+        let fits = match written {
+            Some(policy) => promised == Some(policy.name()),
+            None => promised.is_none() || self.tables.is_empty(),
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(StateError::Forward(family))
+        }
+    }
+}
+
+impl FromIterator<(Table, TideTable)> for TideState {
+    fn from_iter<I: IntoIterator<Item = (Table, TideTable)>>(tables: I) -> Self {
+        let tables = tables.into_iter().collect();
+        TideState { tables }
+    }
+}
+
+fn hook(entry: &HookEntry) -> Hook {
+    Hook {
+        chain: entry.chain.clone(),
+        rule: jump(entry),
+        spot: match entry.place {
+            Place::BeforeReturn => Spot::BeforeReturn,
+            Place::First => Spot::First,
+        },
+    }
+}
+
+fn jump(entry: &HookEntry) -> String {
+    format!("-j {}", entry.target)
+}
+
+fn engine_chain<'a>(mut hooks: impl Iterator<Item = &'a HookEntry>) -> EngineChain {
+    if hooks.any(|hook| hook.table == Table::Filter && hook.chain == DOCKER_USER) {
+        EngineChain::Need
+    } else {
+        EngineChain::Leave
+    }
+}
+
+fn own_chains(
+    family: Family,
+    table: Table,
+    text: &TableText,
+) -> Result<BTreeMap<String, Vec<String>>, StateError> {
+    let mut own = BTreeMap::new();
+    for (name, chain) in &text.chains {
+        let policy_only = table == Table::Filter && name == FORWARD && chain.rules.is_empty();
+        if is_tide(name) && chain.policy.is_none() {
+            own.insert(name.clone(), chain.rules.clone());
+        } else if !(policy_only && chain.policy.is_some()) {
+            let chain = name.clone();
+            return Err(StateError::Chain {
+                family,
+                table,
+                chain,
+            });
+        }
+    }
+    Ok(own)
+}
+
+/// Checks that the rules hook in exactly what the manifest names, each target being a chain of
+/// ours and each hooked chain one that always exists.
+fn check_hooks<'a>(
+    family: Family,
+    table: Table,
+    text: &TableText,
+    entries: impl Iterator<Item = &'a HookEntry>,
+) -> Result<(), StateError> {
+    let mut wrong = BTreeSet::new();
+    let mut left: Vec<(String, String)> = text
+        .inserts
+        .iter()
+        .map(|insert| (insert.chain.clone(), insert.rule.clone()))
+        .collect();
+    for entry in entries {
+        let found = left
+            .iter()
+            .position(|(chain, rule)| *chain == entry.chain && *rule == jump(entry));
+        let known = text.chains.contains_key(&entry.target) && is_tide(&entry.target);
+        match found {
+            Some(at) if known && can_hook(table, &entry.chain) => drop(left.swap_remove(at)),
+            _ => drop(wrong.insert(format!("{} -> {}", entry.chain, entry.target))),
+        }
+    }
+    wrong.extend(left.iter().map(|(chain, rule)| format!("{chain} {rule}")));
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let hooks = wrong.into_iter().collect::<Vec<_>>().join(", ");
+    Err(StateError::Hooks {
+        family,
+        table,
+        hooks,
+    })
+}
+
+/// Returns whether the chain is built into the table, iptables(8), or is `DOCKER-USER`.
+fn can_hook(table: Table, chain: &str) -> bool {
+    let built_in: &[&str] = match table {
+        Table::Filter => &["INPUT", FORWARD, "OUTPUT", DOCKER_USER],
+        Table::Mangle => &["PREROUTING", "INPUT", FORWARD, "OUTPUT", "POSTROUTING"],
+        Table::Nat => &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+        Table::Raw => &["PREROUTING", "OUTPUT"],
+    };
+    built_in.contains(&chain)
+}
+
+fn snapshot_table(table: Table, live: &TableText) -> TideTable {
+    let mut state = TideTable::default();
+    for (name, chain) in &live.chains {
+        if is_tide(name) {
+            state.chains.insert(name.clone(), chain.rules.clone());
+        } else {
+            state.hooks.extend(snapshot_hooks(name, &chain.rules));
+        }
+    }
+    if table == Table::Filter {
+        let forward = live.chains.get(FORWARD).and_then(|chain| chain.policy);
+        state.forward = Some(forward.unwrap_or(ChainPolicy::Accept));
+        state.docker_user = snapshot_engine_chain(live);
+    }
+    state
+}
+
+fn snapshot_hooks(chain: &str, rules: &[String]) -> Vec<Hook> {
+    let mut others = 0;
+    let mut hooks = Vec::new();
+    for rule in rules {
+        if is_ours(rule) {
+            hooks.push(Hook {
+                chain: chain.to_owned(),
+                rule: rule.clone(),
+                spot: Spot::After(others),
+            });
+        } else {
+            others += 1;
+        }
+    }
+    hooks
+}
+
+fn snapshot_engine_chain(live: &TableText) -> EngineChain {
+    if !live.chains.contains_key(DOCKER_USER) {
+        return EngineChain::Remove;
+    }
+    if is_jumped_to(live) {
+        EngineChain::Leave
+    } else {
+        EngineChain::Unjumped
+    }
+}
+
+/// Returns whether a packet that is forwarded comes to `DOCKER-USER`.
+pub(super) fn is_jumped_to(filter: &TableText) -> bool {
+    let forward = filter.chains.get(FORWARD);
+    forward.is_some_and(|chain| chain.rules.iter().any(|rule| rule == TO_DOCKER_USER))
+}

@@ -1,0 +1,99 @@
+//! Where bundles and settings are kept on a machine, and how they get there.
+//!
+//! A bundle is written to `staged`; then `current` becomes `previous` and `staged` becomes
+//! `current`. Killed between the two, only `current` is missing: [`heal`] ends it.
+
+use super::error::Problem;
+use crate::artifact::{Bundle, MODULES, SYSCTL};
+use crate::host::{Host, HostError};
+
+pub const CURRENT: &str = "/var/lib/tidegate/current";
+pub const MODULES_LOAD: &str = "/etc/modules-load.d/tidegate.conf";
+pub const PREVIOUS: &str = "/var/lib/tidegate/previous";
+pub const STATE: &str = "/var/lib/tidegate";
+pub const SYSCTL_D: &str = "/etc/sysctl.d/90-tidegate.conf";
+const STAGED: &str = "/var/lib/tidegate/staged";
+
+/// Ends a change of bundles that was cut short, and clears away what was only begun.
+pub fn heal(host: &dyn Host) -> Result<(), HostError> {
+    if !host.exists(CURRENT) && host.exists(PREVIOUS) {
+        // `previous` is there without `current` only between the two renames, when `staged` was
+        // already in force; only a disk that lost it makes `previous` the best there is.
+        let from = if host.exists(STAGED) {
+            STAGED
+        } else {
+            PREVIOUS
+        };
+        host.rename(from, CURRENT)?;
+    }
+    host.remove_folder(STAGED)
+}
+
+/// Returns the bundle that is installed, its hashes checked; nothing if there is none.
+pub fn installed(host: &dyn Host) -> Result<Option<Bundle>, Problem> {
+    match host.read_folder(CURRENT)? {
+        None => Ok(None),
+        Some(files) => Ok(Some(Bundle::read(files)?)),
+    }
+}
+
+/// Returns whether the installed files are the bundle's, byte for byte.
+pub fn is_installed(host: &dyn Host, bundle: &Bundle) -> Result<bool, HostError> {
+    Ok(host.read_folder(CURRENT)?.as_ref() == Some(bundle.files()))
+}
+
+/// Writes the bundle beside the current one, where it changes nothing yet.
+pub fn stage(host: &dyn Host, bundle: &Bundle) -> Result<(), HostError> {
+    host.write_folder(STAGED, bundle.files())
+}
+
+/// Makes the staged bundle the current one.
+pub fn publish(host: &dyn Host) -> Result<(), HostError> {
+    if host.exists(CURRENT) {
+        host.remove_folder(PREVIOUS)?;
+        host.rename(CURRENT, PREVIOUS)?;
+    }
+    host.rename(STAGED, CURRENT)
+}
+
+/// Ends a change of bundles that failed, so that the one before is the current one.
+pub fn withdraw(host: &dyn Host) -> Result<(), HostError> {
+    if !host.exists(CURRENT) && host.exists(PREVIOUS) {
+        host.rename(PREVIOUS, CURRENT)?;
+    }
+    host.remove_folder(STAGED)
+}
+
+/// A file outside of the bundle's folder, and its text; none where it must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fragment {
+    pub path: &'static str,
+    pub text: Option<String>,
+}
+
+impl Fragment {
+    /// Returns the two files that a bundle puts under /etc.
+    pub fn of_bundle(bundle: &Bundle) -> [Fragment; 2] {
+        [(SYSCTL_D, SYSCTL), (MODULES_LOAD, MODULES)].map(|(path, name)| Fragment {
+            path,
+            text: bundle.files().get(name).cloned(),
+        })
+    }
+
+    /// Returns the same file as it is on the machine.
+    pub fn found(&self, host: &dyn Host) -> Result<Fragment, HostError> {
+        let text = host.read(self.path)?;
+        Ok(Fragment {
+            path: self.path,
+            text,
+        })
+    }
+
+    /// Writes or removes the file.
+    pub fn put(&self, host: &dyn Host) -> Result<(), HostError> {
+        match &self.text {
+            Some(text) => host.write(self.path, text),
+            None => host.remove(self.path),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What can go wrong with a machine.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum HostError {
+    #[error("{command} failed, {status}: {stderr}")]
+    Command {
+        command: String,
+        status: String,
+        /// All that the command said.
+        stderr: String,
+    },
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("another tidegate, process {pid}, is changing this machine")]
+    Locked { pid: String },
+    #[error("{0} is not a name")]
+    Name(String),
+    #[error("cannot make a network namespace to rehearse in: {0}")]
+    Namespace(io::Error),
+    #[error("the command {0} is not installed (looked in {folders})", folders = super::command::FOLDERS.join(", "))]
+    NoCommand(String),
+    #[error("{} is not a regular file", .0.display())]
+    NotRegular(PathBuf),
+    #[error("{} is not UTF-8 text", .0.display())]
+    NotText(PathBuf),
+    #[error("{} is {why}", path.display())]
+    Occupied { path: PathBuf, why: &'static str },
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge { path: PathBuf, limit: u64 },
+    #[error("{} {why}", path.display())]
+    Unsafe { path: PathBuf, why: &'static str },
+}
+
+/// Returns the function that adds to an I/O error what was being done to which path.
+pub(super) fn io_error<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> HostError + use<'a> {
+    move |source| HostError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}

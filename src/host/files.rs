@@ -1,0 +1,206 @@
+//! Files and folders: read with a limit, written whole or not at all.
+#![expect(clippy::disallowed_methods, reason = "this is where files are touched")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+use super::error::io_error;
+use super::{HostError, Trust};
+
+/// The largest file of a bundle that is read.
+pub(super) const BUNDLE_FILE: u64 = 64 << 20;
+
+/// The most files that a bundle's folder may hold; a bundle has half a dozen.
+const BUNDLE_FILES: usize = 64;
+
+/// What a path on the command line leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    Absent,
+    Folder,
+    Other,
+}
+
+pub fn kind(path: &Path) -> FileKind {
+    match fs::metadata(path) {
+        Err(_) => FileKind::Absent,
+        Ok(metadata) if metadata.is_dir() => FileKind::Folder,
+        Ok(_) => FileKind::Other,
+    }
+}
+
+/// Reads a regular file of at most `limit` bytes, following no link at the end of the path.
+///
+/// Anything else is refused before it is opened: opening a FIFO waits, opening a device acts.
+/// Returns nothing if there is no such file.
+pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<Option<String>, HostError> {
+    let before = match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        looked => looked.map_err(io_error("look at", path))?,
+    };
+    trust.check(path, &before)?;
+    if !before.is_file() {
+        return Err(HostError::NotRegular(path.to_owned()));
+    }
+    let file = open(path).map_err(io_error("open", path))?;
+    // Again, on what was opened: the path may lead elsewhere by now.
+    let opened = file.metadata().map_err(io_error("look at", path))?;
+    trust.check(path, &opened)?;
+    if !opened.is_file() {
+        return Err(HostError::NotRegular(path.to_owned()));
+    }
+    read_text(file, path, limit).map(Some)
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
+}
+
+fn read_text(file: File, path: &Path, limit: u64) -> Result<String, HostError> {
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io_error("read", path))?;
+    if bytes.len() as u64 > limit {
+        let path = path.to_owned();
+        return Err(HostError::TooLarge { path, limit });
+    }
+    String::from_utf8(bytes).map_err(|_| HostError::NotText(path.to_owned()))
+}
+
+/// Reads every file of a bundle's folder, by name; nothing if there is no such folder.
+///
+/// Errors: a folder within, a file that is too large or no text, and what `trust` refuses.
+pub fn read_folder(
+    path: &Path,
+    trust: Trust,
+) -> Result<Option<BTreeMap<String, String>>, HostError> {
+    let folder = match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        found => found.map_err(io_error("find", path))?,
+    };
+    trust.check_folder(&folder)?;
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(&folder).map_err(io_error("list", path))? {
+        let entry = entry.map_err(io_error("list", path))?;
+        let file = entry.path();
+        let name = entry.file_name().into_string();
+        let name = name.map_err(|_| HostError::NotText(file.clone()))?;
+        if files.len() == BUNDLE_FILES {
+            let why = "is not a bundle: it holds too many files";
+            return Err(HostError::Unsafe { path: folder, why });
+        }
+        if let Some(text) = read(&file, BUNDLE_FILE, trust)? {
+            files.insert(name, text);
+        }
+    }
+    Ok(Some(files))
+}
+
+/// Writes a file beside the one it replaces, then renames it.
+///
+/// The name beside it is always the same, so what a killed tidegate leaves is overwritten.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), HostError> {
+    let beside = beside(path);
+    write_new(&beside, text.as_bytes(), 0o644)?;
+    rename(&beside, path)
+}
+
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.tidegate-new"))
+}
+
+/// Writes a file that was not there, and returns when the disk has it.
+pub(super) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HostError> {
+    remove(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(io_error("make", path))?;
+    // The umask of whoever runs this is no part of the policy.
+    file.set_permissions(Permissions::from_mode(mode))
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.sync_all())
+        .map_err(io_error("write", path))
+}
+
+pub(super) fn remove(path: &Path) -> Result<(), HostError> {
+    absent_is_fine(fs::remove_file(path)).map_err(io_error("remove", path))
+}
+
+pub(super) fn remove_folder(path: &Path) -> Result<(), HostError> {
+    absent_is_fine(fs::remove_dir_all(path)).map_err(io_error("remove", path))
+}
+
+pub(super) fn remove_empty_folder(path: &Path) -> Result<(), HostError> {
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
+        ended => absent_is_fine(ended).map_err(io_error("remove", path)),
+    }
+}
+
+fn absent_is_fine(ended: std::io::Result<()>) -> std::io::Result<()> {
+    match ended {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        ended => ended,
+    }
+}
+
+/// Renames, and has the disk know it: a rename alone may be lost when the power goes.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), HostError> {
+    fs::rename(from, to).map_err(io_error("rename", from))?;
+    sync_folder(to.parent().unwrap_or(to))
+}
+
+fn sync_folder(path: &Path) -> Result<(), HostError> {
+    let synced = File::open(path).and_then(|folder| folder.sync_all());
+    synced.map_err(io_error("sync", path))
+}
+
+pub(super) fn make_folder(path: &Path) -> Result<(), HostError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path)
+        .map_err(io_error("make", path))
+}
+
+/// Writes a folder anew, file by file, and returns when the disk has it.
+pub(super) fn write_folder(path: &Path, files: &BTreeMap<String, String>) -> Result<(), HostError> {
+    remove_folder(path)?;
+    make_folder(path)?;
+    for (name, text) in files {
+        if name.contains('/') || matches!(name.as_str(), "" | "." | "..") {
+            return Err(HostError::Name(name.clone()));
+        }
+        write_new(&path.join(name), text.as_bytes(), 0o644)?;
+    }
+    sync_folder(path)
+}
+
+pub(super) fn link(path: &Path, target: &str) -> Result<(), HostError> {
+    let beside = beside(path);
+    remove(&beside)?;
+    std::os::unix::fs::symlink(target, &beside).map_err(io_error("link", path))?;
+    rename(&beside, path)
+}
+
+/// Copies a program to `path`; one that runs from there goes on with its old text.
+pub(super) fn copy_program(from: &Path, path: &Path) -> Result<(), HostError> {
+    let beside = beside(path);
+    let bytes = fs::read(from).map_err(io_error("read", from))?;
+    write_new(&beside, &bytes, 0o755)?;
+    rename(&beside, path)
+}

@@ -1,0 +1,87 @@
+//! The files of a policy, from a folder.
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+use super::error::io_error;
+use super::{HostError, Trust, files};
+use crate::policy::{LoadError, Loader};
+
+const POLICY_FILE: u64 = 1 << 20;
+const TRUST_FILE: u64 = 16 << 20;
+
+/// Reads policy files and lists of addresses from one folder and the folders within it.
+#[derive(Debug, Clone)]
+pub struct FolderLoader {
+    folder: PathBuf,
+    trust: Trust,
+}
+
+impl FolderLoader {
+    /// Returns the loader of the folder a policy is in, and the policy's name in it.
+    ///
+    /// Errors: the folder cannot be found, or the path ends in no name.
+    pub fn of_policy(policy: &Path, trust: Trust) -> Result<(Self, String), HostError> {
+        let no_name = || HostError::Name(policy.display().to_string());
+        let name = policy
+            .file_name()
+            .and_then(OsStr::to_str)
+            .ok_or_else(no_name)?;
+        let folder = match policy.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let folder = folder.canonicalize().map_err(io_error("find", folder))?;
+        Ok((FolderLoader { folder, trust }, name.to_owned()))
+    }
+
+    /// Returns where the file really is; a link may lead to another file of the folder, never out.
+    fn find(&self, name: &str) -> Result<PathBuf, LoadError> {
+        let normal = |part| matches!(part, Component::Normal(_));
+        if name.is_empty() || !Path::new(name).components().all(normal) {
+            return Err(LoadError::Other(
+                "it is outside of the policy's folder".to_owned(),
+            ));
+        }
+        let path = self.folder.join(name);
+        if self.trust == Trust::Root && path.is_symlink() {
+            return Err(LoadError::Unsafe("it is a symbolic link".to_owned()));
+        }
+        let found = path.canonicalize().map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => LoadError::Missing,
+            _ => LoadError::Other(error.to_string()),
+        })?;
+        if found.starts_with(&self.folder) {
+            Ok(found)
+        } else {
+            Err(LoadError::Other(
+                "a link leads out of the policy's folder".to_owned(),
+            ))
+        }
+    }
+}
+
+impl Loader for FolderLoader {
+    fn load(&self, name: &str) -> Result<String, LoadError> {
+        let path = self.find(name)?;
+        let folder = path.parent().unwrap_or(&self.folder);
+        self.trust.check_folder(folder).map_err(load_error)?;
+        let text = files::read(&path, limit(name), self.trust).map_err(load_error)?;
+        text.ok_or(LoadError::Missing)
+    }
+}
+
+fn limit(name: &str) -> u64 {
+    let policy = Path::new(name).extension() == Some(OsStr::new("tide"));
+    if policy { POLICY_FILE } else { TRUST_FILE }
+}
+
+fn load_error(error: HostError) -> LoadError {
+    match error {
+        HostError::NotText(_) => LoadError::NotText,
+        HostError::TooLarge { limit, .. } => LoadError::TooLarge { limit },
+        HostError::Unsafe { .. } => LoadError::Unsafe(error.to_string()),
+        other => LoadError::Other(other.to_string()),
+    }
+}

@@ -1,0 +1,57 @@
+//! Who may write a file: what root puts in force, nobody else may have a hand in.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::HostError;
+use super::error::io_error;
+
+/// Whose files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    Anybody,
+    /// Files that root alone may write, in folders that root alone may write, and no links.
+    Root,
+}
+
+const OTHERS_MAY_WRITE: u32 = 0o022;
+const STICKY: u32 = 0o1000;
+
+impl Trust {
+    /// Checks a file or folder by what its open descriptor, or the path itself, says of it.
+    pub(super) fn check(self, path: &Path, metadata: &Metadata) -> Result<(), HostError> {
+        if self == Trust::Anybody {
+            return Ok(());
+        }
+        let unfit = |why| {
+            let path = path.to_owned();
+            Err(HostError::Unsafe { path, why })
+        };
+        if metadata.is_symlink() {
+            return unfit("is a symbolic link");
+        }
+        if metadata.uid() != 0 {
+            return unfit("does not belong to root");
+        }
+        if metadata.mode() & OTHERS_MAY_WRITE != 0 {
+            return unfit("may be written by others than root");
+        }
+        Ok(())
+    }
+
+    /// Checks a folder and every folder above it.
+    ///
+    /// `folder` must hold no link, as `std::fs::canonicalize` returns it. Above it, a folder like
+    /// /tmp is fine: its sticky bit keeps others from renaming what is root's, inode(7).
+    pub(super) fn check_folder(self, folder: &Path) -> Result<(), HostError> {
+        for path in folder.ancestors() {
+            let metadata = path.symlink_metadata().map_err(io_error("look at", path))?;
+            let shared = path != folder && metadata.uid() == 0 && metadata.mode() & STICKY != 0;
+            if !shared {
+                self.check(path, &metadata)?;
+            }
+        }
+        Ok(())
+    }
+}

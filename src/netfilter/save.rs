@@ -1,0 +1,338 @@
+//! Reads the text of iptables-save(8) and iptables-restore(8) into tables, chains and rules.
+//!
+//! Rules stay text: this reader is for comparing and moving rules, not for knowing what they mean.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::Table;
+
+/// What a built-in chain does with a packet that no rule decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainPolicy {
+    Accept,
+    Drop,
+}
+
+impl ChainPolicy {
+    pub fn name(self) -> &'static str {
+        match self {
+            ChainPolicy::Accept => "ACCEPT",
+            ChainPolicy::Drop => "DROP",
+        }
+    }
+
+    /// Returns the policy of that name, or nothing for another word.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "ACCEPT" => Some(ChainPolicy::Accept),
+            "DROP" => Some(ChainPolicy::Drop),
+            _ => None,
+        }
+    }
+}
+
+/// One chain; a chain of a user has no policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chain {
+    pub policy: Option<ChainPolicy>,
+    /// Each rule as printed, without `-A CHAIN `.
+    pub rules: Vec<String>,
+}
+
+/// A rule that a restore text puts at the head of a chain which it does not declare.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Insert {
+    pub chain: String,
+    pub rule: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableText {
+    pub chains: BTreeMap<String, Chain>,
+    pub inserts: Vec<Insert>,
+}
+
+/// The tables of one family that tidegate writes; any other table is read past.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tables {
+    tables: BTreeMap<Table, TableText>,
+}
+
+impl Tables {
+    pub fn table(&self, table: Table) -> Option<&TableText> {
+        self.tables.get(&table)
+    }
+
+    pub fn chain(&self, table: Table, name: &str) -> Option<&Chain> {
+        self.table(table)?.chains.get(name)
+    }
+}
+
+/// A line that is not what iptables-save or iptables-restore knows.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("line {line}: {kind}: {text}")]
+pub struct SaveError {
+    pub line: usize,
+    pub kind: SaveErrorKind,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SaveErrorKind {
+    #[error("a rule for a chain that is not declared")]
+    Chain,
+    #[error("not a chain's declaration")]
+    Declaration,
+    /// iptables-nft-save leaves such a table out, so that its rules would seem to be absent.
+    #[error("a table that iptables cannot show")]
+    Incompatible,
+    #[error("neither a table, a chain, a rule nor COMMIT")]
+    Line,
+    #[error("outside of a table")]
+    Outside,
+    #[error("a table without its COMMIT")]
+    Unfinished,
+}
+
+/// Reads a whole save or restore text.
+///
+/// Errors name the first line that does not fit; a text cut short is one of them.
+pub fn parse(text: &str) -> Result<Tables, SaveError> {
+    let mut reader = Reader::default();
+    let mut last = 0;
+    for (line, number) in text.lines().zip(1..) {
+        last = number;
+        let failed = |kind| SaveError {
+            line: number,
+            kind,
+            text: line.to_owned(),
+        };
+        reader.line(line.trim_end()).map_err(failed)?;
+    }
+    match reader.place {
+        Place::Between => Ok(reader.tables),
+        Place::Foreign | Place::In(_) => Err(SaveError {
+            line: last,
+            kind: SaveErrorKind::Unfinished,
+            text: String::new(),
+        }),
+    }
+}
+
+#[derive(Default)]
+enum Place {
+    #[default]
+    Between,
+    /// In a table that tidegate does not write.
+    Foreign,
+    In(Table),
+}
+
+#[derive(Default)]
+struct Reader {
+    place: Place,
+    tables: Tables,
+}
+
+impl Reader {
+    fn line(&mut self, line: &str) -> Result<(), SaveErrorKind> {
+        match line.as_bytes().first() {
+            None => Ok(()),
+            Some(b'#') => comment(line),
+            Some(b'*') => self.open(line.trim_start_matches('*')),
+            Some(_) => self.inside(line),
+        }
+    }
+
+    fn open(&mut self, name: &str) -> Result<(), SaveErrorKind> {
+        if !matches!(self.place, Place::Between) {
+            return Err(SaveErrorKind::Unfinished);
+        }
+        self.place = match Table::ALL.into_iter().find(|table| table.name() == name) {
+            None => Place::Foreign,
+            Some(table) => {
+                self.tables.tables.entry(table).or_default();
+                Place::In(table)
+            }
+        };
+        Ok(())
+    }
+
+    fn inside(&mut self, line: &str) -> Result<(), SaveErrorKind> {
+        let table = match self.place {
+            Place::Between => return Err(SaveErrorKind::Outside),
+            _ if line == "COMMIT" => {
+                self.place = Place::Between;
+                return Ok(());
+            }
+            Place::Foreign => return Ok(()),
+            Place::In(table) => self.tables.tables.entry(table).or_default(),
+        };
+        if let Some(declaration) = line.strip_prefix(':') {
+            return declare(table, declaration);
+        }
+        rule(table, without_counters(line))
+    }
+}
+
+fn comment(line: &str) -> Result<(), SaveErrorKind> {
+    let ours =
+        |table: &Table| line.starts_with(&format!("# Table `{}' is incompatible", table.name()));
+    if Table::ALL.iter().any(ours) {
+        return Err(SaveErrorKind::Incompatible);
+    }
+    Ok(())
+}
+
+/// Adds the chain of `NAME POLICY [packets:bytes]`.
+fn declare(table: &mut TableText, declaration: &str) -> Result<(), SaveErrorKind> {
+    let mut words = declaration.split_ascii_whitespace();
+    let (Some(name), Some(policy)) = (words.next(), words.next()) else {
+        return Err(SaveErrorKind::Declaration);
+    };
+    let policy = match policy {
+        "-" => None,
+        word => Some(ChainPolicy::named(word).ok_or(SaveErrorKind::Declaration)?),
+    };
+    table.chains.entry(name.to_owned()).or_default().policy = policy;
+    Ok(())
+}
+
+/// Returns the line without the `[packets:bytes] ` that `iptables-save -c` puts first.
+fn without_counters(line: &str) -> &str {
+    match line
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+    {
+        Some((_, rest)) => rest,
+        None => line,
+    }
+}
+
+fn rule(table: &mut TableText, line: &str) -> Result<(), SaveErrorKind> {
+    let mut parts = line.splitn(3, ' ');
+    let (command, chain) = (parts.next(), parts.next());
+    let (Some(command), Some(chain)) = (command, chain) else {
+        return Err(SaveErrorKind::Line);
+    };
+    // A rule without conditions and target is legal: it only counts.
+    let text = parts.next().unwrap_or("").to_owned();
+    match command {
+        "-A" => {
+            let chain = table.chains.get_mut(chain).ok_or(SaveErrorKind::Chain)?;
+            chain.rules.push(text);
+        }
+        "-I" => table.inserts.push(Insert {
+            chain: chain.to_owned(),
+            rule: text,
+        }),
+        _ => return Err(SaveErrorKind::Line),
+    }
+    Ok(())
+}
+
+/// Returns the chain or verdict that a rule jumps or goes to.
+///
+/// Words inside quotes are somebody's comment, never a target.
+pub fn target(rule: &str) -> Option<&str> {
+    let mut words = words(rule);
+    while let Some(word) = words.next() {
+        if matches!(word, "-j" | "-g" | "--jump" | "--goto") {
+            return words.next();
+        }
+    }
+    None
+}
+
+/// Splits a rule at blanks, keeping together what stands in double quotes.
+fn words(rule: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    rule.split(move |character: char| {
+        let ends = character == ' ' && !quoted;
+        if character == '"' && !escaped {
+            quoted = !quoted;
+        }
+        escaped = character == '\\' && !escaped;
+        ends
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+# Generated by iptables-save v1.8.9
+*security
+:INPUT ACCEPT [0:0]
+-Z whatever
+COMMIT
+*filter
+:FORWARD DROP [12:340]
+:TIDE-PASS - [0:0]
+[1:2] -A FORWARD -j TIDE-PASS
+-A TIDE-PASS -m comment --comment \"a -j b\" -j ACCEPT
+-A TIDE-PASS
+COMMIT
+# Completed
+";
+
+    #[test]
+    fn rules_keep_their_text_and_order() {
+        let tables = parse(TEXT).unwrap();
+        let forward = tables.chain(Table::Filter, "FORWARD").unwrap();
+        assert_eq!(forward.policy, Some(ChainPolicy::Drop));
+        assert_eq!(forward.rules, ["-j TIDE-PASS"]);
+        let pass = tables.chain(Table::Filter, "TIDE-PASS").unwrap();
+        assert_eq!(pass.policy, None);
+        assert_eq!(
+            pass.rules,
+            ["-m comment --comment \"a -j b\" -j ACCEPT", ""]
+        );
+        assert!(tables.table(Table::Mangle).is_none());
+    }
+
+    #[test]
+    fn blocks_of_one_table_add_up() {
+        let text = "*filter\n:TIDE-A - [0:0]\nCOMMIT\n*filter\n-I DOCKER-USER -j TIDE-A\nCOMMIT\n";
+        let tables = parse(text).unwrap();
+        let filter = tables.table(Table::Filter).unwrap();
+        assert!(filter.chains.contains_key("TIDE-A"));
+        assert_eq!(filter.inserts[0].chain, "DOCKER-USER");
+        assert_eq!(filter.inserts[0].rule, "-j TIDE-A");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error_with_its_line() {
+        let kind = |text: &str| {
+            parse(text)
+                .map_err(|error| (error.line, error.kind))
+                .unwrap_err()
+        };
+        assert_eq!(kind("-A X\n"), (1, SaveErrorKind::Outside));
+        assert_eq!(kind("*nat\n-A X -j Y\n"), (2, SaveErrorKind::Chain));
+        assert_eq!(
+            kind("*nat\n:X QUEUE [0:0]\n"),
+            (2, SaveErrorKind::Declaration)
+        );
+        assert_eq!(kind("*nat\n:X - [0:0]\n-Q X\n"), (3, SaveErrorKind::Line));
+        assert_eq!(kind("*nat\n:X - [0:0]\n"), (2, SaveErrorKind::Unfinished));
+        assert_eq!(kind("*nat\n*raw\n"), (2, SaveErrorKind::Unfinished));
+        let hidden = "# Table `filter' is incompatible, use 'nft' tool.\n";
+        assert_eq!(kind(hidden), (1, SaveErrorKind::Incompatible));
+    }
+
+    #[test]
+    fn a_target_is_found_outside_of_comments() {
+        assert_eq!(target("-i lo -j RETURN"), Some("RETURN"));
+        assert_eq!(
+            target("-m comment --comment \"x -j TIDE-A\" -g TIDE-B"),
+            Some("TIDE-B")
+        );
+        assert_eq!(target("-m comment --comment \"q\\\" -j TIDE-A\""), None);
+        assert_eq!(target(""), None);
+    }
+}

@@ -1,0 +1,380 @@
+//! The host block.
+
+use super::{said, said_in_shop};
+
+#[test]
+fn a_mark_is_one_bit() {
+    insta::assert_snapshot!(said_in_shop("
+host { mark 0x3 }
+"), @r#"
+error[T0326]: the mark 0x3 is not one bit
+ --> p.tide:8:13
+  |
+8 | host { mark 0x3 }
+  |             ^^^ 2 bits are set
+  |
+  = note: The mark carries one answer, yes or no; other programs use the other bits.
+  = help: write one bit, such as 0x10000000
+"#);
+}
+
+#[test]
+fn a_mark_has_32_bits() {
+    insta::assert_snapshot!(said_in_shop("
+host { mark 0x100000000 }
+"), @r#"
+error[T0326]: the mark 0x100000000 is not one bit
+ --> p.tide:8:13
+  |
+8 | host { mark 0x100000000 }
+  |             ^^^^^^^^^^^ a packet mark has 32 bits
+  |
+  = note: The mark carries one answer, yes or no; other programs use the other bits.
+  = help: write one bit, such as 0x10000000
+"#);
+}
+
+#[test]
+fn a_mark_of_no_bits() {
+    insta::assert_snapshot!(said_in_shop("
+host { mark 0 }
+"), @r#"
+error[T0326]: the mark 0x0 is not one bit
+ --> p.tide:8:13
+  |
+8 | host { mark 0 }
+  |             ^ no bit is set
+  |
+  = note: The mark carries one answer, yes or no; other programs use the other bits.
+  = help: write one bit, such as 0x10000000
+"#);
+}
+
+#[test]
+fn engines_that_are_too_old_or_none() {
+    insta::assert_snapshot!(said_in_shop("
+host { engine docker 1.13.1 }
+"), @r#"
+error[T0328]: Docker 1.13.1 is too old
+ --> p.tide:8:22
+  |
+8 | host { engine docker 1.13.1 }
+  |                      ^^^^^^ 17.06 is the oldest that works
+  |
+  = note: Older releases have no chain that they leave to the user (DOCKER-USER).
+"#);
+}
+
+#[test]
+fn an_engine_version_has_two_numbers() {
+    insta::assert_snapshot!(said_in_shop("
+host { engine docker 28 }
+"), @r#"
+error[T0327]: `28` is not a version of Docker
+ --> p.tide:8:22
+  |
+8 | host { engine docker 28 }
+  |                      ^^ major and minor are needed, as in 28.5
+  |
+  = help: take it from `docker version`, under Server
+"#);
+}
+
+#[test]
+fn what_this_version_does_not_compile() {
+    insta::assert_snapshot!(said_in_shop("
+host {
+  engine none
+  route 10.0.0.0/8 via 192.0.2.1
+  others drop
+}
+"), @r#"
+error[T0390]: `engine none`: not in this version
+ --> p.tide:9:3
+  |
+9 |   engine none
+  |   ^^^^^^^^^^^ not compiled yet
+  |
+  = note: The policy would otherwise be enforced without it, which is not what it says.
+
+error[T0390]: `route`: not in this version
+  --> p.tide:10:3
+   |
+10 |   route 10.0.0.0/8 via 192.0.2.1
+   |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ not compiled yet
+   |
+   = note: The policy would otherwise be enforced without it, which is not what it says.
+
+error[T0390]: `others drop`: not in this version
+  --> p.tide:11:3
+   |
+11 |   others drop
+   |   ^^^^^^^^^^^ not compiled yet
+   |
+   = note: The policy would otherwise be enforced without it, which is not what it says.
+"#);
+}
+
+#[test]
+fn several_hosts() {
+    insta::assert_snapshot!(said_in_shop("
+host alpha { forward drop }
+host beta { forward drop }
+"), @r#"
+error[T0390]: several hosts in one policy: not in this version
+ --> p.tide:9:6
+  |
+8 | host alpha { forward drop }
+  |      ----- the first `host` block
+9 | host beta { forward drop }
+  |      ^^^^ not compiled yet
+  |
+  = note: The policy would otherwise be enforced without it, which is not what it says.
+  = help: write one policy for each host
+"#);
+}
+
+#[test]
+fn a_second_block_for_one_host() {
+    insta::assert_snapshot!(said_in_shop("
+host { forward drop }
+host { forwarding off
+  mark 0 }
+"), @r#"
+error[T0309]: the host is described twice
+  --> p.tide:9:1
+   |
+ 8 |   host { forward drop }
+   |   --------------------- the first `host` block
+ 9 | / host { forwarding off
+10 | |   mark 0 }
+   | |__________^ described again here
+   |
+   = help: put all settings into one `host` block
+
+error[T0326]: the mark 0x0 is not one bit
+  --> p.tide:10:8
+   |
+10 |   mark 0 }
+   |        ^ no bit is set
+   |
+   = note: The mark carries one answer, yes or no; other programs use the other bits.
+   = help: write one bit, such as 0x10000000
+"#);
+}
+
+#[test]
+fn settings_are_written_once() {
+    insta::assert_snapshot!(said_in_shop("
+host {
+  uplink eth0
+  forward drop
+  uplink eth1, eth1
+  forward accept
+}
+"), @r#"
+error[T0309]: `uplink` is written twice in this block
+  --> p.tide:11:3
+   |
+ 9 |   uplink eth0
+   |   ----------- first written here
+10 |   forward drop
+11 |   uplink eth1, eth1
+   |   ^^^^^^^^^^^^^^^^^ written again here
+   |
+   = help: name all in one `uplink`, separated by commas
+
+error[T0309]: `forward` is written twice in this block
+  --> p.tide:12:3
+   |
+10 |   forward drop
+   |   ------------ first written here
+11 |   uplink eth1, eth1
+12 |   forward accept
+   |   ^^^^^^^^^^^^^^ written again here
+   |
+   = help: keep one of them
+"#);
+}
+
+#[test]
+fn names_that_no_uplink_can_have() {
+    insta::assert_snapshot!(said_in_shop("
+host { uplink eth0, lo, a-very-long-name-of-one, eth0 }
+"), @r#"
+error[T0310]: `lo` cannot name an interface
+ --> p.tide:8:21
+  |
+8 | host { uplink eth0, lo, a-very-long-name-of-one, eth0 }
+  |                     ^^ it is the loopback interface
+
+error[T0310]: `a-very-long-name-of-one` cannot name an interface
+ --> p.tide:8:25
+  |
+8 | host { uplink eth0, lo, a-very-long-name-of-one, eth0 }
+  |                         ^^^^^^^^^^^^^^^^^^^^^^^ it has 23 bytes, and the kernel takes 15
+
+error[T0341]: the uplink `eth0` is written twice
+ --> p.tide:8:50
+  |
+8 | host { uplink eth0, lo, a-very-long-name-of-one, eth0 }
+  |               ---- first written here            ^^^^ written again here
+"#);
+}
+
+#[test]
+fn rates_that_the_kernel_cannot_keep() {
+    insta::assert_snapshot!(said_in_shop("
+host { log denied limit 0/minute }
+"), @r#"
+error[T0329]: the kernel cannot keep this rate
+ --> p.tide:8:25
+  |
+8 | host { log denied limit 0/minute }
+  |                         ^^^^^^^^ it must be at least 1
+"#);
+}
+
+#[test]
+fn rates_that_are_too_fast() {
+    insta::assert_snapshot!(said_in_shop("
+host { log denied limit 10001/second }
+"), @r#"
+error[T0329]: the kernel cannot keep this rate
+ --> p.tide:8:25
+  |
+8 | host { log denied limit 10001/second }
+  |                         ^^^^^^^^^^^^ the kernel keeps at most 10000/second
+"#);
+}
+
+#[test]
+fn kernel_settings_that_cannot_be() {
+    insta::assert_snapshot!(said_in_shop(r#"
+host {
+  sysctl "net.ipv4.conf.*.rp_filter" = 1
+  sysctl "-net.ipv4.tcp_syncookies" = 1
+  sysctl "net..x" = 1
+  sysctl "single" = 1
+  sysctl "net.core.somaxconn" = ""
+}
+"#), @r#"
+error[T0330]: `net.ipv4.conf.*.rp_filter` cannot name a kernel setting
+ --> p.tide:9:10
+  |
+9 |   sysctl "net.ipv4.conf.*.rp_filter" = 1
+  |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^ `*` cannot be in a key
+
+error[T0330]: `-net.ipv4.tcp_syncookies` cannot name a kernel setting
+  --> p.tide:10:10
+   |
+10 |   sysctl "-net.ipv4.tcp_syncookies" = 1
+   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^ a leading `-` would hide errors
+
+error[T0330]: `net..x` cannot name a kernel setting
+  --> p.tide:11:10
+   |
+11 |   sysctl "net..x" = 1
+   |          ^^^^^^^^ a part of the key is empty
+
+error[T0330]: `single` cannot name a kernel setting
+  --> p.tide:12:10
+   |
+12 |   sysctl "single" = 1
+   |          ^^^^^^^^ a key has several parts, as in `net.core.somaxconn`
+
+error[T0331]: this cannot be a kernel setting's value
+  --> p.tide:13:33
+   |
+13 |   sysctl "net.core.somaxconn" = ""
+   |                                 ^^ it is empty
+"#);
+}
+
+#[test]
+fn kernel_settings_are_written_once() {
+    insta::assert_snapshot!(said_in_shop(r#"
+host {
+  sysctl "net.core.somaxconn" = 4096
+  sysctl "net/core/somaxconn" = 1024
+}
+"#), @r#"
+error[T0332]: `net/core/somaxconn` is set twice
+  --> p.tide:10:10
+   |
+ 9 |   sysctl "net.core.somaxconn" = 4096
+   |          -------------------- first set here
+10 |   sysctl "net/core/somaxconn" = 1024
+   |          ^^^^^^^^^^^^^^^^^^^^ set again here
+   |
+   = note: Of two values only one would be in force.
+"#);
+}
+
+#[test]
+fn kernel_settings_that_follow_from_the_policy() {
+    insta::assert_snapshot!(said_in_shop(r#"
+host {
+  sysctl "net.ipv4.ip_forward" = 1
+  sysctl "net/bridge/bridge-nf-call-iptables" = 0
+}
+"#), @r#"
+error[T0333]: `net.ipv4.ip_forward` follows from the policy
+ --> p.tide:9:10
+  |
+9 |   sysctl "net.ipv4.ip_forward" = 1
+  |          ^^^^^^^^^^^^^^^^^^^^^ tidegate writes this key itself
+  |
+  = help: write `forwarding on` or `forwarding off` instead
+
+error[T0333]: `net/bridge/bridge-nf-call-iptables` follows from the policy
+  --> p.tide:10:10
+   |
+10 |   sysctl "net/bridge/bridge-nf-call-iptables" = 0
+   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ tidegate writes this key itself
+   |
+   = help: leave it out: it follows from the networks (`icc`, links and allows)
+"#);
+}
+
+#[test]
+fn forwarding_without_a_policy_of_forward() {
+    insta::assert_snapshot!(said_in_shop("
+host { forwarding on }
+"), @r#"
+warning[T0350]: `forwarding on` without `forward drop`
+ --> p.tide:8:8
+  |
+8 | host { forwarding on }
+  |        ^^^^^^^^^^^^^ FORWARD's policy is left as it is
+  |
+  = note: Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself. Networks that this policy does not declare stay reachable for neighbours.
+  = help: add `forward drop` to the block
+"#);
+}
+
+#[test]
+fn ipv6_forwarding_without_an_uplink() {
+    insta::assert_snapshot!(said("
+host {
+  forwarding on
+  forward drop
+}
+network shop {
+  bridge br-shop
+  subnet 172.18.0.0/16, fd00:18::/64
+}
+"), @r#"
+warning[T0351]: IPv6 forwarding is on, and no uplink is named
+ --> p.tide:3:3
+  |
+3 |   forwarding on
+  |   ^^^^^^^^^^^^^ turns IPv6 forwarding on
+...
+8 |   subnet 172.18.0.0/16, fd00:18::/64
+  |                         ------------ because of this subnet
+  |
+  = note: A kernel that forwards IPv6 stops taking router advertisements, and the host may lose its IPv6 route. On a named uplink it goes on taking them.
+  = help: add `uplink` with the interface that faces outside
+"#);
+}

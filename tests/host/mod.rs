@@ -1,0 +1,3 @@
+//! The rim: files, folders and who may write them.
+
+mod loader;

@@ -1,0 +1,7 @@
+//! Real iptables in network namespaces that are thrown away.
+
+mod apply;
+mod cli;
+mod drift;
+mod faults;
+mod kill;

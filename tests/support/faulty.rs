@@ -1,0 +1,139 @@
+//! The real host, but for faults that no test can produce on a healthy machine.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use tidegate::host::{Host, HostError, LinuxHost, Lock};
+use tidegate::netfilter::Family;
+
+/// What the test has happen at a call.
+pub(crate) type Fault = Box<dyn FnMut(&Call<'_>) -> bool>;
+
+/// A call that can be made to fail.
+#[derive(Debug)]
+pub(crate) enum Call<'a> {
+    Rename(&'a str),
+    Restore(Family, &'a str),
+}
+
+pub(crate) struct Faulty {
+    pub(crate) inner: LinuxHost,
+    pub(crate) ipv6: bool,
+    /// Returns whether the call fails.
+    pub(crate) fault: RefCell<Fault>,
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: LinuxHost, fault: impl FnMut(&Call<'_>) -> bool + 'static) -> Self {
+        Faulty {
+            inner,
+            ipv6: true,
+            fault: RefCell::new(Box::new(fault)),
+        }
+    }
+
+    fn check(&self, call: &Call<'_>) -> Result<(), HostError> {
+        if (self.fault.borrow_mut())(call) {
+            return Err(HostError::Command {
+                command: format!("{call:?}"),
+                status: "exit status: 1".to_owned(),
+                stderr: "the test wants this to fail".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Host for Faulty {
+    fn lock(&self) -> Result<Lock, HostError> {
+        self.inner.lock()
+    }
+
+    fn has_ipv6(&self) -> bool {
+        self.ipv6 && self.inner.has_ipv6()
+    }
+
+    fn save(&self, family: Family) -> Result<String, HostError> {
+        assert!(family == Family::V4 || self.ipv6, "no IPv6 here");
+        self.inner.save(family)
+    }
+
+    fn restore(&self, family: Family, text: &str) -> Result<(), HostError> {
+        assert!(family == Family::V4 || self.ipv6, "no IPv6 here");
+        self.check(&Call::Restore(family, text))?;
+        self.inner.restore(family, text)
+    }
+
+    fn rehearse(&self, family: Family, texts: &[&str]) -> Result<String, HostError> {
+        self.inner.rehearse(family, texts)
+    }
+
+    fn sysctl(&self, path: &str) -> Result<Option<String>, HostError> {
+        self.inner.sysctl(path)
+    }
+
+    fn set_sysctl(&self, path: &str, value: &str) -> Result<(), HostError> {
+        self.inner.set_sysctl(path, value)
+    }
+
+    fn has_module(&self, name: &str) -> bool {
+        self.inner.has_module(name)
+    }
+
+    fn load_module(&self, name: &str) -> Result<(), HostError> {
+        self.inner.load_module(name)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<String>, HostError> {
+        self.inner.read(path)
+    }
+
+    fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
+        self.inner.write(path, text)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), HostError> {
+        self.inner.remove(path)
+    }
+
+    fn read_folder(&self, path: &str) -> Result<Option<BTreeMap<String, String>>, HostError> {
+        self.inner.read_folder(path)
+    }
+
+    fn write_folder(&self, path: &str, files: &BTreeMap<String, String>) -> Result<(), HostError> {
+        self.inner.write_folder(path, files)
+    }
+
+    fn make_folder(&self, path: &str) -> Result<(), HostError> {
+        self.inner.make_folder(path)
+    }
+
+    fn remove_folder(&self, path: &str) -> Result<(), HostError> {
+        self.inner.remove_folder(path)
+    }
+
+    fn remove_empty_folder(&self, path: &str) -> Result<(), HostError> {
+        self.inner.remove_empty_folder(path)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.inner.exists(path)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), HostError> {
+        self.check(&Call::Rename(from))?;
+        self.inner.rename(from, to)
+    }
+
+    fn link(&self, path: &str, target: &str) -> Result<(), HostError> {
+        self.inner.link(path, target)
+    }
+
+    fn copy_program(&self, path: &str) -> Result<(), HostError> {
+        self.inner.copy_program(path)
+    }
+
+    fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError> {
+        self.inner.systemctl(arguments)
+    }
+}

@@ -79,7 +79,7 @@ fn end_of(pair: &Pair<'_, Rule>) -> usize {
 }
 
 /// Returns the part of a pair that the grammar says is there.
-fn child<'i>(pair: Pair<'i, Rule>, rule: Rule) -> Pair<'i, Rule> {
+fn child(pair: Pair<'_, Rule>, rule: Rule) -> Pair<'_, Rule> {
     children(pair, rule)
         .next()
         .unwrap_or_else(|| unreachable!("the grammar gives {rule:?} here"))

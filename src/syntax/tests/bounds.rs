@@ -116,3 +116,44 @@ fn nothing_is_tried_over_and_over() {
         codes(&text);
     }
 }
+
+#[test]
+fn timing() {
+    use std::fmt::Write;
+    let mut text = String::from("network n { bridge br0 }\n");
+    for at in 0..10_000 {
+        writeln!(
+            text,
+            "container c{at} on n at 10.0.{}.{} {{\n  expose 80/tcp as {at} from any  # why\n}}",
+            at / 250,
+            at % 250
+        )
+        .unwrap();
+    }
+    for _ in 0..0 {
+        let start = Instant::now();
+        let pairs =
+            crate::syntax::grammar::read(crate::syntax::grammar::Rule::file, &text).unwrap();
+        println!(
+            "containers pest {:?} {}",
+            start.elapsed(),
+            pairs.as_str().len()
+        );
+    }
+    let start = Instant::now();
+    let mut n = 0;
+    for _ in 0..10 {
+        let s = Instant::now();
+        n = good(&text).items.len();
+        println!("containers {:?}", s.elapsed());
+    }
+    println!(
+        "{n} containers, {} bytes: {:?}",
+        text.len(),
+        start.elapsed()
+    );
+    text.push_str("link a b\n");
+    let start = Instant::now();
+    let n = parsed(&text).0.items.len();
+    println!("{n} with one mistake: {:?}", start.elapsed());
+}

@@ -1,6 +1,7 @@
 //! What a user is told about a policy: data with a code, a place, a reason and a fix.
 
 pub mod code;
+pub(crate) mod hidden;
 pub mod json;
 pub mod suggest;
 pub mod text;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
+use super::hidden::is_hidden;
 use super::{Diagnostic, Fix, Label, Severity};
 use crate::source::{Source, SourceId, SourceMap, Span};
 
@@ -173,7 +174,7 @@ impl Window {
         let after = text.get(boundary(text, last)..).unwrap_or("");
         let end = text.len() - after.len() + after.find('\n').unwrap_or(after.len());
         Window {
-            text: text.get(start..end).unwrap_or("").to_owned(),
+            text: stand_in(text.get(start..end).unwrap_or("")),
             line: source.line(first),
             start,
         }
@@ -198,18 +199,28 @@ fn boundary(text: &str, offset: u32) -> usize {
     at
 }
 
-/// Escapes what a terminal would obey instead of show, and the marks that turn the direction of
-/// writing. Line ends stay.
+/// Escapes what does not show, so that a terminal shows it instead of obeying it. Line ends stay.
 fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
-        match letter {
-            '\n' => shown.push(letter),
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {
-                shown.extend(letter.escape_unicode());
-            }
-            _ if letter.is_control() => shown.extend(letter.escape_default()),
-            _ => shown.push(letter),
+        if letter == '\n' || !is_hidden(letter) {
+            shown.push(letter);
+        } else {
+            shown.extend(letter.escape_unicode());
+        }
+    }
+    shown
+}
+
+/// Puts signs of the same number of bytes in the place of what does not show, so that places in
+/// the text stay what they are. The renderer knows how to show ASCII's own control characters.
+fn stand_in(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.len_utf8() {
+            length if length == 1 || !is_hidden(letter) => shown.push(letter),
+            3 => shown.push(char::REPLACEMENT_CHARACTER),
+            length => shown.extend(std::iter::repeat_n('¤', length / 2)),
         }
     }
     shown

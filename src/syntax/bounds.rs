@@ -1,6 +1,7 @@
 //! The bounds of a policy text. A policy is untrusted input.
 
 use super::slice::Slice;
+use crate::diag::hidden::is_hidden;
 use crate::diag::{Diagnostic, code};
 
 /// Bytes of one file.
@@ -37,7 +38,7 @@ fn not_text(slice: &Slice<'_>) -> Option<Diagnostic> {
     let text = slice.text();
     let hidden = text
         .char_indices()
-        .filter(|&(at, letter)| is_hidden(text, at, letter));
+        .filter(|&(at, letter)| is_foreign(text, at, letter));
     let mut hidden = hidden.peekable();
     let &(at, first) = hidden.peek()?;
     let count = hidden.count();
@@ -55,17 +56,12 @@ fn not_text(slice: &Slice<'_>) -> Option<Diagnostic> {
     Some(error)
 }
 
-/// Tells whether a character does not show, or shows something else than what is read. A carriage
-/// return belongs to a line end. For the direction marks see CVE-2021-42574.
-fn is_hidden(text: &str, at: usize, letter: char) -> bool {
+/// Tells whether a character does not show. A carriage return belongs to a line end.
+fn is_foreign(text: &str, at: usize, letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,
         '\r' => text.as_bytes().get(at + 1) != Some(&b'\n'),
-        '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}'
-        | '\u{feff}' => true,
-        _ => letter.is_control(),
+        _ => is_hidden(letter),
     }
 }
 

@@ -10,9 +10,9 @@ mod words;
 pub(super) use self::trust::check_members;
 pub(super) use self::words::{address_as_party, reserved};
 
-use pest::iterators::{Pair, Pairs};
+use pest::iterators::Pair;
 
-use super::ast::{File, Include, Item, Spanned};
+use super::ast::{Include, Item, Spanned};
 use super::grammar::Rule;
 use super::slice::Slice;
 use crate::diag::Diagnostics;
@@ -26,17 +26,7 @@ pub(super) struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// Builds a file that the grammar accepts as a whole.
-    pub(super) fn file(&mut self, pairs: Pairs<'_, Rule>) -> File {
-        let file = pairs.filter(|pair| pair.as_rule() == Rule::file);
-        let items = file.flat_map(Pair::into_inner);
-        File {
-            items: items.filter_map(|pair| self.item(pair)).collect(),
-            ..File::default()
-        }
-    }
-
-    /// Builds an item; `None` for the end of the input.
+    /// Builds an item; `None` for a pair that is none.
     pub(super) fn item(&mut self, pair: Pair<'_, Rule>) -> Option<Item> {
         Some(match pair.as_rule() {
             Rule::access => Item::Access(self.access(pair)),
@@ -79,7 +69,7 @@ fn end_of(pair: &Pair<'_, Rule>) -> usize {
 }
 
 /// Returns the part of a pair that the grammar says is there.
-fn child<'i>(pair: Pair<'i, Rule>, rule: Rule) -> Pair<'i, Rule> {
+fn child(pair: Pair<'_, Rule>, rule: Rule) -> Pair<'_, Rule> {
     children(pair, rule)
         .next()
         .unwrap_or_else(|| unreachable!("the grammar gives {rule:?} here"))

@@ -43,7 +43,7 @@ impl Refused<'_> {
     /// Says what was expected, what was found, and the fix where one is likely.
     pub(super) fn diagnostic(&self) -> Diagnostic {
         let expected = self.expected();
-        if let Some(error) = self.unclosed_text().or_else(|| self.address(&expected)) {
+        if let Some(error) = self.unclosed_text().or_else(|| self.address()) {
             return error;
         }
         let found = self.found();
@@ -99,6 +99,9 @@ impl Refused<'_> {
         let longer = |rule: &Rule| matches!(rule, Rule::comma | Rule::dash | Rule::left_bracket);
         if rules.iter().any(|rule| !longer(rule) && *rule != Rule::EOI) {
             rules.retain(|rule| !longer(rule));
+        }
+        if rules.contains(&Rule::EOI) {
+            rules.retain(|rule| *rule != Rule::dash);
         }
         rules
     }
@@ -167,26 +170,24 @@ impl Refused<'_> {
 
     /// Reports an address where the grammar wants a name, whole and not from the first character
     /// that no name can have.
-    fn address(&self, expected: &[Rule]) -> Option<Diagnostic> {
+    fn address(&self) -> Option<Diagnostic> {
         let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '/');
         let before = self.slice.text().get(..self.at())?;
         let start = before.trim_end_matches(letter).len();
         let text = self.slice.text().get(start..)?;
         let address = text.split(|c| !letter(c)).next()?;
         let known = address.parse::<IpAddr>().is_ok() || address.parse::<IpNet>().is_ok();
-        let published = before.get(..start)?.trim_end().ends_with(" as");
-        let wanted = [
-            Rule::number,
-            Rule::ports,
-            Rule::range,
-            Rule::service,
-            Rule::slash,
-        ];
-        let wanted = wanted.iter().any(|rule| expected.contains(rule));
-        let named = ["allow", "deny", "expect", "expose", "link"];
-        let named = self.keyword.is_some_and(|(word, _)| named.contains(&word));
-        let here = known && named && !published && !wanted;
+        let here = known && self.wants_names(before.get(..start)?);
         here.then(|| address_as_party(address, self.slice.span(start, start + address.len())))
+    }
+
+    /// Tells whether the statement goes on with names after `before`, not with ports.
+    fn wants_names(&self, before: &str) -> bool {
+        match self.keyword {
+            Some(("allow" | "deny" | "expect" | "link", _)) => !before.contains(':'),
+            Some(("expose", _)) => before.contains(" from "),
+            _ => false,
+        }
     }
 }
 

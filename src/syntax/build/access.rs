@@ -89,7 +89,7 @@ impl Builder<'_> {
                 rule => {
                     protocol = protocol_of(rule)
                         .map(|found| self.spanned(&part, found))
-                        .or(protocol)
+                        .or(protocol);
                 }
             }
         }

@@ -91,7 +91,7 @@ impl Builder<'_> {
                     self.number::<u32>(&part);
                 }
                 Rule::rate => {
-                    self.rate(part);
+                    self.rate(&part);
                 }
                 _ => {}
             }

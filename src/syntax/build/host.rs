@@ -44,7 +44,7 @@ impl Builder<'_> {
             Rule::forwarding => HostSetting::Forwarding(has(&pair, Rule::kw_on)),
             Rule::log_denied => {
                 let rate = children(pair, Rule::rate).next();
-                HostSetting::LogDenied(rate.map(|rate| self.rate(rate)))
+                HostSetting::LogDenied(rate.map(|rate| self.rate(&rate)))
             }
             Rule::mark => HostSetting::Mark(self.mark(pair)?),
             Rule::others => HostSetting::Others {
@@ -108,20 +108,16 @@ impl Builder<'_> {
         names
     }
 
-    pub(super) fn rate(&mut self, pair: Pair<'_, Rule>) -> Spanned<Rate> {
-        let unit = if has(&pair, Rule::kw_day) {
-            RateUnit::Day
-        } else if has(&pair, Rule::kw_hour) {
-            RateUnit::Hour
-        } else if has(&pair, Rule::kw_minute) {
-            RateUnit::Minute
-        } else {
-            RateUnit::Second
-        };
+    pub(super) fn rate(&mut self, pair: &Pair<'_, Rule>) -> Spanned<Rate> {
+        let unit = pair
+            .clone()
+            .into_inner()
+            .find_map(|part| unit(part.as_rule()));
+        let unit = unit.unwrap_or_else(|| unreachable!("the grammar gives a rate its unit"));
         let number = child(pair.clone(), Rule::number);
         // A number too large is reported; any other stands in for it.
         let count = self.number(&number).unwrap_or(1);
-        self.spanned(&pair, Rate { count, unit })
+        self.spanned(pair, Rate { count, unit })
     }
 }
 
@@ -130,5 +126,15 @@ fn forward_policy(pair: &Pair<'_, Rule>) -> ForwardPolicy {
         ForwardPolicy::Accept
     } else {
         ForwardPolicy::Drop
+    }
+}
+
+fn unit(rule: Rule) -> Option<RateUnit> {
+    match rule {
+        Rule::kw_day => Some(RateUnit::Day),
+        Rule::kw_hour => Some(RateUnit::Hour),
+        Rule::kw_minute => Some(RateUnit::Minute),
+        Rule::kw_second => Some(RateUnit::Second),
+        _ => None,
     }
 }

@@ -23,7 +23,7 @@ impl Builder<'_> {
     /// Builds a network without settings.
     pub(in crate::syntax) fn network_head(&mut self, pair: Pair<'_, Rule>) -> Network {
         let span = self.span(&pair);
-        let mut names = children(pair.clone(), Rule::name);
+        let mut names = children(pair, Rule::name);
         let name = names
             .next()
             .unwrap_or_else(|| unreachable!("a network has a name"));

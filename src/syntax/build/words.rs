@@ -81,12 +81,12 @@ impl Builder<'_> {
     pub(super) fn ports(&mut self, pair: Pair<'_, Rule>) -> Vec<Spanned<PortRange>> {
         let span = self.span(&pair);
         let list = children(pair, Rule::range);
-        let list: Vec<_> = list.map(|part| self.range(part)).collect();
+        let list: Vec<_> = list.map(|part| self.range(&part)).collect();
         self.check_length(list.len(), span);
         list
     }
 
-    fn range(&mut self, pair: Pair<'_, Rule>) -> Spanned<PortRange> {
+    fn range(&mut self, pair: &Pair<'_, Rule>) -> Spanned<PortRange> {
         // A number too large is reported; any port stands in for it.
         let mut numbers = children(pair.clone(), Rule::port)
             .map(|part| self.number(&part).unwrap_or(u32::from(u16::MAX)))
@@ -94,7 +94,7 @@ impl Builder<'_> {
             .into_iter();
         let first = numbers.next().unwrap_or_default();
         let last = numbers.next().unwrap_or(first);
-        self.spanned(&pair, PortRange { first, last })
+        self.spanned(pair, PortRange { first, last })
     }
 
     /// Returns a decimal or `0x` number; `None` with an error when it is too large for `T`.

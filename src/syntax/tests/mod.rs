@@ -1,4 +1,7 @@
 mod accepted;
+mod bounds;
+mod messages;
+mod props;
 
 use super::parse;
 use crate::diag::{Diagnostic, Diagnostics};

@@ -1,8 +1,10 @@
 //! Items of a file with mistakes.
+// The methods' paths are bound to one lifetime of the builder, the closures are not.
+#![allow(clippy::redundant_closure_for_method_calls)]
 
 use std::ops::Range;
 
-use super::{Recovery, Statement};
+use super::{Reader, Statement};
 use crate::diag::{Diagnostic, code};
 use crate::source::Span;
 use crate::syntax::ast::{Container, Host, Item, Network, Trust};
@@ -11,9 +13,9 @@ use crate::syntax::grammar::Rule;
 use crate::syntax::keyword::{Context, RESERVED, quoted};
 use crate::syntax::scan::{Until, word};
 
-impl Recovery<'_> {
-    /// Reads the item at which the scanner stands, which always moves on.
-    pub(super) fn item(&mut self) -> Option<Item> {
+impl Reader<'_> {
+    /// Reads the item at which the scanner stands part by part and reports what is wrong.
+    pub(super) fn item_in_parts(&mut self) -> Option<Item> {
         let head = self.scanner.statement(Until::Block);
         let Some(statement) = self.statement(Context::File, head.clone()) else {
             self.skip_any_block();
@@ -97,8 +99,8 @@ impl Recovery<'_> {
             statement,
             Context::Container,
             head.is_some(),
-            |recovery, statement| {
-                recovery.read(Rule::lone_expose, statement, |builder, pair| {
+            |reader, statement| {
+                reader.read(Rule::lone_expose, statement, |builder, pair| {
                     builder.expose(pair)
                 })
             },
@@ -119,9 +121,9 @@ impl Recovery<'_> {
             statement,
             Context::Host,
             head.is_some(),
-            |recovery, statement| {
+            |reader, statement| {
                 let rule = Rule::lone_host_setting;
-                recovery
+                reader
                     .read(rule, statement, |builder, pair| builder.host_setting(pair))
                     .flatten()
             },
@@ -142,9 +144,9 @@ impl Recovery<'_> {
             statement,
             Context::Network,
             head.is_some(),
-            |recovery, statement| {
+            |reader, statement| {
                 let rule = Rule::lone_network_setting;
-                recovery
+                reader
                     .read(rule, statement, |builder, pair| {
                         builder.network_setting(pair)
                     })
@@ -167,8 +169,8 @@ impl Recovery<'_> {
             statement,
             Context::Trust,
             head.is_some(),
-            |recovery, statement| {
-                recovery.read(Rule::lone_member, statement, |builder, pair| {
+            |reader, statement| {
+                reader.read(Rule::lone_member, statement, |builder, pair| {
                     builder.member(pair)
                 })
             },

@@ -1,4 +1,7 @@
-//! A file with mistakes: every statement is read on its own, so that one mistake hides no other.
+//! A file item by item. Each item is read by the grammar as a whole; one with mistakes is read
+//! again statement by statement, so that one mistake hides no other.
+//!
+//! The parser's tokens are large: one item's fit in the processor's cache, those of a file do not.
 
 mod block;
 mod head;
@@ -12,7 +15,7 @@ use super::build::Builder;
 use super::grammar::{self, Rule};
 use super::keyword::{Context, Keyword};
 use super::mistake::{Refused, shown, token};
-use super::scan::{Scanner, Until};
+use super::scan::{Scanner, Until, word};
 use super::slice::Slice;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::source::Span;
@@ -20,9 +23,9 @@ use crate::source::Span;
 /// After this many mistakes in one file the rest of it is not read.
 const MISTAKES: usize = 1000;
 
-/// Reads what can be read of a file that the grammar refuses as a whole.
+/// Reads all items of a file, as far as they can be read.
 pub(super) fn file(slice: &Slice<'_>, diagnostics: &mut Diagnostics) -> File {
-    let mut recovery = Recovery {
+    let mut reader = Reader {
         slice,
         text: slice.text(),
         scanner: Scanner::new(slice.text()),
@@ -30,14 +33,14 @@ pub(super) fn file(slice: &Slice<'_>, diagnostics: &mut Diagnostics) -> File {
         lost: Vec::new(),
         new_line: true,
     };
-    let items = recovery.items();
+    let items = reader.items();
     File {
         items,
-        lost: recovery.lost,
+        lost: reader.lost,
     }
 }
 
-struct Recovery<'a> {
+struct Reader<'a> {
     slice: &'a Slice<'a>,
     text: &'a str,
     scanner: Scanner<'a>,
@@ -56,7 +59,7 @@ struct Statement {
     misspelt: Option<usize>,
 }
 
-impl<'a> Recovery<'a> {
+impl<'a> Reader<'a> {
     fn items(&mut self) -> Vec<Item> {
         let mut items = Vec::new();
         loop {
@@ -75,6 +78,45 @@ impl<'a> Recovery<'a> {
                 return items;
             }
         }
+    }
+
+    /// Reads the item at which the scanner stands, which always moves on.
+    fn item(&mut self) -> Option<Item> {
+        let start = self.scanner.at;
+        let item = self.whole_item();
+        if item.is_none() {
+            self.scanner.at = start;
+            return self.item_in_parts();
+        }
+        item
+    }
+
+    /// Reads an item that has no mistake; otherwise returns `None` and reports nothing.
+    fn whole_item(&mut self) -> Option<Item> {
+        let Range { start, mut end } = self.scanner.statement(Until::Block);
+        if self.scanner.peek() == Some(b'{') {
+            if !self.scanner.skip_block() {
+                return None;
+            }
+            end = self.scanner.at;
+        } else if self.block_without_brace() {
+            return None;
+        }
+        let slice = self.slice.part(start, self.slice_of(start..end));
+        let mut pairs = grammar::read(Rule::lone_item, slice.text()).ok()?;
+        let mut builder = Builder {
+            slice: &slice,
+            diagnostics: self.diagnostics,
+        };
+        builder.item(pairs.next()?)
+    }
+
+    /// Tells whether the next lines look like the block of a container without its `{`, which
+    /// would otherwise be a container without a block and lines that belong nowhere.
+    fn block_without_brace(&self) -> bool {
+        let mut next = self.scanner;
+        next.skip_lines();
+        next.peek() == Some(b'{') || Context::Container.exactly(word(next.rest())).is_some()
     }
 
     fn stray_brace(&mut self) {
@@ -142,6 +184,10 @@ impl<'a> Recovery<'a> {
                 };
                 pairs.next().map(|pair| build(&mut builder, pair))
             }
+            Err(error) if grammar::gave_up(&error) => {
+                self.diagnostics.push(too_complex(slice.span(0, 0)));
+                None
+            }
             Err(error) => {
                 let refused = Refused {
                     slice: &slice,
@@ -165,4 +211,9 @@ fn ends(rule: Rule, keyword: Option<Keyword>) -> &'static [&'static str] {
         (Rule::lone_member, _) => &["`,`", "end of line"],
         _ => &["end of line"],
     }
+}
+
+fn too_complex(place: Span) -> Diagnostic {
+    Diagnostic::error(code::TOO_COMPLEX, "this statement takes too long to read")
+        .at(place, "reading was given up")
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use pest::iterators::Pair;
 
 use super::head::misspelt;
-use super::{MISTAKES, Recovery, Statement};
+use super::{MISTAKES, Reader, Statement};
 use crate::diag::{Diagnostic, code};
 use crate::syntax::ast::{Name, Spanned};
 use crate::syntax::build::Builder;
@@ -13,7 +13,7 @@ use crate::syntax::grammar::Rule;
 use crate::syntax::keyword::Context;
 use crate::syntax::scan::{Until, word};
 
-impl Recovery<'_> {
+impl Reader<'_> {
     /// Reads the first line of an item that has a block. If that fails, the name of what it
     /// declares is kept, so that its uses are no further mistakes.
     pub(super) fn head<T>(

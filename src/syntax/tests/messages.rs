@@ -1,0 +1,678 @@
+//! What users are told, with the text that they wrote above it.
+
+use insta::assert_snapshot;
+
+use super::parsed;
+use crate::diag::text::{Style, render};
+
+/// Returns a text and what is said about it.
+fn told(text: &str) -> String {
+    let (_, diagnostics, sources) = parsed(text);
+    let style = Style {
+        colour: false,
+        width: 100,
+    };
+    let report = render(&diagnostics, &sources, "", style);
+    format!("{text}\n────\n{report}")
+}
+
+#[test]
+fn a_missing_arrow_is_named() {
+    assert_snapshot!(told("link web\nlink web db\nlink web => db"), @r##"
+link web
+link web db
+link web => db
+────
+error[T0110]: expected `->`, found end of line
+ --> test.tide:1:9
+  |
+1 | link web
+  |         ^ expected `->`
+  |
+  = note: The form is `link CONTAINER,… -> CONTAINER,… [: PORTS/PROTOCOL,…]`.
+
+error[T0110]: expected `->`, found `db`
+ --> test.tide:2:10
+  |
+2 | link web db
+  |          ^^ expected `->`
+  |
+  = note: The form is `link CONTAINER,… -> CONTAINER,… [: PORTS/PROTOCOL,…]`.
+
+error[T0110]: expected `->`, found `=>`
+ --> test.tide:3:10
+  |
+3 | link web => db
+  |          ^^ expected `->`
+  |
+  = note: The form is `link CONTAINER,… -> CONTAINER,… [: PORTS/PROTOCOL,…]`.
+help: did you mean `->`?
+  |
+3 - link web => db
+3 + link web -> db
+  |
+"##);
+}
+
+#[test]
+fn misspelt_keywords_are_put_right_and_the_rest_is_read() {
+    assert_snapshot!(told(
+        "contaner web on shop {\n  expsoe 80/tpc\n}\nLink a -> b\ntrust t { exept 10.0.0.1 }"
+    ), @r##"
+contaner web on shop {
+  expsoe 80/tpc
+}
+Link a -> b
+trust t { exept 10.0.0.1 }
+────
+error[T0111]: unknown item `contaner`
+ --> test.tide:1:1
+  |
+1 | contaner web on shop {
+  | ^^^^^^^^ not a keyword
+  |
+help: did you mean `container`?
+  |
+1 | container web on shop {
+  |      +
+
+error[T0111]: unknown statement `expsoe`
+ --> test.tide:2:3
+  |
+2 |   expsoe 80/tpc
+  |   ^^^^^^ not a keyword
+  |
+help: did you mean `expose`?
+  |
+2 -   expsoe 80/tpc
+2 +   expose 80/tpc
+  |
+
+error[T0110]: expected `sctp`, `tcp` or `udp`, found `tpc`
+ --> test.tide:2:13
+  |
+2 |   expsoe 80/tpc
+  |             ^^^ expected `sctp`, `tcp` or `udp`
+  |
+  = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
+help: did you mean `tcp`?
+  |
+2 -   expsoe 80/tpc
+2 +   expsoe 80/tcp
+  |
+
+error[T0111]: unknown item `Link`
+ --> test.tide:4:1
+  |
+4 | Link a -> b
+  | ^^^^ keywords are lower case
+  |
+help: did you mean `link`?
+  |
+4 - Link a -> b
+4 + link a -> b
+  |
+
+error[T0111]: unknown keyword `exept`
+ --> test.tide:5:11
+  |
+5 | trust t { exept 10.0.0.1 }
+  |           ^^^^^ not a keyword
+  |
+help: did you mean `except`?
+  |
+5 | trust t { except 10.0.0.1 }
+  |             +
+"##);
+}
+
+#[test]
+fn unknown_words_get_the_list_of_known_ones() {
+    assert_snapshot!(told("firewall { x }\nnetwork n {\n  vlan 7\n}\n; x"), @r##"
+firewall { x }
+network n {
+  vlan 7
+}
+; x
+────
+error[T0111]: unknown item `firewall`
+ --> test.tide:1:1
+  |
+1 | firewall { x }
+  | ^^^^^^^^ not a keyword
+  |
+  = note: An item starts with one of `allow`, `container`, `deny`, `expect`, `host`, `include`, `link`, `network`, `trust`.
+
+error[T0111]: unknown setting `vlan`
+ --> test.tide:3:3
+  |
+3 |   vlan 7
+  |   ^^^^ not a keyword
+  |
+  = note: In a `network` block stand `antispoof`, `bridge`, `egress`, `host-access`, `icc`, `subnet`.
+
+error[T0110]: expected an item, found `;`
+ --> test.tide:5:1
+  |
+5 | ; x
+  | ^ not expected here
+  |
+  = note: An item starts with one of `allow`, `container`, `deny`, `expect`, `host`, `include`, `link`, `network`, `trust`.
+"##);
+}
+
+#[test]
+fn misplaced_statements_are_told_where_they_belong() {
+    assert_snapshot!(told(
+        "expose 80/tcp\ncontainer c on n {\n  bridge br0\n  link a -> b\n}"
+    ), @r##"
+expose 80/tcp
+container c on n {
+  bridge br0
+  link a -> b
+}
+────
+error[T0112]: `expose` stands only in a `container` block
+ --> test.tide:1:1
+  |
+1 | expose 80/tcp
+  | ^^^^^^ misplaced
+
+error[T0112]: `bridge` stands only in a `network` block
+ --> test.tide:3:3
+  |
+3 |   bridge br0
+  |   ^^^^^^ misplaced
+
+error[T0112]: `link` stands only outside of blocks
+ --> test.tide:4:3
+  |
+4 |   link a -> b
+  |   ^^^^ misplaced
+"##);
+}
+
+#[test]
+fn an_open_block_shows_its_brace() {
+    assert_snapshot!(told(
+        "container web on shop {\n  expose 80/tcp # web\n\nnetwork shop {\n  bridge br0"
+    ), @r##"
+container web on shop {
+  expose 80/tcp # web
+
+network shop {
+  bridge br0
+────
+error[T0113]: this `container` block is not closed
+ --> test.tide:1:23
+  |
+1 | container web on shop {
+  |                       ^ this `{` has no `}`
+2 |   expose 80/tcp # web
+  |                      - expected `}` after this
+  |
+help: write this
+  |
+2 ~   expose 80/tcp # web
+3 + }
+  |
+
+error[T0113]: this `network` block is not closed
+ --> test.tide:4:14
+  |
+4 | network shop {
+  |              ^ this `{` has no `}`
+5 |   bridge br0
+  |             - expected `}` after this
+  |
+help: write this
+  |
+5 ~   bridge br0
+6 + }
+  |
+"##);
+}
+
+#[test]
+fn a_missing_or_misplaced_opening_brace_is_shown() {
+    assert_snapshot!(told(
+        "container web on shop\n{\n  expose 80/tcp\n}\nnetwork shop\n  bridge br0\n}\ntrust t\n}"
+    ), @r##"
+container web on shop
+{
+  expose 80/tcp
+}
+network shop
+  bridge br0
+}
+trust t
+}
+────
+error[T0114]: the `{` of this `container` block is missing
+ --> test.tide:1:22
+  |
+1 | container web on shop
+  |                      ^ expected `{` at the end of this line
+2 | {
+  | - not on a line of its own
+
+error[T0114]: the `{` of this `network` block is missing
+ --> test.tide:5:13
+  |
+5 | network shop
+  |             ^ expected `{` at the end of this line
+  |
+help: write this
+  |
+5 | network shop {
+  |              +
+
+error[T0114]: the `{` of this `trust` block is missing
+ --> test.tide:8:8
+  |
+8 | trust t
+  |        ^ expected `{` at the end of this line
+  |
+help: write this
+  |
+8 | trust t { }
+  |         +++
+
+error[T0114]: this `}` closes no block
+ --> test.tide:9:1
+  |
+9 | }
+  | ^ no `{` belongs to it
+"##);
+}
+
+#[test]
+fn texts_in_quotes_end_on_their_line() {
+    assert_snapshot!(told(
+        "include \"common.tide\nhost {\n  sysctl \"net = 1\n  sysctl net.x = 1\n}\ninclude x/y.tide"
+    ), @r##"
+include "common.tide
+host {
+  sysctl "net = 1
+  sysctl net.x = 1
+}
+include x/y.tide
+────
+error[T0115]: this text in quotes does not end
+ --> test.tide:1:9
+  |
+1 | include "common.tide
+  |         ^^^^^^^^^^^^ no closing `"` on this line
+
+error[T0115]: this text in quotes does not end
+ --> test.tide:3:10
+  |
+3 |   sysctl "net = 1
+  |          ^^^^^^^^ no closing `"` on this line
+
+error[T0110]: expected a text in quotes, found `net.x`
+ --> test.tide:4:10
+  |
+4 |   sysctl net.x = 1
+  |          ^^^^^ expected a text in quotes
+  |
+  = note: The form is `sysctl "KEY" = VALUE`.
+help: write it in quotes
+  |
+4 -   sysctl net.x = 1
+4 +   sysctl "net.x" = 1
+  |
+
+error[T0110]: expected a text in quotes, found `x`
+ --> test.tide:6:9
+  |
+6 | include x/y.tide
+  |         ^ expected a text in quotes
+  |
+  = note: The form is `include "FILE"`.
+help: write it in quotes
+  |
+6 - include x/y.tide
+6 + include "x/y.tide"
+  |
+"##);
+}
+
+#[test]
+fn one_line_hides_no_mistake_in_the_others() {
+    assert_snapshot!(told(
+        "host {\n  forwarding yes\n  engine podman\n  log denied limit 6/min\n  uplink eth0;\n}"
+    ), @r##"
+host {
+  forwarding yes
+  engine podman
+  log denied limit 6/min
+  uplink eth0;
+}
+────
+error[T0110]: expected `off` or `on`, found `yes`
+ --> test.tide:2:14
+  |
+2 |   forwarding yes
+  |              ^^^ expected `off` or `on`
+  |
+  = note: The form is `forwarding on|off`.
+
+error[T0110]: expected `docker` or `none`, found `podman`
+ --> test.tide:3:10
+  |
+3 |   engine podman
+  |          ^^^^^^ expected `docker` or `none`
+  |
+  = note: The form is `engine docker [VERSION]|none`.
+
+error[T0110]: expected `day`, `hour`, `minute` or `second`, found `min`
+ --> test.tide:4:22
+  |
+4 |   log denied limit 6/min
+  |                      ^^^ expected `day`, `hour`, `minute` or `second`
+  |
+  = note: The form is `log denied [limit N/UNIT]`.
+
+error[T0110]: expected a name or end of line, found `;`
+ --> test.tide:5:14
+  |
+5 |   uplink eth0;
+  |              ^ expected a name or end of line
+  |
+  = note: The form is `uplink INTERFACE,…`.
+  = help: a statement ends with its line, without `;`
+"##);
+}
+
+#[test]
+fn reserved_words_and_built_in_names_are_refused() {
+    assert_snapshot!(told(
+        "group g { a }\ntrust tag { service }\ncontainer any on n"
+    ), @r##"
+group g { a }
+trust tag { service }
+container any on n
+────
+error[T0116]: `group` is a reserved word
+ --> test.tide:1:1
+  |
+1 | group g { a }
+  | ^^^^^ reserved for a later version of the language
+  |
+  = note: These words are reserved: `group`, `let`, `port`, `service`, `tag`, `when`.
+  = help: choose another name
+
+error[T0116]: `tag` is a reserved word
+ --> test.tide:2:7
+  |
+2 | trust tag { service }
+  |       ^^^ reserved for a later version of the language
+  |
+  = note: These words are reserved: `group`, `let`, `port`, `service`, `tag`, `when`.
+  = help: choose another name
+
+error[T0116]: `service` is a reserved word
+ --> test.tide:2:13
+  |
+2 | trust tag { service }
+  |             ^^^^^^^ reserved for a later version of the language
+  |
+  = note: These words are reserved: `group`, `let`, `port`, `service`, `tag`, `when`.
+  = help: choose another name
+
+error[T0117]: `any` cannot be declared
+ --> test.tide:3:11
+  |
+3 | container any on n
+  |           ^^^ this name has a meaning of its own
+  |
+  = note: `any` is everybody, `outside` is what arrives by an uplink, `host` is the machine itself.
+  = help: choose another name
+"##);
+}
+
+#[test]
+fn addresses_cannot_stand_for_names() {
+    assert_snapshot!(told(
+        "allow 203.0.113.0/24 -> b\nallow a -> 2001:db8::1\nallow 192.0.2.1 -> b"
+    ), @r##"
+allow 203.0.113.0/24 -> b
+allow a -> 2001:db8::1
+allow 192.0.2.1 -> b
+────
+error[T0118]: the address 203.0.113.0/24 cannot stand here
+ --> test.tide:1:7
+  |
+1 | allow 203.0.113.0/24 -> b
+  |       ^^^^^^^^^^^^^^ a name is needed here
+  |
+  = note: Statements name containers, networks and trust sets; addresses stand in `trust` sets.
+  = help: declare `trust NAME { 203.0.113.0/24 }` and write that name here
+
+error[T0118]: the address 2001:db8::1 cannot stand here
+ --> test.tide:2:12
+  |
+2 | allow a -> 2001:db8::1
+  |            ^^^^^^^^^^^ a name is needed here
+  |
+  = note: Statements name containers, networks and trust sets; addresses stand in `trust` sets.
+  = help: declare `trust NAME { 2001:db8::1 }` and write that name here
+
+error[T0118]: the address 192.0.2.1 cannot stand here
+ --> test.tide:3:7
+  |
+3 | allow 192.0.2.1 -> b
+  |       ^^^^^^^^^ a name is needed here
+  |
+  = note: Statements name containers, networks and trust sets; addresses stand in `trust` sets.
+  = help: declare `trust NAME { 192.0.2.1 }` and write that name here
+"##);
+}
+
+#[test]
+fn exposures_explain_their_clauses() {
+    assert_snapshot!(told(
+        "container c on n {\n  expose 80\n  expose tcp/80\n  expose 80/tcp from any as 80\n  \
+         expose 80/tcp as fd00::1:80 from any\n  expose 80/tcp as from any\n  expose\n}"
+    ), @r##"
+container c on n {
+  expose 80
+  expose tcp/80
+  expose 80/tcp from any as 80
+  expose 80/tcp as fd00::1:80 from any
+  expose 80/tcp as from any
+  expose
+}
+────
+error[T0110]: expected `/`, found end of line
+ --> test.tide:2:12
+  |
+2 |   expose 80
+  |            ^ expected `/`
+  |
+  = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
+  = help: a port needs its protocol, as in `80/tcp`
+
+error[T0110]: expected `as`, `from`, `limit`, `log` or end of line, found `/`
+ --> test.tide:3:13
+  |
+3 |   expose tcp/80
+  |             ^ expected `as`, `from`, `limit`, `log` or end of line
+  |
+  = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
+  = help: ports come first, as in `80/tcp`
+
+error[T0110]: expected `limit`, `log` or end of line, found `as`
+ --> test.tide:4:26
+  |
+4 |   expose 80/tcp from any as 80
+  |                          ^^ expected `limit`, `log` or end of line
+  |
+  = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
+  = help: the clauses come in this order: `as`, `from`, `limit`, `log`
+
+error[T0110]: expected a port, found `:`
+ --> test.tide:5:25
+  |
+5 |   expose 80/tcp as fd00::1:80 from any
+  |                         ^ expected a port
+  |
+  = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
+  = help: an IPv6 address stands in brackets, as in `as [fd00::1]:8080`
+
+error[T0110]: expected an address or a port, found `from`
+ --> test.tide:6:20
+  |
+6 |   expose 80/tcp as from any
+  |                    ^^^^ expected an address or a port
+  |
+  = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
+
+error[T0110]: expected ports with a protocol such as `80/tcp`, found end of line
+ --> test.tide:7:9
+  |
+7 |   expose
+  |         ^ expected ports with a protocol such as `80/tcp`
+  |
+  = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
+"##);
+}
+
+#[test]
+fn statements_end_with_their_line() {
+    assert_snapshot!(told(
+        "host { } host b { } x\nlink a -> b 80/tcp\n}\nallow a,\nlink a -> b"
+    ), @r##"
+host { } host b { } x
+link a -> b 80/tcp
+}
+allow a,
+link a -> b
+────
+error[T0110]: expected end of line, found `host`
+ --> test.tide:1:10
+  |
+1 | host { } host b { } x
+  |          ^^^^ an item ends on this line
+  |
+  = help: start it on a new line
+
+error[T0110]: expected end of line, found `x`
+ --> test.tide:1:21
+  |
+1 | host { } host b { } x
+  |                     ^ an item ends on this line
+
+error[T0110]: expected `:` or end of line, found `80`
+ --> test.tide:2:13
+  |
+2 | link a -> b 80/tcp
+  |             ^^ expected `:` or end of line
+  |
+  = note: The form is `link CONTAINER,… -> CONTAINER,… [: PORTS/PROTOCOL,…]`.
+  = help: ports follow a colon, as in `link web -> db : 5432/tcp`
+
+error[T0114]: this `}` closes no block
+ --> test.tide:3:1
+  |
+3 | }
+  | ^ no `{` belongs to it
+
+error[T0110]: expected a name, found end of line
+ --> test.tide:4:9
+  |
+4 | allow a,
+  |         ^ expected a name
+  |
+  = note: The form is `allow WHO,… -> WHO,… [: PORTS/PROTOCOL,…]`.
+"##);
+}
+
+#[test]
+fn trust_members_are_separated() {
+    assert_snapshot!(told("trust t { a b, , 10.0.0.0/8 10.1.1.1\n  file x\n}"), @r##"
+trust t { a b, , 10.0.0.0/8 10.1.1.1
+  file x
+}
+────
+error[T0110]: expected `,` or end of line, found `b`
+ --> test.tide:1:13
+  |
+1 | trust t { a b, , 10.0.0.0/8 10.1.1.1
+  |             ^ expected `,` or end of line
+
+error[T0110]: expected an address, a set or `file`, found `,`
+ --> test.tide:1:16
+  |
+1 | trust t { a b, , 10.0.0.0/8 10.1.1.1
+  |                ^ expected an address, a set or `file`
+
+error[T0110]: expected `,` or end of line, found `10.1.1.1`
+ --> test.tide:1:29
+  |
+1 | trust t { a b, , 10.0.0.0/8 10.1.1.1
+  |                             ^^^^^^^^ expected `,` or end of line
+
+error[T0110]: expected a text in quotes, `,` or end of line, found `x`
+ --> test.tide:2:8
+  |
+2 |   file x
+  |        ^ expected a text in quotes, `,` or end of line
+  |
+  = note: The form is `file "FILE"`.
+help: write it in quotes
+  |
+2 -   file x
+2 +   file "x"
+  |
+"##);
+}
+
+#[test]
+fn numbers_and_names_have_bounds() {
+    let name = "a".repeat(65);
+    assert_snapshot!(told(&format!(
+        "host {{\n  mark 99999999999999999999\n}}\nlink {name} -> b : 99999999999/tcp"
+    )), @r##"
+host {
+  mark 99999999999999999999
+}
+link aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -> b : 99999999999/tcp
+────
+error[T0108]: this number is too large
+ --> test.tide:2:8
+  |
+2 |   mark 99999999999999999999
+  |        ^^^^^^^^^^^^^^^^^^^^ does not fit in 64 bits
+
+error[T0106]: this name is too long
+ --> test.tide:4:6
+  |
+4 | link aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -> b : 99999999999/tcp
+  |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ 65 characters
+  |
+  = note: A name has at most 64 characters.
+
+error[T0108]: this number is too large
+ --> test.tide:4:79
+  |
+4 | link aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -> b : 99999999999/tcp
+  |                                                                               ^^^^^^^^^^^ does not fit in 32 bits
+"##);
+}
+
+#[test]
+fn hidden_characters_are_one_mistake_and_do_not_reach_the_terminal() {
+    let told = told("# a\u{202e}b\n\u{1b}[31m\0\u{7f}\u{9b}");
+    let (_, report) = told.split_once("────\n").unwrap();
+    assert_snapshot!(report, @r##"
+error[T0102]: this file holds characters that nobody can see
+ --> test.tide:1:4
+  |
+1 | # a�b
+  |    ^ U+202E, and 4 more
+  |
+  = note: Control characters and those that turn the direction of writing could make a policy look like another one.
+"##);
+}

@@ -6,13 +6,15 @@ use crate::artifact::{
     Bundle, ChainHash, FORMAT, HookEntry, MODULES, Manifest, RULES_V4, RULES_V6, SYSCTL,
     SourceEntry, SysctlEntry,
 };
-use crate::diag::{Diagnostic, Severity, code};
+use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::hash::sha256;
-use crate::netfilter::{Family, Ruleset, lower, policy_name, render, render_rule};
+use crate::netfilter::{
+    ChainName, Family, Hook, Ruleset, TooManyRules, lower, policy_name, render, render_rule,
+};
 use crate::policy::ir::{Engine, Policy};
-use crate::policy::{self, Loader};
+use crate::policy::{self, Loaded, Loader};
 use crate::source::SourceMap;
-use crate::sysctl;
+use crate::sysctl::{self, Setting};
 
 /// What a compilation gives: a bundle unless there was a mistake, and all that there is to say.
 #[derive(Debug)]
@@ -33,18 +35,25 @@ impl Compiled {
 
 /// Compiles the policy whose main file `loader` knows as `main`.
 pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
-    let loaded = policy::load(loader, main);
-    let mut diagnostics = loaded.diagnostics;
-    let sources = loaded.sources;
-    let bundle = loaded
-        .policy
-        .and_then(|policy| match bundle(&policy, &sources, main) {
-            Ok(bundle) => Some(bundle),
-            Err(diagnostic) => {
-                diagnostics.push(diagnostic);
-                None
-            }
-        });
+    let Loaded {
+        sources,
+        mut diagnostics,
+        policy,
+    } = policy::load(loader, main);
+    let rulesets = policy
+        .as_ref()
+        .and_then(|policy| rulesets(policy, &mut diagnostics));
+    let bundle = policy.zip(rulesets).map(|(policy, rulesets)| {
+        let emitted = Emitted {
+            settings: sysctl::settings(&policy),
+            modules: sysctl::modules(&policy),
+            rulesets,
+        };
+        Bundle::new(
+            manifest(&policy, &emitted, &sources, main),
+            files(&emitted, &sources),
+        )
+    });
     Compiled {
         sources,
         diagnostics: diagnostics.into_sorted(),
@@ -52,36 +61,61 @@ pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
     }
 }
 
-fn bundle(policy: &Policy, sources: &SourceMap, main: &str) -> Result<Bundle, Diagnostic> {
-    let mut rulesets = Vec::new();
-    for family in Family::BOTH {
-        let too_many = |error: crate::netfilter::TooManyRules| {
-            let help = "split the sets, or name prefixes instead of single addresses";
-            Diagnostic::error(code::TOO_MANY_RULES, error.to_string()).help(help)
-        };
-        rulesets.push(lower(policy, family).map_err(too_many)?);
+/// Everything that a policy becomes, before it is text.
+struct Emitted {
+    rulesets: Vec<Ruleset>,
+    settings: Vec<Setting>,
+    modules: Vec<String>,
+}
+
+fn rulesets(policy: &Policy, diagnostics: &mut Diagnostics) -> Option<Vec<Ruleset>> {
+    let lowered = Family::BOTH.map(|family| lower(policy, family));
+    match lowered.into_iter().collect() {
+        Ok(rulesets) => Some(rulesets),
+        Err(error) => {
+            diagnostics.push(too_many(&error));
+            None
+        }
     }
-    let settings = sysctl::settings(policy);
-    let modules = sysctl::modules(policy);
+}
+
+fn too_many(error: &TooManyRules) -> Diagnostic {
+    let help = "name prefixes instead of single addresses, or fewer sets in one statement";
+    let diagnostic = Diagnostic::error(code::TOO_MANY_RULES, error.to_string()).help(help);
+    match error.span {
+        Some(span) => diagnostic.at(span, "each source with each target and port is a rule"),
+        None => diagnostic,
+    }
+}
+
+fn files(emitted: &Emitted, sources: &SourceMap) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
-    for ruleset in &rulesets {
+    for ruleset in &emitted.rulesets {
         let name = match ruleset.family {
             Family::V4 => RULES_V4,
             Family::V6 => RULES_V6,
         };
         files.insert(name.to_owned(), render(ruleset, sources));
     }
-    files.insert(SYSCTL.to_owned(), sysctl::render(&settings, sources));
-    if !modules.is_empty() {
-        let lines = modules.iter().map(|module| format!("{module}\n")).collect();
-        files.insert(MODULES.to_owned(), lines);
+    files.insert(
+        SYSCTL.to_owned(),
+        sysctl::render(&emitted.settings, sources),
+    );
+    if !emitted.modules.is_empty() {
+        files.insert(MODULES.to_owned(), emitted.modules.join("\n") + "\n");
     }
-    let sysctls = settings.iter().map(|setting| SysctlEntry {
+    files
+}
+
+fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str) -> Manifest {
+    let rulesets = &emitted.rulesets;
+    let forward = policy.host.forward.map(|(forward, _)| policy_name(forward));
+    let setting = |setting: &Setting| SysctlEntry {
         key: setting.key.clone(),
         value: setting.value.clone(),
         source: sources.place(setting.span),
-    });
-    let manifest = Manifest {
+    };
+    Manifest {
         format: FORMAT,
         tidegate: env!("CARGO_PKG_VERSION").to_owned(),
         policy: main.to_owned(),
@@ -91,21 +125,17 @@ fn bundle(policy: &Policy, sources: &SourceMap, main: &str) -> Result<Bundle, Di
         files: BTreeMap::new(),
         chains: rulesets
             .iter()
-            .flat_map(|ruleset| chains(ruleset, sources))
+            .flat_map(|rules| chains(rules, sources))
             .collect(),
         hooks: rulesets.iter().flat_map(hooks).collect(),
-        forward: policy
-            .host
-            .forward
-            .map(|(policy, _)| policy_name(policy).to_owned()),
-        sysctls: sysctls.collect(),
-        modules,
+        forward: forward.map(str::to_owned),
+        sysctls: emitted.settings.iter().map(setting).collect(),
+        modules: emitted.modules.clone(),
         source_map: rulesets
             .iter()
-            .flat_map(|ruleset| origins(ruleset, sources))
+            .flat_map(|rules| origins(rules, sources))
             .collect(),
-    };
-    Ok(Bundle::new(manifest, files))
+    }
 }
 
 fn engine(engine: Engine) -> String {
@@ -119,7 +149,7 @@ fn engine(engine: Engine) -> String {
 
 /// Hashes each chain's rules as iptables-save prints them.
 fn chains(ruleset: &Ruleset, sources: &SourceMap) -> Vec<ChainHash> {
-    let hash = |((table, name), rules): (&(_, crate::netfilter::ChainName), &Vec<_>)| {
+    let hash = |((table, name), rules): (&(_, ChainName), &Vec<_>)| {
         let line = |rule| {
             let text = render_rule(rule, ruleset.family, ruleset.grant, sources);
             format!("-A {name}{text}\n")
@@ -136,7 +166,7 @@ fn chains(ruleset: &Ruleset, sources: &SourceMap) -> Vec<ChainHash> {
 }
 
 fn hooks(ruleset: &Ruleset) -> Vec<HookEntry> {
-    let entry = |hook: &crate::netfilter::Hook| HookEntry {
+    let entry = |hook: &Hook| HookEntry {
         family: ruleset.family,
         table: hook.table,
         chain: hook.chain.to_owned(),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use tempfile::TempDir;
 
 use super::HostError;
 use super::error::io_error;
@@ -17,21 +18,22 @@ use crate::artifact::MANIFEST;
 /// Errors: `path` is something else, and stays as it is; or the disk refuses.
 pub fn write_bundle(path: &Path, bundle: &BTreeMap<String, String>) -> Result<(), HostError> {
     let there = replaceable(path, bundle)?;
-    if let Some(parent) = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        files::make_folder(parent)?;
-    }
-    let beside = files::beside(path);
-    files::write_folder(&beside, bundle)?;
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    files::make_folder(parent)?;
+    // A folder of its own beside the target: what is left in it goes away, however this ends.
+    let beside =
+        TempDir::with_prefix_in(".tidegate-", parent).map_err(io_error("write", parent))?;
+    let staged = beside.path().join("bundle");
+    files::write_folder(&staged, bundle)?;
     if !there {
-        return files::rename(&beside, path);
+        return files::rename(&staged, path);
     }
     let flags = RenameFlags::RENAME_EXCHANGE;
-    renameat2(AT_FDCWD, &beside, AT_FDCWD, path, flags)
-        .map_err(|error| io_error("replace", path)(error.into()))?;
-    files::remove_folder(&beside)
+    renameat2(AT_FDCWD, &staged, AT_FDCWD, path, flags)
+        .map_err(|error| io_error("replace", path)(error.into()))
 }
 
 /// Returns whether something is at `path` that may be replaced.

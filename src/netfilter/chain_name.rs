@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::hash::sha256;
 
-/// A chain name of at most 28 bytes, the most that iptables takes (XT_EXTENSION_MAXNAMELEN - 1).
+/// A chain name of at most 28 bytes, the most that iptables takes (`XT_EXTENSION_MAXNAMELEN` less the end).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainName(String);
 

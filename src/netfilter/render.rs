@@ -213,7 +213,7 @@ fn port_text(ports: PortRange) -> String {
 }
 
 /// Spells a rate as iptables does: in the largest unit that keeps it exact enough (`print_rate` in
-/// libxt_limit.c of iptables 1.8).
+/// `libxt_limit.c` of iptables 1.8).
 fn rate(limit: Limit) -> String {
     const UNITS: [(&str, u32); 4] = [
         ("day", 864_000_000),

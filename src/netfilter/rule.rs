@@ -46,7 +46,7 @@ pub enum Service {
     From(Protocol, PortRange),
 }
 
-/// What connection tracking must say; see libxt_conntrack in iptables-extensions(8).
+/// What connection tracking must say; see `conntrack` in iptables-extensions(8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conntrack {
     /// RELATED or ESTABLISHED.
@@ -62,7 +62,7 @@ pub enum Conntrack {
 }
 
 /// At most one packet in `period` ten-thousandths of a second on average, in bursts of five; the
-/// unit is XT_LIMIT_SCALE of the kernel's xt_limit.h.
+/// unit is `XT_LIMIT_SCALE` of the kernel's `xt_limit.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     pub period: u32,

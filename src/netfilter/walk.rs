@@ -119,8 +119,12 @@ impl<'r> Walker<'r, '_> {
             Target::ClearMark => self.packet.mark &= !grant,
             Target::SaveMark => self.packet.conn.mark |= grant,
             Target::SetMark => self.packet.mark |= grant,
-            Target::Accept | Target::Drop | Target::Goto(_) | Target::Jump(_) => {}
-            Target::Log(_) | Target::Return => {}
+            Target::Accept
+            | Target::Drop
+            | Target::Goto(_)
+            | Target::Jump(_)
+            | Target::Log(_)
+            | Target::Return => {}
         }
     }
 

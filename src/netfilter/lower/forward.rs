@@ -4,11 +4,9 @@ use super::ways::{View, Way, between, ports_of};
 use super::{Chains, exposure_prefix, network_chain, published_key, with_key};
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{
-    Access, ContainerId, Effect, Exposure, ForwardPolicy, IfName, NetworkId, Party,
-};
+use crate::policy::ir::{Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party};
 
-/// ICMPv6 types that neighbours on one bridge cannot do without: neighbour solicitation and
+/// `ICMPv6` types that neighbours on one bridge cannot do without: neighbour solicitation and
 /// advertisement (RFC 4861). Connection tracking does not follow them.
 const NEIGHBOUR_DISCOVERY: [u8; 2] = [135, 136];
 
@@ -51,7 +49,7 @@ fn gate(chains: &mut Chains<'_, '_>) {
     });
     for network in chains.view.network_ids() {
         let target = Target::Goto(ChainName::fixed("INSIDE"));
-        let input = on(chains.view, network);
+        let input = Some(on(chains.view, network));
         chains.push(
             Table::Mangle,
             &gate,
@@ -71,7 +69,7 @@ fn gate(chains: &mut Chains<'_, '_>) {
 fn inside(chains: &mut Chains<'_, '_>) {
     let inside = ChainName::fixed("INSIDE");
     for network in chains.view.network_ids() {
-        let input = on(chains.view, network);
+        let input = Some(on(chains.view, network));
         dispatch(chains, &inside, network, input, "icc");
     }
     if chains.view.policy.networks.len() > 1 {
@@ -81,7 +79,7 @@ fn inside(chains: &mut Chains<'_, '_>) {
     }
     for network in chains.view.network_ids() {
         let target = Target::Goto(network_chain(chains.view, network, "out"));
-        let input = on(chains.view, network);
+        let input = Some(on(chains.view, network));
         chains.push(
             Table::Mangle,
             &inside,
@@ -102,7 +100,7 @@ fn dispatch(
     input: Option<Interface>,
     part: &str,
 ) {
-    let output = on(chains.view, network);
+    let output = Some(on(chains.view, network));
     let target = Target::Goto(network_chain(chains.view, network, part));
     chains.push(
         Table::Mangle,
@@ -116,13 +114,9 @@ fn dispatch(
     );
 }
 
-fn on(view: &View<'_>, network: NetworkId) -> Option<Interface> {
-    Some(interface(&view.network(network).bridge))
-}
-
-fn interface(name: &IfName) -> Interface {
+fn on(view: &View<'_>, network: NetworkId) -> Interface {
     Interface {
-        name: name.clone(),
+        name: view.network(network).bridge.clone(),
         not: false,
     }
 }

@@ -16,16 +16,21 @@ use std::collections::BTreeMap;
 use super::rule::{Conntrack, Hook, Limit, Origin, Rule, Ruleset, Target, protocol_word};
 use super::{ChainName, Family, Place, Table};
 use crate::policy::ir::{ContainerId, Exposure, NetworkId, Policy, Rate, RateUnit};
+use crate::source::Span;
 use ways::View;
 
 /// Most rules of one family. The 900,000 rules beneath it load in some seconds; a policy that needs
 /// more than that has a mistake in it.
 const MAX_RULES: usize = 1_000_000;
 
-/// The policy needs more than the given number of rules.
+/// The policy needs more rules than a host should load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the policy becomes more than {0} rules of one address family")]
-pub struct TooManyRules(pub usize);
+#[error("the policy becomes more than {limit} rules of one address family")]
+pub struct TooManyRules {
+    pub limit: usize,
+    /// The statement that went over it, if a statement did.
+    pub span: Option<Span>,
+}
 
 /// Returns everything that one family needs to mean what the policy says.
 pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
@@ -34,12 +39,14 @@ pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
         view: &view,
         rules: BTreeMap::new(),
         count: 0,
+        overflow: None,
     };
     forward::lower(&mut chains);
     host::lower(&mut chains);
     raw::lower(&mut chains);
     if chains.count > MAX_RULES {
-        return Err(TooManyRules(MAX_RULES));
+        let (limit, span) = (MAX_RULES, chains.overflow);
+        return Err(TooManyRules { limit, span });
     }
     let rules = chains.rules;
     Ok(Ruleset {
@@ -79,13 +86,17 @@ struct Chains<'v, 'p> {
     view: &'v View<'p>,
     rules: BTreeMap<(Table, ChainName), Vec<Rule>>,
     count: usize,
+    /// Where the first rule past the limit came from.
+    overflow: Option<Span>,
 }
 
 impl Chains<'_, '_> {
     /// Appends a rule. Past the limit rules are only counted, so that memory stays bounded.
     fn push(&mut self, table: Table, chain: &ChainName, rule: Rule) {
         self.count += 1;
-        if self.count <= MAX_RULES {
+        if self.count > MAX_RULES {
+            self.overflow = self.overflow.or(rule.origin.map(|origin| origin.span));
+        } else {
             self.rules
                 .entry((table, chain.clone()))
                 .or_default()
@@ -171,7 +182,7 @@ fn exposure_prefix(view: &View<'_>, container: ContainerId, exposure: &Exposure)
     format!("tidegate {}{port}: ", name.get(..room).unwrap_or(name))
 }
 
-/// Converts a rate; counts above 10,000 a second are taken for that, the most that xt_limit knows.
+/// Converts a rate; counts above 10,000 a second are taken for that, the most that `xt_limit` knows.
 fn limit(rate: Rate) -> Limit {
     let scale: u32 = match rate.unit {
         RateUnit::Day => 864_000_000,

@@ -35,11 +35,11 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     }
 }
 
-fn lo(not: bool) -> Option<Interface> {
-    Some(Interface {
+fn lo(not: bool) -> Interface {
+    Interface {
         name: IfName("lo".to_owned()),
         not,
-    })
+    }
 }
 
 /// Engines up to 27 answer on 127.0.0.1 to neighbours; see moby#45610. What the host sends to
@@ -55,13 +55,13 @@ fn loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
             raw,
             Rule {
                 destination,
-                input: lo(true),
+                input: Some(lo(true)),
                 ..Rule::default()
             },
         );
     }
     let own = Rule {
-        input: lo(false),
+        input: Some(lo(false)),
         target: Target::Return,
         ..Rule::default()
     };

@@ -1,5 +1,7 @@
 //! Rules in the policy's words, for the source map and for drift.
 
+use std::fmt::Write;
+
 use super::ways::View;
 use crate::netfilter::rule::{Origin, Service, protocol_word};
 use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Party};
@@ -34,7 +36,8 @@ impl View<'_> {
         };
         let mut says = format!("{} {may} {}", self.name(left), self.name(right));
         if let Some(service) = service {
-            says.push_str(&format!(" : {service}"));
+            // Writing to a String cannot fail.
+            let _ = write!(says, " : {service}");
         }
         Origin {
             span: access.span,

@@ -169,23 +169,21 @@ impl<'a> View<'a> {
     pub(super) fn sources(&self, party: Party, way: Way) -> Vec<End> {
         match party {
             Party::Any => vec![End::default()],
-            Party::Container(id) => self.from_container(id, way),
-            Party::Host => Vec::new(),
-            Party::Network(id) if way.may_come_from(id) => vec![self.from_bridge(id, way)],
-            Party::Network(_) => Vec::new(),
+            Party::Container(id) => self.container_source(id, way),
+            Party::Network(id) if way.may_come_from(id) => vec![self.bridge_source(id, way)],
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
-            Party::Outside => Vec::new(),
+            Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
             Party::Trust(id) => self.set(id),
         }
     }
 
     /// A container is known by its bridge as well as by its address, since anything may write any
     /// source address.
-    fn from_container(&self, id: ContainerId, way: Way) -> Vec<End> {
+    fn container_source(&self, id: ContainerId, way: Way) -> Vec<End> {
         let networks = self.container(id).attachments.iter().map(|at| at.network);
         let networks = networks.filter(|network| way.may_come_from(*network));
         let end = |network| {
-            let bridge = self.from_bridge(network, way);
+            let bridge = self.bridge_source(network, way);
             self.addresses(id, network).map(move |net| End {
                 net: Some(net),
                 ..bridge.clone()
@@ -195,7 +193,7 @@ impl<'a> View<'a> {
     }
 
     /// Only packets from other networks need their bridge named; elsewhere the chain implies it.
-    fn from_bridge(&self, id: NetworkId, way: Way) -> End {
+    fn bridge_source(&self, id: NetworkId, way: Way) -> End {
         let bridge = || self.network(id).bridge.clone();
         End {
             interface: matches!(way, Way::Peer(_)).then(bridge),
@@ -215,13 +213,11 @@ impl<'a> View<'a> {
                     .collect()
             }
             Party::Host if way.is_to_host() => vec![End::default()],
-            Party::Host => Vec::new(),
             Party::Network(id) if way.target() == Some(id) => vec![End::default()],
             // The host has an address in each of its networks.
             Party::Network(id) if way.is_to_host() => self.subnets(id).map(End::net).collect(),
-            Party::Network(_) => Vec::new(),
             Party::Outside if matches!(way, Way::Out(_)) => self.uplinks(),
-            Party::Outside => Vec::new(),
+            Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
             Party::Trust(id) => self.set(id),
         }
     }

@@ -28,6 +28,8 @@ if root && command -v apt-get >/dev/null; then
     tests/lab/rootfs.sh
     # From here on a machine that cannot run them fails these tests.
     export TIDEGATE_LAB_REQUIRED=1
+else
+    echo 'No root, or no apt: tests in namespaces, on a Docker Engine and of a boot may be left out.'
 fi
 
 title 'format'

@@ -1,9 +1,7 @@
 //! A machine with systemd as process 1 comes up closed.
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, path::Path};
 
 use super::{SHOP, WEB, make_network, start_web};
 use crate::support::lab::{Host, machine};
@@ -28,20 +26,6 @@ fn is_up(host: &Host) {
     assert_eq!(failed, "", "{log}");
 }
 
-/// Installs the policy on a disk that is not running. The policy lies beside it: the disk's own path
-/// leads through another mount namespace, where `tidegate` cannot look who owns the folders above.
-fn install(disk: &Path) {
-    let folder = tempfile::tempdir().expect("a folder for the policy");
-    let policy = folder.path().join("shop.tide");
-    fs::write(&policy, SHOP).expect("it is writable");
-    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-        .args(["install", "--root"])
-        .args([disk, &policy])
-        .output()
-        .expect("tidegate runs");
-    assert!(output.status.success(), "{output:?}");
-}
-
 #[test]
 fn two_boots_are_closed_from_their_first_moment() {
     let Some((lab, mut machine)) = machine() else {
@@ -58,7 +42,7 @@ fn two_boots_are_closed_from_their_first_moment() {
     }
     machine.shut_down(&host);
 
-    install(&machine.disk());
+    machine.install(SHOP);
     let storm = lab.outside.storm(&WEB);
     for _ in 0..2 {
         let host = machine.boot();

@@ -16,7 +16,9 @@ sweep() {
     local dir
     for dir in "$lab"/run/*/; do
         [ -e "$dir/lock" ] || continue
-        ! flock -n "$dir/lock" true || erase "$dir"
+        flock -n "$dir/lock" true || continue
+        drop_cgroups "$(basename "$dir")" || :
+        erase "$dir"
     done
 }
 

@@ -63,9 +63,23 @@ pub(crate) fn machine() -> Option<(Lab, Machine)> {
 
 impl Machine {
     /// Returns where this machine sees the other's disk.
-    pub(crate) fn disk(&self) -> PathBuf {
+    fn disk(&self) -> PathBuf {
         let (pid, root) = (self.script.pid("script"), self.script.said("root"));
         PathBuf::from(format!("/proc/{pid}/root{root}"))
+    }
+
+    /// Installs tidegate and a policy on its disk, from where that is mounted: nobody else can say
+    /// the disk's path.
+    #[track_caller]
+    pub(crate) fn install(&self, policy: &str) {
+        let (pid, root) = (self.script.said("script"), self.script.said("root"));
+        fs::write(self.disk().join("root/shop.tide"), policy).expect("the disk is writable");
+        let output = Command::new("nsenter")
+            .args(["-t", pid, "-m", "--", env!("CARGO_BIN_EXE_tidegate")])
+            .args(["install", "--root", root, &format!("{root}/root/shop.tide")])
+            .output()
+            .expect("nsenter runs");
+        assert!(output.status.success(), "{output:?}");
     }
 
     /// Switches it on and returns it as a host when its process 1 runs.
@@ -94,7 +108,7 @@ fn rootfs() -> Option<PathBuf> {
             .stdin(Stdio::null())
             .output()
             .map_err(|error| error.to_string())
-            .and_then(succeeded)
+            .and_then(|output| succeeded(&output))
     } else {
         Err("it needs root".to_owned())
     };
@@ -159,7 +173,7 @@ impl Host {
     /// Runs a shell script on the host and returns what it printed; panics when it fails.
     #[track_caller]
     pub(crate) fn run(&self, script: &str) -> String {
-        match succeeded(self.attempt(script)) {
+        match succeeded(&self.attempt(script)) {
             Ok(printed) => printed,
             Err(reason) => panic!("{script}: {reason}"),
         }
@@ -257,7 +271,7 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// Returns what a command printed, or its errors when it failed.
-fn succeeded(output: Output) -> Result<String, String> {
+fn succeeded(output: &Output) -> Result<String, String> {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() {
         Ok(text(&output.stdout))

@@ -124,7 +124,7 @@ impl Rule {
             Rule::member => "an address, a set or `file`",
             Rule::open => "`{`",
             Rule::name | Rule::parties | Rule::party => "a name",
-            Rule::port | Rule::ports | Rule::range => "a port",
+            Rule::ports | Rule::range => "a port",
             Rule::published => "`as`",
             Rule::rate => "a rate such as `50/second`",
             Rule::right_bracket => "`]`",

@@ -86,14 +86,19 @@ impl Builder<'_> {
         list
     }
 
+    /// Builds `80` or `80-90`. A number too large is reported; any port stands in for it.
     fn range(&mut self, pair: &Pair<'_, Rule>) -> Spanned<PortRange> {
-        // A number too large is reported; any port stands in for it.
-        let mut numbers = children(pair.clone(), Rule::port)
-            .map(|part| self.number(&part).unwrap_or(u32::from(u16::MAX)))
-            .collect::<Vec<u32>>()
-            .into_iter();
-        let first = numbers.next().unwrap_or_default();
-        let last = numbers.next().unwrap_or(first);
+        let (first, last) = pair.as_str().split_once('-').unwrap_or((pair.as_str(), ""));
+        let span = self.span(pair);
+        let mut port = |digits: &str| {
+            let Ok(port) = digits.parse() else {
+                self.diagnostics.push(too_large(span, 32));
+                return u32::from(u16::MAX);
+            };
+            port
+        };
+        let first = port(first);
+        let last = if last.is_empty() { first } else { port(last) };
         self.spanned(pair, PortRange { first, last })
     }
 
@@ -106,9 +111,7 @@ impl Builder<'_> {
         };
         let number = value.ok().and_then(|value| T::try_from(value).ok());
         if number.is_none() {
-            let bits = 8 * size_of::<T>();
-            let error = Diagnostic::error(code::NUMBER_TOO_LARGE, "this number is too large")
-                .at(self.span(pair), format!("does not fit in {bits} bits"));
+            let error = too_large(self.span(pair), 8 * size_of::<T>());
             self.diagnostics.push(error);
         }
         number
@@ -148,4 +151,9 @@ pub(in crate::syntax) fn address_as_party(address: &str, span: Span) -> Diagnost
         .help(format!(
             "declare `trust NAME {{ {address} }}` and write that name here"
         ))
+}
+
+fn too_large(span: Span, bits: usize) -> Diagnostic {
+    Diagnostic::error(code::NUMBER_TOO_LARGE, "this number is too large")
+        .at(span, format!("does not fit in {bits} bits"))
 }

@@ -2,6 +2,7 @@ mod accepted;
 mod bounds;
 mod messages;
 mod props;
+mod recovered;
 
 use super::parse;
 use crate::diag::{Diagnostic, Diagnostics};

@@ -160,9 +160,9 @@ impl World {
             for &(port, tcp) in &ports {
                 place.run(move || {
                     if tcp {
-                        serve_tcp(port)
+                        serve_tcp(port);
                     } else {
-                        serve_udp(port)
+                        serve_udp(port);
                     }
                 });
             }

@@ -268,7 +268,7 @@ fn ours(text: &str) -> BTreeMap<String, Vec<String>> {
     let mut table = String::new();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix('*') {
-            table = name.to_owned();
+            name.clone_into(&mut table);
         } else if line.starts_with(":TIDE-") || line.starts_with("-A TIDE-") {
             tables
                 .entry(table.clone())

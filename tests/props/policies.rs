@@ -263,10 +263,14 @@ pub fn aim(tape: &mut Tape<'_>, policy: &Policy, packet: &mut Packet) {
     }
     let (network, address) = tape.pick(&all);
     packet.destination = address;
-    packet.output = policy.networks[network.0].bridge.0.clone();
+    packet
+        .output
+        .clone_from(&policy.networks[network.0].bridge.0);
     if tape.flip() {
         let (network, address) = tape.pick(&all);
         packet.source = address;
-        packet.input = policy.networks[network.0].bridge.0.clone();
+        packet
+            .input
+            .clone_from(&policy.networks[network.0].bridge.0);
     }
 }

@@ -23,7 +23,11 @@ pub struct Style {
 /// are shown below the folder `base`, unless that is empty. Text of the user cannot control the
 /// terminal: characters that do not show are escaped.
 pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap, base: &str, style: Style) -> String {
-    let view = View { sources, base };
+    let view = View {
+        sources,
+        base,
+        width: style.width,
+    };
     let renderer = renderer(style);
     let mut text = String::new();
     for diagnostic in first(diagnostics) {
@@ -62,6 +66,7 @@ fn renderer(style: Style) -> Renderer {
 struct View<'a> {
     sources: &'a SourceMap,
     base: &'a str,
+    width: usize,
 }
 
 impl View<'_> {
@@ -80,7 +85,10 @@ impl View<'_> {
         match (&diagnostic.fix, &diagnostic.help) {
             (None, None) => vec![main],
             (None, Some(help)) => vec![main.element(Level::HELP.message(visible(help)))],
-            (Some(fix), help) => vec![main, self.edit(fix, help.as_deref())],
+            (Some(fix), help) if self.fits(fix) => vec![main, self.edit(fix, help.as_deref())],
+            (Some(fix), help) => {
+                vec![main.element(Level::HELP.message(in_words(fix, help.as_deref())))]
+            }
         }
     }
 
@@ -133,6 +141,12 @@ impl View<'_> {
             .annotations(annotations)
     }
 
+    /// Tells whether the line to edit can be shown: an edit is not trimmed as a snippet is.
+    fn fits(&self, fix: &Fix) -> bool {
+        let window = Window::around(self.sources.get(fix.span.source), &[fix.span]);
+        window.text.len() <= self.width
+    }
+
     fn edit(&self, fix: &Fix, help: Option<&str>) -> Group<'static> {
         let source = self.sources.get(fix.span.source);
         let window = Window::around(source, &[fix.span]);
@@ -149,6 +163,16 @@ impl View<'_> {
     fn path(&self, source: &Source) -> String {
         visible(&super::path(self.base, &source.name))
     }
+}
+
+/// Returns what to write for a line that is too long to be shown twice.
+fn in_words(fix: &Fix, help: Option<&str>) -> String {
+    let replacement = fix.replacement.trim();
+    visible(&match help {
+        Some(help) if help.contains(replacement) => help.to_owned(),
+        Some(help) => format!("{help}: `{replacement}`"),
+        None => format!("write `{replacement}`"),
+    })
 }
 
 /// The lines of a source that a message is about.

@@ -47,7 +47,7 @@ impl Refused<'_> {
             return error;
         }
         let found = self.found();
-        let words = self.either(&expected);
+        let words = self.either(&expected, &found.words);
         let message = format!("expected {words}, found {}", found.words);
         let mut error = Diagnostic::error(code::UNEXPECTED, message)
             .at(found.span, format!("expected {words}"));
@@ -106,8 +106,8 @@ impl Refused<'_> {
         rules
     }
 
-    /// Returns the expectations as `A, B or C`.
-    fn either(&self, rules: &[Rule]) -> String {
+    /// Returns the expectations as `A, B or C`, without what was found: a line may end too early.
+    fn either(&self, rules: &[Rule], found: &str) -> String {
         let mut words: Vec<String> = Vec::new();
         for rule in rules {
             match rule {
@@ -116,7 +116,7 @@ impl Refused<'_> {
             }
         }
         let mut seen = BTreeSet::new();
-        words.retain(|word| seen.insert(word.clone()));
+        words.retain(|word| word != found && seen.insert(word.clone()));
         match words.pop() {
             None => "something else".to_owned(),
             Some(last) if words.is_empty() => last,
@@ -127,7 +127,7 @@ impl Refused<'_> {
     fn found(&self) -> Found<'_> {
         let start = self.at();
         let token = token(self.rest());
-        if !token.is_empty() {
+        if !token.is_empty() && token != "\n" {
             let span = self.slice.span(start, start + token.len());
             return Found {
                 words: shown(token),
@@ -136,7 +136,8 @@ impl Refused<'_> {
             };
         }
         let end = self.before().len();
-        let mut after = Scanner::new(self.after);
+        let after = if token.is_empty() { self.after } else { token };
+        let mut after = Scanner::new(after);
         after.skip_blanks();
         let words = match after.peek() {
             None => "end of file".to_owned(),
@@ -200,6 +201,7 @@ pub(super) fn token(text: &str) -> &str {
             .get(1..)
             .and_then(|rest| rest.find('"'))
             .map_or(1, |at| at + 2),
+        Some(_) if text.starts_with("->") => 2,
         Some(first) => ARROWS
             .iter()
             .filter(|arrow| text.starts_with(**arrow))
@@ -235,8 +237,12 @@ fn fix(expected: &[Rule], found: &str) -> Option<&'static str> {
 /// Returns advice for mistakes that people used to other tools make.
 fn hint(expected: &[Rule], found: &str, before: &str) -> Option<&'static str> {
     let clauses = ["as", "from", "limit", "log"];
-    if expected.contains(&Rule::slash) && !expected.contains(&Rule::EOI) {
-        return Some("a port needs its protocol, as in `80/tcp`");
+    let ends = expected.contains(&Rule::EOI);
+    if expected.contains(&Rule::slash) && !ends {
+        let rate = before
+            .contains(" limit ")
+            .then_some("a rate has a unit, as in `50/second`");
+        return rate.or(Some("a port needs its protocol, as in `80/tcp`"));
     }
     if found.is_empty() {
         return None;
@@ -254,12 +260,17 @@ fn hint(expected: &[Rule], found: &str, before: &str) -> Option<&'static str> {
     {
         return Some("ports come first, as in `80/tcp`");
     }
-    let ends = expected.contains(&Rule::EOI);
     if ends && clauses.contains(&found) && before.starts_with("expose") {
         return Some("the clauses come in this order: `as`, `from`, `limit`, `log`");
     }
     if found == ":" && before.contains(" as ") {
         return Some("an IPv6 address stands in brackets, as in `as [fd00::1]:8080`");
+    }
+    if found == "icmp" && expected.contains(&Rule::kw_tcp) {
+        return Some("ICMP has no ports: write `icmp`, or `icmp` and a type");
+    }
+    if found == "," && expected == [Rule::EOI] {
+        return Some("only one statement stands on a line");
     }
     if found == ";" {
         return Some("a statement ends with its line, without `;`");

@@ -82,13 +82,28 @@ impl<'a> Reader<'a> {
 
     /// Reads the item at which the scanner stands, which always moves on.
     fn item(&mut self) -> Option<Item> {
-        let start = self.scanner.at;
-        let item = self.whole_item();
-        if item.is_none() {
-            self.scanner.at = start;
-            return self.item_in_parts();
+        let (start, known) = (self.scanner.at, self.diagnostics.len());
+        if let Some(item) = self.whole_item() {
+            return Some(item);
+        }
+        self.scanner.at = start;
+        let item = self.item_in_parts();
+        if self.diagnostics.len() == known {
+            self.refuse(start);
         }
         item
+    }
+
+    /// Reports what the grammar has against an item whose parts are all fine: nothing that it
+    /// refuses may pass.
+    fn refuse(&mut self, start: usize) {
+        let end = self.slice_of(0..self.scanner.at).trim_end().len();
+        let statement = Statement {
+            range: start..end,
+            keyword: None,
+            misspelt: None,
+        };
+        self.read(Rule::lone_item, &statement, |_, _| ());
     }
 
     /// Reads an item that has no mistake; otherwise returns `None` and reports nothing.

@@ -163,13 +163,18 @@ impl<'a> Scanner<'a> {
     /// then its end is missing.
     fn next_line(&self, so_far: Range<usize>) -> Option<usize> {
         let so_far = self.text.get(so_far).unwrap_or("");
-        // An address may end in `::`.
-        let open = so_far.ends_with(',')
-            || so_far.ends_with("->")
-            || so_far.ends_with(':') && !so_far.ends_with("::");
+        let open = so_far.ends_with(',') || so_far.ends_with("->") || ends_in_colon(so_far);
         let mut next = *self;
         (open && next.skip_lines() && !next.starts_item()).then_some(next.at)
     }
+}
+
+/// Tells whether a text ends in a colon that is not the last one of several in an address.
+fn ends_in_colon(text: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':');
+    let last_word = text.trim_end_matches(letter).len();
+    let colons = text.get(last_word..).unwrap_or("").matches(':').count();
+    text.ends_with(':') && colons == 1
 }
 
 /// Returns the word that a text starts with, which may be empty.

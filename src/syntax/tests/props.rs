@@ -80,6 +80,9 @@ fn check(diagnostics: &[Diagnostic], sources: &SourceMap, text: &str) {
 }
 
 proptest! {
+    // What fails becomes a test of its own.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_text_is_read_to_its_end(text in ".{0,200}") {
         let (_, diagnostics, sources) = parsed(&text);

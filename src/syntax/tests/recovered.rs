@@ -101,3 +101,16 @@ fn lines_that_go_on_are_one_statement_also_beside_mistakes() {
     );
     assert_eq!(outline(&file), ["container c 2", "trust t 2"]);
 }
+
+/// The parts of these items are fine, or look so, but the whole is not.
+#[test]
+fn what_the_grammar_refuses_never_passes() {
+    for text in [
+        "container c on n at fd00:18:\n{\n}",
+        "container c on n at fd00:\n{\n}",
+        "trust t\n{ a }",
+        "link 10.0.0.0/8[container",
+    ] {
+        rest(text, 1);
+    }
+}

@@ -9,7 +9,7 @@ use crate::artifact::{
 use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::hash::sha256;
 use crate::netfilter::{
-    ChainName, Family, Hook, Ruleset, TooManyRules, lower, policy_name, render, render_rule,
+    ChainText, Family, Hook, Ruleset, TooManyRules, lower, policy_name, render, render_chains,
 };
 use crate::policy::ir::{Engine, Policy};
 use crate::policy::{self, Loaded, Loader};
@@ -45,9 +45,13 @@ pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
         .and_then(|policy| rulesets(policy, &mut diagnostics));
     let bundle = policy.zip(rulesets).map(|(policy, rulesets)| {
         let emitted = Emitted {
-            settings: sysctl::settings(&policy),
+            chains: rulesets
+                .iter()
+                .map(|rules| render_chains(rules, &sources))
+                .collect(),
             modules: sysctl::modules(&policy),
             rulesets,
+            settings: sysctl::settings(&policy),
         };
         Bundle::new(
             manifest(&policy, &emitted, &sources, main),
@@ -61,11 +65,20 @@ pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
     }
 }
 
-/// Everything that a policy becomes, before it is text.
+/// Everything that a policy becomes.
 struct Emitted {
+    /// The text of each rule set's chains.
+    chains: Vec<Vec<ChainText>>,
+    modules: Vec<String>,
     rulesets: Vec<Ruleset>,
     settings: Vec<Setting>,
-    modules: Vec<String>,
+}
+
+impl Emitted {
+    fn families(&self) -> impl Iterator<Item = (&Ruleset, &[ChainText])> {
+        let chains = self.chains.iter().map(Vec::as_slice);
+        self.rulesets.iter().zip(chains)
+    }
 }
 
 fn rulesets(policy: &Policy, diagnostics: &mut Diagnostics) -> Option<Vec<Ruleset>> {
@@ -90,12 +103,12 @@ fn too_many(error: &TooManyRules) -> Diagnostic {
 
 fn files(emitted: &Emitted, sources: &SourceMap) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
-    for ruleset in &emitted.rulesets {
+    for (ruleset, chains) in emitted.families() {
         let name = match ruleset.family {
             Family::V4 => RULES_V4,
             Family::V6 => RULES_V6,
         };
-        files.insert(name.to_owned(), render(ruleset, sources));
+        files.insert(name.to_owned(), render(ruleset, chains));
     }
     files.insert(
         SYSCTL.to_owned(),
@@ -123,9 +136,9 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
         engine: engine(policy.host.engine),
         mark: format!("{:#x}", policy.host.mark),
         files: BTreeMap::new(),
-        chains: rulesets
-            .iter()
-            .flat_map(|rules| chains(rules, sources))
+        chains: emitted
+            .families()
+            .flat_map(|(ruleset, chains)| hashes(ruleset.family, chains))
             .collect(),
         hooks: rulesets.iter().flat_map(hooks).collect(),
         forward: forward.map(str::to_owned),
@@ -148,21 +161,13 @@ fn engine(engine: Engine) -> String {
 }
 
 /// Hashes each chain's rules as iptables-save prints them.
-fn chains(ruleset: &Ruleset, sources: &SourceMap) -> Vec<ChainHash> {
-    let hash = |((table, name), rules): (&(_, ChainName), &Vec<_>)| {
-        let line = |rule| {
-            let text = render_rule(rule, ruleset.family, ruleset.grant, sources);
-            format!("-A {name}{text}\n")
-        };
-        let text: String = rules.iter().map(line).collect();
-        ChainHash {
-            family: ruleset.family,
-            table: *table,
-            chain: name.to_string(),
-            sha256: sha256(text.as_bytes()),
-        }
-    };
-    ruleset.chains.iter().map(hash).collect()
+fn hashes(family: Family, chains: &[ChainText]) -> impl Iterator<Item = ChainHash> {
+    chains.iter().map(move |chain| ChainHash {
+        family,
+        table: chain.table,
+        chain: chain.name.to_string(),
+        sha256: sha256(chain.rules.as_bytes()),
+    })
 }
 
 fn hooks(ruleset: &Ruleset) -> Vec<HookEntry> {

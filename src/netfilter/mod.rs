@@ -11,6 +11,6 @@ mod walk;
 pub use chain_name::ChainName;
 pub use family::{Family, Place, Table};
 pub use lower::{TooManyRules, lower};
-pub use render::{policy_name, render, render_rule};
+pub use render::{ChainText, policy_name, render, render_chains};
 pub use rule::{Conntrack, Hook, Interface, Limit, Origin, Rule, Ruleset, Service, Target};
 pub use walk::{ConnState, Packet, Trail, Verdict, walk};

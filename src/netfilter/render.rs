@@ -7,23 +7,71 @@ use ipnet::IpNet;
 use super::rule::{
     Conntrack, Hook, Interface, Limit, Rule, Ruleset, Service, Target, protocol_word,
 };
-use super::{Family, Place, Table};
+use super::{ChainName, Family, Place, Table};
 use crate::net::PortRange;
 use crate::policy::ir::{ForwardPolicy, Protocol};
 use crate::source::SourceMap;
 
+/// Usual length of a rule's line, to make room at once.
+const LINE: usize = 160;
+
 /// Longest comment that iptables keeps; it cuts longer ones without a word.
 const COMMENT_MAX: usize = 255;
 
+/// The rules of one chain as text: what iptables-save prints for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainText {
+    pub table: Table,
+    pub name: ChainName,
+    /// One `-A` line a rule.
+    pub rules: String,
+}
+
+/// Returns every chain as text, by table and name.
+pub fn render_chains(ruleset: &Ruleset, sources: &SourceMap) -> Vec<ChainText> {
+    let text = |((table, name), rules): (&(Table, ChainName), &Vec<Rule>)| {
+        let mut text = String::with_capacity(rules.len() * LINE);
+        for rule in rules {
+            text.push_str("-A ");
+            text.push_str(name.as_str());
+            write_rule(&mut text, rule, ruleset, sources);
+            text.push('\n');
+        }
+        ChainText {
+            table: *table,
+            name: name.clone(),
+            rules: text,
+        }
+    };
+    ruleset.chains.iter().map(text).collect()
+}
+
 /// Returns the whole file of one family. Tables come in loading order. The hook in a chain that
 /// may not exist yet is a block of its own at the end: where it fails, all else is in force.
-pub fn render(ruleset: &Ruleset, sources: &SourceMap) -> String {
+pub fn render(ruleset: &Ruleset, chains: &[ChainText]) -> String {
     let mut out = String::new();
     let engine_owned = |hook: &&Hook| hook.place == Place::BeforeReturn;
     for table in Table::ALL {
+        let chains: Vec<&ChainText> = chains.iter().filter(|chain| chain.table == table).collect();
+        if chains.is_empty() {
+            continue;
+        }
+        push(&mut out, format_args!("*{table}"));
+        if let (Table::Filter, Some(policy)) = (table, ruleset.forward) {
+            push(
+                &mut out,
+                format_args!(":FORWARD {} [0:0]", policy_name(policy)),
+            );
+        }
+        for chain in &chains {
+            push(&mut out, format_args!(":{} - [0:0]", chain.name));
+        }
+        out.extend(chains.iter().map(|chain| chain.rules.as_str()));
         let hooks = ruleset.hooks.iter().filter(|hook| hook.table == table);
-        let hooks: Vec<&Hook> = hooks.filter(|hook| !engine_owned(hook)).collect();
-        render_table(&mut out, ruleset, table, &hooks, sources);
+        for hook in hooks.filter(|hook| !engine_owned(hook)) {
+            render_hook(&mut out, hook);
+        }
+        out.push_str("COMMIT\n");
     }
     for hook in ruleset.hooks.iter().filter(engine_owned) {
         push(&mut out, format_args!("*{}", hook.table));
@@ -31,35 +79,6 @@ pub fn render(ruleset: &Ruleset, sources: &SourceMap) -> String {
         out.push_str("COMMIT\n");
     }
     out
-}
-
-fn render_table(
-    out: &mut String,
-    ruleset: &Ruleset,
-    table: Table,
-    hooks: &[&Hook],
-    sources: &SourceMap,
-) {
-    if ruleset.table(table).next().is_none() {
-        return;
-    }
-    push(out, format_args!("*{table}"));
-    if let (Table::Filter, Some(policy)) = (table, ruleset.forward) {
-        push(out, format_args!(":FORWARD {} [0:0]", policy_name(policy)));
-    }
-    for (name, _) in ruleset.table(table) {
-        push(out, format_args!(":{name} - [0:0]"));
-    }
-    for (name, rules) in ruleset.table(table) {
-        for rule in rules {
-            let text = render_rule(rule, ruleset.family, ruleset.grant, sources);
-            push(out, format_args!("-A {name}{text}"));
-        }
-    }
-    for hook in hooks {
-        render_hook(out, hook);
-    }
-    out.push_str("COMMIT\n");
 }
 
 fn render_hook(out: &mut String, hook: &Hook) {
@@ -74,36 +93,35 @@ pub fn policy_name(policy: ForwardPolicy) -> &'static str {
     }
 }
 
-/// Returns a rule's text behind the chain's name, with a blank before each word.
-pub fn render_rule(rule: &Rule, family: Family, grant: u32, sources: &SourceMap) -> String {
-    let mut out = String::new();
-    write_address(&mut out, "-s", rule.source);
-    write_address(&mut out, "-d", rule.destination);
-    write_interface(&mut out, "-i", rule.input.as_ref());
-    write_interface(&mut out, "-o", rule.output.as_ref());
+/// Writes a rule's text behind the chain's name, with a blank before each word.
+fn write_rule(out: &mut String, rule: &Rule, ruleset: &Ruleset, sources: &SourceMap) {
+    let (family, grant) = (ruleset.family, ruleset.grant);
+    write_address(out, "-s", rule.source);
+    write_address(out, "-d", rule.destination);
+    write_interface(out, "-i", rule.input.as_ref());
+    write_interface(out, "-o", rule.output.as_ref());
     if let Some(service) = rule.service {
-        write_service(&mut out, service, family);
+        write_service(out, service, family);
     }
     if let Some(conntrack) = rule.conntrack {
-        write_conntrack(&mut out, conntrack);
+        write_conntrack(out, conntrack);
     }
     for (present, module) in [(rule.connmark, "connmark"), (rule.mark, "mark")] {
         if present {
             word(
-                &mut out,
+                out,
                 format_args!("-m {module} --mark {grant:#x}/{grant:#x}"),
             );
         }
     }
     if let Some(limit) = rule.limit {
-        word(&mut out, format_args!("-m limit --limit {}", rate(limit)));
+        word(out, format_args!("-m limit --limit {}", rate(limit)));
     }
     if let Some(origin) = &rule.origin {
         let place = comment(&sources.place(origin.span));
-        word(&mut out, format_args!("-m comment --comment {place}"));
+        word(out, format_args!("-m comment --comment {place}"));
     }
-    write_target(&mut out, &rule.target, grant);
-    out
+    write_target(out, &rule.target, grant);
 }
 
 fn write_address(out: &mut String, flag: &str, net: Option<IpNet>) {

@@ -2,9 +2,9 @@
 //! and newer drop what goes straight to a container's address; `nat` POSTROUTING, where a granted
 //! connection keeps its source.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net};
 
 use super::ways::{End, View, Way, between};
 use super::{Chains, network_chain};
@@ -112,8 +112,7 @@ fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) 
             ..Rule::default()
         },
     );
-    let own = view.subnets(network).chain(unnumbered(view.family));
-    for source in own.collect::<Vec<_>>() {
+    for source in view.senders(network) {
         let rule = Rule {
             source: Some(source),
             target: Target::Return,
@@ -131,19 +130,6 @@ fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) 
             ..Rule::default()
         },
     );
-}
-
-/// Sources of a machine that has no address yet: 0.0.0.0 (RFC 2131), the unspecified address and
-/// link-local ones (RFC 4862).
-fn unnumbered(family: Family) -> Vec<IpNet> {
-    let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
-    match family {
-        Family::V4 => vec![IpNet::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED))],
-        Family::V6 => vec![
-            IpNet::from(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-            IpNet::V6(Ipv6Net::new_assert(link_local, 10)),
-        ],
-    }
 }
 
 /// Lets routed access that the policy allows past the engine's drops in this table; the gate

@@ -3,7 +3,9 @@
 //! Every chain belongs to one way. A party that cannot occur on a way expands to nothing there, a
 //! party that the chain's own position already implies expands to one empty condition.
 
-use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv6Net};
 
 use crate::net::{AddrSet, PortRange};
 use crate::netfilter::Family;
@@ -173,8 +175,43 @@ impl<'a> View<'a> {
             Party::Network(id) if way.may_come_from(id) => vec![self.bridge_source(id, way)],
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => self.set(id),
+            Party::Trust(id) => {
+                let mut set = self.set(id);
+                set.retain(|end| end.net.is_some_and(|net| self.may_send(net, way)));
+                set
+            }
         }
+    }
+
+    /// Returns false for sources that `antispoof` keeps off a way: a rule for them could never
+    /// match.
+    fn may_send(&self, net: IpNet, way: Way) -> bool {
+        let own = |id: NetworkId| {
+            let open = !self.network(id).antispoof;
+            open || self
+                .senders(id)
+                .any(|sender| smaller(sender, net).is_some())
+        };
+        match way {
+            Way::HostFrom(id) | Way::Icc(id) | Way::Out(id) => own(id),
+            Way::HostIn | Way::In(_) => true,
+            Way::Peer(target) => self.network_ids().any(|id| id != target && own(id)),
+        }
+    }
+
+    /// Returns the sources that `antispoof` lets pass from a network's bridge: its own addresses,
+    /// and those of a machine that has none yet, which are 0.0.0.0 (RFC 2131), the unspecified
+    /// address and link-local ones (RFC 4862).
+    pub(super) fn senders(&self, id: NetworkId) -> impl Iterator<Item = IpNet> + use<'a> {
+        let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
+        let unnumbered = match self.family {
+            Family::V4 => vec![IpNet::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED))],
+            Family::V6 => vec![
+                IpNet::from(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+                IpNet::V6(Ipv6Net::new_assert(link_local, 10)),
+            ],
+        };
+        self.subnets(id).chain(unnumbered)
     }
 
     /// A container is known by its bridge as well as by its address, since anything may write any

@@ -1,11 +1,13 @@
 //! Values of the network: sets of addresses and ranges of ports.
 
 mod addr_set;
+mod family;
 mod interval;
 #[cfg(test)]
 mod tests;
 
 pub use addr_set::AddrSet;
+pub use family::Family;
 pub use interval::IntervalSet;
 
 use std::fmt;

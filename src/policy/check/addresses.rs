@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::netfilter::Family;
+use crate::net::Family;
 use crate::policy::containers::Draft;
 use crate::policy::ir::{Attachment, ContainerId};
 use crate::policy::networks;

@@ -1,39 +1,8 @@
-//! Address families, tables and places in them.
+//! Tables, and places in their chains.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
-
-    /// Returns true for addresses of this family.
-    pub fn has(self, address: IpAddr) -> bool {
-        address.is_ipv4() == (self == Family::V4)
-    }
-
-    /// Returns the name people use: `IPv4` or `IPv6`.
-    pub fn title(self) -> &'static str {
-        match self {
-            Family::V4 => "IPv4",
-            Family::V6 => "IPv6",
-        }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.title())
-    }
-}
 
 /// The tables that tidegate writes, in the order they are loaded: each commits on its own, so the
 /// one that closes comes first and the one that opens (`filter`, with the grants) last.

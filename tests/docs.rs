@@ -1,0 +1,164 @@
+//! What the documents promise.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tidegate::compile::{Compiled, compile};
+use tidegate::diag::code;
+
+use crate::support::files::{Files, Folder, repository};
+
+fn text(path: &str) -> String {
+    fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Returns the files below a folder whose names end in `ending`.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[track_caller]
+fn is_clean(name: &str, compiled: &Compiled) {
+    assert!(
+        compiled.diagnostics.is_empty(),
+        "{name}: {:#?}",
+        compiled.diagnostics
+    );
+    assert!(compiled.bundle.is_some(), "{name} did not compile");
+}
+
+#[test]
+fn every_code_is_documented_and_no_other() {
+    let documented: Vec<String> = text("docs/codes.md")
+        .lines()
+        .filter(|line| line.starts_with("| T"))
+        .map(str::to_owned)
+        .collect();
+    let mut known: Vec<String> = code::ALL
+        .iter()
+        .map(|(code, meaning)| format!("| {code} | {meaning} |"))
+        .collect();
+    known.sort();
+    assert_eq!(documented, known);
+    let mut codes: Vec<_> = code::ALL.iter().map(|(code, _)| code).collect();
+    codes.dedup();
+    assert_eq!(codes.len(), known.len(), "a code is used twice");
+}
+
+#[test]
+fn every_example_compiles_without_a_warning_and_has_a_text() {
+    let examples = files(&repository().join("examples"), ".tide");
+    assert!(examples.len() >= 5, "the examples are gone");
+    for path in examples {
+        let folder = path.parent().expect("a folder");
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        is_clean(&name, &compile(&Folder(folder.to_owned()), &name));
+        let beside = [path.with_extension("md"), folder.join("README.md")];
+        let said = beside.iter().any(|text| text.exists());
+        assert!(said || folder.ends_with("demo"), "{name} has no text");
+    }
+}
+
+#[test]
+fn the_policy_of_the_readme_compiles() {
+    let readme = text("README.md");
+    let policy = readme.split("```").nth(1).expect("a policy in the README");
+    is_clean(
+        "README.md",
+        &compile(&Files::one(policy.trim_start()), "policy.tide"),
+    );
+}
+
+/// A test file that nobody names is a test that never runs.
+#[test]
+fn every_folder_of_tests_is_part_of_the_program() {
+    let main = text("tests/main.rs");
+    for path in files(&repository().join("tests"), "mod.rs") {
+        let folder = path.parent().and_then(Path::file_name).expect("a folder");
+        let line = format!("mod {};", folder.to_string_lossy());
+        let listed =
+            main.contains(&line) || path.components().any(|part| part.as_os_str() == "target");
+        assert!(listed, "tests/main.rs does not name {}", path.display());
+    }
+}
+
+/// Which parts of the library may use which; a part may always use itself.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("hash", &[]),
+    ("source", &[]),
+    ("net", &[]),
+    ("diag", &["source"]),
+    ("syntax", &["diag", "source"]),
+    ("policy", &["diag", "net", "source", "syntax"]),
+    ("netfilter", &["hash", "net", "policy", "source"]),
+    ("sysctl", &["policy", "source"]),
+    ("artifact", &["hash", "netfilter"]),
+    (
+        "compile",
+        &[
+            "artifact",
+            "diag",
+            "hash",
+            "netfilter",
+            "policy",
+            "source",
+            "sysctl",
+        ],
+    ),
+    ("host", &["artifact", "netfilter", "policy"]),
+    ("deploy", &["artifact", "diag", "hash", "host", "netfilter"]),
+    (
+        "cli",
+        &["artifact", "compile", "deploy", "diag", "host", "netfilter"],
+    ),
+];
+
+#[test]
+fn parts_of_the_library_use_only_those_below_them() {
+    let src = repository().join("src");
+    for path in files(&src, ".rs") {
+        let inner = path.strip_prefix(&src).expect("below src");
+        let part = inner
+            .iter()
+            .next()
+            .expect("a part")
+            .to_string_lossy()
+            .replace(".rs", "");
+        let Some((_, below)) = LAYERS.iter().find(|(name, _)| *name == part) else {
+            assert!(
+                ["lib", "main"].contains(&part.as_str()),
+                "{part} is in no layer"
+            );
+            continue;
+        };
+        let text = fs::read_to_string(&path).expect("text");
+        // Tests may look further.
+        let text = text.split("#[cfg(test)]").next().unwrap_or("");
+        if inner.iter().any(|part| part == "tests") || inner.to_string_lossy().ends_with("tests.rs")
+        {
+            continue;
+        }
+        for used in text.split("crate::").skip(1) {
+            let used: String = used
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                .collect();
+            let fine = used == part || used.is_empty() || below.contains(&used.as_str());
+            assert!(fine, "{} uses {used}", path.display());
+        }
+    }
+}

@@ -22,6 +22,8 @@ pub struct Compiled {
     pub sources: SourceMap,
     /// By place.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many `expect` statements were read; nothing proves them yet.
+    pub expectations: usize,
     pub bundle: Option<Bundle>,
 }
 
@@ -40,6 +42,9 @@ pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
         mut diagnostics,
         policy,
     } = policy::load(loader, main);
+    let expectations = policy
+        .as_ref()
+        .map_or(0, |policy| policy.expectations.len());
     let rulesets = policy
         .as_ref()
         .and_then(|policy| rulesets(policy, &mut diagnostics));
@@ -61,6 +66,7 @@ pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
     Compiled {
         sources,
         diagnostics: diagnostics.into_sorted(),
+        expectations,
         bundle,
     }
 }

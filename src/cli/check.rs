@@ -1,42 +1,50 @@
 //! `tidegate check`.
 
+use std::path::Path;
+
 use super::args::{CheckArgs, Format};
 use super::failure::{Failure, FailureKind};
 use super::{Done, policy};
+use crate::compile::Compiled;
 use crate::diag::{Severity, json};
 use crate::host::Trust;
 
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
-    if args.format == Format::Json {
-        let compiled = policy::read(&args.policy, Trust::Anybody)?;
-        let base = policy::base(&args.policy);
-        return Ok(Done {
-            text: json::render_json(&compiled.diagnostics, &compiled.sources, &base),
-            warnings: String::new(),
-            yes: !compiled.has_errors(),
-        });
-    }
     let compiled = policy::read(&args.policy, Trust::Anybody)?;
-    let text = policy::shown(&compiled, &args.policy);
+    match args.format {
+        Format::Json => Ok(as_json(&compiled, &args.policy)),
+        Format::Text => as_text(&compiled, &args.policy),
+    }
+}
+
+fn as_json(compiled: &Compiled, path: &Path) -> Done {
+    let (diagnostics, sources) = (&compiled.diagnostics, &compiled.sources);
+    Done {
+        text: json::render_json(diagnostics, sources, &policy::base(path)),
+        warnings: String::new(),
+        yes: !compiled.has_errors(),
+    }
+}
+
+fn as_text(compiled: &Compiled, path: &Path) -> Result<Done, Failure> {
+    let said = policy::shown(compiled, path);
     let count = |severity, word| policy::count(&compiled.diagnostics, severity, word);
-    let name = args.policy.display();
+    let name = path.display();
     if compiled.has_errors() {
-        let text = format!(
-            "{text}error: {name} has {}\n",
-            count(Severity::Error, "mistake")
-        );
+        let mistakes = count(Severity::Error, "mistake");
         return Err(Failure {
             kind: FailureKind::No,
-            text,
+            text: format!("{said}error: {name} has {mistakes}\n"),
         });
     }
-    let line = format!(
-        "{name}: no mistakes, {}\n",
-        count(Severity::Warning, "warning")
-    );
+    let warnings = count(Severity::Warning, "warning");
+    let mut text = format!("{name}: no mistakes, {warnings}\n");
+    if compiled.expectations > 0 {
+        text.push_str("note: `expect` is read; this version does not prove it\n");
+    }
     Ok(Done {
-        text: line,
-        warnings: text,
+        text,
+        warnings: said,
         yes: true,
     })
 }

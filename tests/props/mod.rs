@@ -1,6 +1,7 @@
 //! Properties over random policies: the rules mean what the policy says.
 
 mod oracle;
+mod parsers;
 mod policies;
 
 use proptest::prelude::*;

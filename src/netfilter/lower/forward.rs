@@ -1,7 +1,7 @@
 //! `mangle` FORWARD: the policy itself; `filter` DOCKER-USER: what carries its grant.
 
-use super::ways::{View, Way, between, ports_of};
-use super::{Chains, exposure_prefix, network_chain, published_key, with_key};
+use super::ways::{End, View, Way, ports_of};
+use super::{Chains, exposure_log, network_chain, published_key};
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
 use crate::policy::ir::{Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party};
@@ -256,7 +256,6 @@ fn denials<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Access> + use<'a> {
         .filter(|access| access.effect == Effect::Deny)
 }
 
-/// One rule for each source, target and service of a statement.
 fn accesses(
     chains: &mut Chains<'_, '_>,
     chain: &ChainName,
@@ -264,30 +263,8 @@ fn accesses(
     access: &Access,
     verdict: &Target,
 ) {
-    let view = chains.view;
-    let services = view.services(&access.services);
-    for &right in &access.right {
-        let targets = view.targets(right, way);
-        for &left in access.left.iter().filter(|_| !targets.is_empty()) {
-            for source in view.sources(left, way) {
-                for (target, service) in pairs(&targets, &services) {
-                    let origin = Some(view.say_access(access, left, right, service));
-                    let (ends, target) = (between(&source, target), verdict.clone());
-                    let rule = Rule {
-                        service,
-                        target,
-                        origin,
-                        ..ends
-                    };
-                    chains.push(Table::Mangle, chain, rule);
-                }
-            }
-        }
-    }
-}
-
-fn pairs<'a, A, B: Copy>(left: &'a [A], right: &'a [B]) -> impl Iterator<Item = (&'a A, B)> {
-    left.iter().flat_map(|a| right.iter().map(move |b| (a, *b)))
+    let rules = chains.view.access_rules(access, way);
+    chains.push_all(Table::Mangle, chain, rules, verdict);
 }
 
 /// Denials come before everything that opens.
@@ -325,20 +302,11 @@ fn denied_ports(
             };
             for ports in ports_of(&access.services, exposure) {
                 let service = Some(Service::To(exposure.protocol, ports));
-                for &left in &access.left {
-                    for source in view.sources(left, way) {
-                        let origin = Some(view.say_access(access, left, right, service));
-                        let rule = with_key(between(&source, &super::ways::End::default()), &key);
-                        let target = verdict.clone();
-                        let rule = Rule {
-                            service,
-                            target,
-                            origin,
-                            ..rule
-                        };
-                        chains.push(Table::Mangle, chain, rule);
-                    }
+                let mut rules = view.source_rules(access, right, way, &End::default(), service);
+                for rule in &mut rules {
+                    rule.conntrack = key.conntrack;
                 }
+                chains.push_all(Table::Mangle, chain, rules, verdict);
             }
         }
     }
@@ -377,82 +345,21 @@ fn exposed(
     exposure: &Exposure,
 ) {
     let view = chains.view;
-    let rules = if exposure.published.is_some() {
-        published_rules(view, way, container, exposure)
-    } else {
-        direct_rules(view, way, container, exposure)
+    let (rules, verdict) = match (&exposure.published, way) {
+        // From outside the engine itself lets published ports in, behind other tools' rules, so
+        // RETURN is enough; between networks it does not.
+        (Some(_), Way::In(_)) => (
+            view.published_rules(container, exposure, way),
+            Target::Return,
+        ),
+        (Some(_), _) => (
+            view.published_rules(container, exposure, way),
+            Target::SetMark,
+        ),
+        (None, _) => (view.direct_rules(container, exposure, way), Target::SetMark),
     };
-    for rule in rules {
-        if exposure.log {
-            let target = Target::Log(exposure_prefix(view, container, exposure));
-            chains.push(
-                Table::Mangle,
-                chain,
-                Rule {
-                    target,
-                    ..rule.clone()
-                },
-            );
-        }
-        chains.push(Table::Mangle, chain, rule);
-    }
-}
-
-/// From outside the engine itself lets published ports in, behind other tools' rules, so RETURN is
-/// enough; between networks it does not.
-fn published_rules(
-    view: &View<'_>,
-    way: Way,
-    container: ContainerId,
-    exposure: &Exposure,
-) -> Vec<Rule> {
-    let Some(key) = published_key(exposure, view.family) else {
-        return Vec::new();
-    };
-    let target = if matches!(way, Way::In(_)) {
-        Target::Return
-    } else {
-        Target::SetMark
-    };
-    let mut rules = Vec::new();
-    for &from in &exposure.from {
-        for source in view.sources(from, way) {
-            let rule = with_key(between(&source, &super::ways::End::default()), &key);
-            let origin = Some(view.say_exposure(from, container, exposure));
-            rules.push(Rule {
-                target: target.clone(),
-                origin,
-                ..rule
-            });
-        }
-    }
-    rules
-}
-
-fn direct_rules(
-    view: &View<'_>,
-    way: Way,
-    container: ContainerId,
-    exposure: &Exposure,
-) -> Vec<Rule> {
-    let targets = view.targets(Party::Container(container), way);
-    let service = Some(Service::To(exposure.protocol, exposure.ports));
-    let mut rules = Vec::new();
-    for &from in &exposure.from {
-        for source in view.sources(from, way) {
-            for target in &targets {
-                let origin = Some(view.say_exposure(from, container, exposure));
-                let rule = Rule {
-                    service,
-                    target: Target::SetMark,
-                    origin,
-                    ..between(&source, target)
-                };
-                rules.push(rule);
-            }
-        }
-    }
-    rules
+    let log = exposure_log(view, container, exposure);
+    chains.push_logged(Table::Mangle, chain, rules, &verdict, log.as_ref());
 }
 
 /// The only rule that accepts: what the gate granted.

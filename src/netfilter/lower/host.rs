@@ -5,7 +5,7 @@
 //! host's address, so this is the last place where the true source is seen.
 
 use super::ways::{End, View, Way, between, ports_of};
-use super::{Chains, exposure_prefix, network_chain};
+use super::{Chains, exposure_log, network_chain};
 use crate::net::PortRange;
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
@@ -94,27 +94,8 @@ fn host_access(
     access: &Access,
     verdict: &Target,
 ) {
-    let view = chains.view;
-    for &right in &access.right {
-        for target in view.targets(right, way) {
-            for service in view.services(&access.services) {
-                for &left in &access.left {
-                    for source in view.sources(left, way) {
-                        let origin = Some(view.say_access(access, left, right, service));
-                        let ends = between(&source, &target);
-                        let target = verdict.clone();
-                        let rule = Rule {
-                            service,
-                            target,
-                            origin,
-                            ..ends
-                        };
-                        chains.push(Table::Filter, chain, rule);
-                    }
-                }
-            }
-        }
-    }
+    let rules = chains.view.access_rules(access, way);
+    chains.push_all(Table::Filter, chain, rules, verdict);
 }
 
 /// `host-access off`: what no `allow` names ends here. Neighbour discovery goes on.
@@ -179,32 +160,10 @@ fn published(
             );
         }
     }
-    for &from in &exposure.from {
-        for source in view.sources(from, way) {
-            let origin = Some(view.say_exposure(from, container, exposure));
-            let rule = Rule {
-                service: socket.service,
-                ..between(&source, &socket.end)
-            };
-            let rule = Rule {
-                target: Target::Return,
-                origin,
-                ..rule
-            };
-            if exposure.log {
-                let target = Target::Log(exposure_prefix(view, container, exposure));
-                chains.push(
-                    Table::Filter,
-                    chain,
-                    Rule {
-                        target,
-                        ..rule.clone()
-                    },
-                );
-            }
-            chains.push(Table::Filter, chain, rule);
-        }
-    }
+    let ends = std::slice::from_ref(&socket.end);
+    let rules = view.exposure_rules(container, exposure, way, ends, socket.service);
+    let log = exposure_log(view, container, exposure);
+    chains.push_logged(Table::Filter, chain, rules, &Target::Return, log.as_ref());
     neighbours(chains, chain, way, (container, exposure));
     for access in &view.policy.accesses {
         if access.effect == Effect::Allow {
@@ -295,21 +254,12 @@ fn by_statement(
         .filter(|right| view.covers(**right, container))
     {
         for ports in ports_of(&access.services, exposure) {
-            let service = Some(Service::To(exposure.protocol, host_ports(exposure, ports)));
-            for &left in &access.left {
-                for source in view.sources(left, way) {
-                    let said = Some(Service::To(exposure.protocol, ports));
-                    let origin = Some(view.say_access(access, left, right, said));
-                    let ends = between(&source, &socket.end);
-                    let rule = Rule {
-                        service,
-                        target: verdict.clone(),
-                        origin,
-                        ..ends
-                    };
-                    chains.push(Table::Filter, chain, rule);
-                }
+            let said = Some(Service::To(exposure.protocol, ports));
+            let mut rules = view.source_rules(access, right, way, &socket.end, said);
+            for rule in &mut rules {
+                rule.service = Some(Service::To(exposure.protocol, host_ports(exposure, ports)));
             }
+            chains.push_all(Table::Filter, chain, rules, verdict);
         }
     }
 }

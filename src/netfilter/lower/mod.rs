@@ -9,6 +9,7 @@ mod forward;
 mod host;
 mod raw;
 mod say;
+mod statement;
 mod ways;
 
 use std::collections::BTreeMap;
@@ -104,6 +105,37 @@ impl Chains<'_, '_> {
         }
     }
 
+    /// Appends rules with one verdict.
+    fn push_all(&mut self, table: Table, chain: &ChainName, rules: Vec<Rule>, verdict: &Target) {
+        self.push_logged(table, chain, rules, verdict, None);
+    }
+
+    /// Appends rules with one verdict, each behind its twin that logs where `log` says how.
+    fn push_logged(
+        &mut self,
+        table: Table,
+        chain: &ChainName,
+        rules: Vec<Rule>,
+        verdict: &Target,
+        log: Option<&Target>,
+    ) {
+        for rule in rules {
+            if let Some(log) = log {
+                let target = log.clone();
+                self.push(
+                    table,
+                    chain,
+                    Rule {
+                        target,
+                        ..rule.clone()
+                    },
+                );
+            }
+            let target = verdict.clone();
+            self.push(table, chain, Rule { target, ..rule });
+        }
+    }
+
     /// Returns the target that ends a packet of a network: DROP, or a chain that logs it first.
     fn drop_target(&mut self, table: Table, network: NetworkId) -> Target {
         let Some(log) = self.view.policy.host.log_denied else {
@@ -158,22 +190,18 @@ fn published_key(exposure: &Exposure, family: Family) -> Option<Rule> {
     })
 }
 
-/// Puts the conditions of a published exposure on a rule that names its source.
-fn with_key(rule: Rule, key: &Rule) -> Rule {
-    Rule {
-        service: key.service,
-        conntrack: key.conntrack,
-        ..rule
-    }
-}
-
 /// Returns the text in front of a logged packet, at most 29 bytes, which is all that LOG keeps.
 fn log_prefix(name: &str) -> String {
     const ROOM: usize = 29 - "tidegate : ".len();
     format!("tidegate {}: ", name.get(..ROOM).unwrap_or(name))
 }
 
-/// Returns the prefix for an exposure that logs.
+/// Returns the target that logs an exposure's connections, if they are to be logged.
+fn exposure_log(view: &View<'_>, container: ContainerId, exposure: &Exposure) -> Option<Target> {
+    let prefix = || exposure_prefix(view, container, exposure);
+    exposure.log.then(|| Target::Log(prefix()))
+}
+
 fn exposure_prefix(view: &View<'_>, container: ContainerId, exposure: &Exposure) -> String {
     let protocol = protocol_word(exposure.protocol);
     let port = format!(" {}/{protocol}", exposure.ports.first);

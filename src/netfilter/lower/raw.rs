@@ -6,11 +6,11 @@ use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::ways::{End, View, Way, between};
+use super::ways::{View, Way};
 use super::{Chains, network_chain};
-use crate::netfilter::rule::{Conntrack, Interface, Origin, Rule, Service, Target};
+use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{Effect, IfName, NetworkId, Party};
+use crate::policy::ir::{Effect, IfName, NetworkId, Protocol};
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     let raw = ChainName::fixed("RAW");
@@ -136,32 +136,14 @@ fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) 
 /// decides about it afterwards. Returns true when there is any.
 fn routed(chains: &mut Chains<'_, '_>, raw: &ChainName, way: Way, network: NetworkId) -> bool {
     let mut any = false;
-    for (ends, service, origin) in openings(chains.view, way, network) {
+    for rule in openings(chains.view, way, network) {
         any = true;
-        let (source, target) = ends;
-        let rule = Rule {
-            service,
-            target: Target::Accept,
-            ..between(&source, &target)
-        };
-        chains.push(
-            Table::Raw,
-            raw,
-            Rule {
-                origin: Some(origin.clone()),
-                ..rule
-            },
-        );
-        if matches!(way, Way::Peer(_)) {
-            let rule = reply(chains.view, network, &source, &target, service);
-            chains.push(
-                Table::Raw,
-                raw,
-                Rule {
-                    origin: Some(origin),
-                    ..rule
-                },
-            );
+        let crosses = matches!(way, Way::Peer(_));
+        let reply = crosses.then(|| reply(chains.view, network, &rule));
+        let target = Target::Accept;
+        chains.push(Table::Raw, raw, Rule { target, ..rule });
+        if let Some(reply) = reply {
+            chains.push(Table::Raw, raw, reply);
         }
     }
     any
@@ -169,94 +151,42 @@ fn routed(chains: &mut Chains<'_, '_>, raw: &ChainName, way: Way, network: Netwo
 
 /// The answer of a container of `network` to one of another network goes to a container's address
 /// as well, so it needs its own way past the engine's drop. The gate lets only replies through.
-fn reply(
-    view: &View<'_>,
-    network: NetworkId,
-    source: &End,
-    target: &End,
-    service: Option<Service>,
-) -> Rule {
-    let back = End {
-        interface: Some(view.network(network).bridge.clone()),
-        net: target.net,
-    };
-    let service = match service {
+fn reply(view: &View<'_>, network: NetworkId, rule: &Rule) -> Rule {
+    let service = match rule.service {
         Some(Service::To(protocol, ports)) => Some(Service::From(protocol, ports)),
         // Which type answers which is the gate's to know.
-        Some(Service::Icmp(_)) => Some(Service::All(crate::policy::ir::Protocol::Icmp)),
+        Some(Service::Icmp(_)) => Some(Service::All(Protocol::Icmp)),
         other => other,
     };
-    let to = End {
-        interface: None,
-        net: source.net,
+    let bridge = Interface {
+        name: view.network(network).bridge.clone(),
+        not: false,
     };
     Rule {
+        source: rule.destination,
+        destination: rule.source,
+        input: Some(bridge),
         service,
         target: Target::Accept,
-        ..between(&back, &to)
+        origin: rule.origin.clone(),
+        ..Rule::default()
     }
 }
 
-type Opening = ((End, End), Option<Service>, Origin);
-
-/// Every pair of ends that statements open without the help of a published port.
-fn openings(view: &View<'_>, way: Way, network: NetworkId) -> Vec<Opening> {
-    let mut all = Vec::new();
-    for access in view
-        .policy
-        .accesses
-        .iter()
-        .filter(|access| access.effect == Effect::Allow)
-    {
-        for &right in &access.right {
-            let targets = view.addressed(&view.targets(right, way), network);
-            for service in view.services(&access.services) {
-                for &left in &access.left {
-                    let origin = || view.say_access(access, left, right, service);
-                    join(
-                        &mut all,
-                        &view.sources(left, way),
-                        &targets,
-                        service,
-                        origin,
-                    );
-                }
-            }
-        }
-    }
+/// Everything that statements open in `network` without the help of a published port.
+fn openings(view: &View<'_>, way: Way, network: NetworkId) -> Vec<Rule> {
+    let accesses = view.policy.accesses.iter();
+    let allows = accesses.filter(|access| access.effect == Effect::Allow);
+    let mut rules: Vec<Rule> = allows
+        .flat_map(|access| view.routed_rules(access, way, network))
+        .collect();
     for &container in view.residents(network) {
-        for exposure in &view.container(container).exposures {
-            if exposure.published.is_none() {
-                let targets = view.targets(Party::Container(container), way);
-                let service = Some(Service::To(exposure.protocol, exposure.ports));
-                for &from in &exposure.from {
-                    let origin = || view.say_exposure(from, container, exposure);
-                    join(
-                        &mut all,
-                        &view.sources(from, way),
-                        &targets,
-                        service,
-                        origin,
-                    );
-                }
-            }
+        let exposures = view.container(container).exposures.iter();
+        for exposure in exposures.filter(|exposure| exposure.published.is_none()) {
+            rules.extend(view.direct_rules(container, exposure, way));
         }
     }
-    all
-}
-
-fn join(
-    all: &mut Vec<Opening>,
-    sources: &[End],
-    targets: &[End],
-    service: Option<Service>,
-    origin: impl Fn() -> Origin,
-) {
-    for source in sources {
-        for target in targets {
-            all.push(((source.clone(), target.clone()), service, origin()));
-        }
-    }
+    rules
 }
 
 /// A container reaches another network with its own address, not the host's. Published ports are

@@ -1,6 +1,7 @@
 mod accepted;
 mod bounds;
 mod messages;
+mod messages_in_items;
 mod props;
 mod recovered;
 

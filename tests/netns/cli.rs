@@ -130,3 +130,35 @@ fn wrong_use_is_told_apart() {
         ends(&tidegate(env, &["drift"]), 3);
     });
 }
+
+/// A kernel that was booted with `ipv6.disable=1` has neither of its folders; here they are hidden
+/// in a mount namespace. The IPv6 tables are there nevertheless, so the tool must leave them alone.
+const WITHOUT_IPV6: &str = "mkdir hidden
+    for net in ipv4 bridge; do mkdir hidden/$net; mount --bind /proc/sys/net/$net hidden/$net; done
+    mount -t tmpfs none /proc/sys/net
+    for net in ipv4 bridge; do mkdir /proc/sys/net/$net; mount --bind hidden/$net /proc/sys/net/$net; done
+    exec \"$@\"";
+
+#[test]
+fn a_kernel_without_ipv6_is_left_without_ipv6_rules() {
+    with_bundle(|env| {
+        let run = |verb: &[&str]| {
+            Command::new("unshare")
+                .args(["--mount", "sh", "-euc", WITHOUT_IPV6, "sh"])
+                .arg(env!("CARGO_BIN_EXE_tidegate"))
+                .args(verb)
+                .args(["--iptables", env.variant_name(), "--root"])
+                .arg(env.root.path())
+                .current_dir(env.root.path())
+                .output()
+                .unwrap()
+        };
+        let text = ends(&run(&["apply", "bundle"]), 0);
+        assert!(text.contains("this kernel has no IPv6"), "{text}");
+        std::fs::remove_dir_all(env.root.path().join("hidden")).unwrap();
+        let text = ends(&run(&["drift"]), 0);
+        assert!(text.contains("no drift"), "{text}");
+        assert_ne!(env.rules(Family::V4), Vec::<String>::new());
+        assert_eq!(env.rules(Family::V6), Vec::<String>::new());
+    });
+}

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use ipnet::IpNet;
+
 /// One difference; rules are numbered from 1, as iptables(8) does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RuleChange {
@@ -110,6 +112,24 @@ fn reordered(pairs: &[(usize, usize)], found: &[String]) -> Option<RuleChange> {
     })
 }
 
+/// Returns whether no packet can match `rule` and one of `others`: all of them name their source, and
+/// no two sources overlap.
+pub(super) fn never_meet(rule: &str, others: &[String]) -> bool {
+    let Some(source) = source(rule) else {
+        return false;
+    };
+    let overlaps = |other: IpNet| source.contains(&other) || other.contains(&source);
+    let mut others = others.iter().map(|rule| self::source(rule));
+    others.all(|other| other.is_some_and(|other| !overlaps(other)))
+}
+
+/// Returns the prefix that a rule's packets come from; iptables-save(8) prints that match first, and
+/// a negated one begins with `!`.
+fn source(rule: &str) -> Option<IpNet> {
+    let (source, _) = rule.strip_prefix("-s ")?.split_once(' ')?;
+    source.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +194,23 @@ mod tests {
         let changes = compared("abcd", "acbd");
         let found = found('c');
         assert_eq!(changes, [RuleChange::Reordered { rule: 2, found }]);
+    }
+
+    #[test]
+    fn rules_with_other_sources_never_meet() {
+        let ours = ["-s 10.1.0.0/16 -j ACCEPT", "-s 10.2.0.0/16 -j ACCEPT"].map(String::from);
+        let meets = |rule| !never_meet(rule, &ours);
+        assert!(!meets("-s 10.3.0.0/16 ! -o br0 -j MASQUERADE"));
+        assert!(meets("-s 10.0.0.0/8 ! -o br0 -j MASQUERADE"));
+        assert!(meets("-s 10.2.0.9/32 -j MASQUERADE"));
+        assert!(meets("! -s 10.3.0.0/16 -j MASQUERADE"));
+        assert!(meets("-j MASQUERADE"));
+    }
+
+    #[test]
+    fn a_rule_without_a_source_meets_any() {
+        let ours = ["-s 10.1.0.0/16 -j ACCEPT", "-m mark --mark 0x1 -j ACCEPT"].map(String::from);
+        assert!(!never_meet("-s 10.3.0.0/16 -j MASQUERADE", &ours));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Compares a machine with its installed bundle.
 
 use super::apply::{self, SettingStatus, families, live, status};
-use super::compare::{RuleChange, compare};
+use super::compare::{RuleChange, compare, never_meet};
 use super::error::{ApplyError, Problem};
 use super::plan::{is_ours, layout};
 use super::report::{Drift, DriftKind, DriftReport};
@@ -12,7 +12,7 @@ use super::state::{
 use super::store::{self, Fragment};
 use crate::artifact::{Bundle, SourceEntry};
 use crate::host::{Host, HostError};
-use crate::netfilter::save::{ChainPolicy, TableText};
+use crate::netfilter::save::{self, ChainPolicy, TableText};
 use crate::netfilter::{Family, Table};
 
 /// Looks at the machine and tells every difference from the installed bundle; changes nothing
@@ -260,14 +260,27 @@ impl View<'_> {
         hooks.any(|hook| hook.chain == chain && hook.rule == rule)
     }
 
-    /// Returns whether the chain is as the planner would leave it, strangers apart.
+    /// Returns whether the chain is as the planner would leave it, strangers apart, and rules whose
+    /// place does not matter: Docker puts one for each new network on top of `nat` POSTROUTING.
     fn is_in_place(&self, chain: &str) -> bool {
-        let is_stranger = |rule: &String| is_ours(rule) && !self.has_hook(chain, rule);
-        let now = self.rules(chain).iter().filter(|rule| !is_stranger(rule));
-        let now: Vec<String> = now.cloned().collect();
-        let others: Vec<String> = now.iter().filter(|rule| !is_ours(rule)).cloned().collect();
         let hooks = self.wanted.hooks.iter().filter(|hook| hook.chain == chain);
-        layout(&others, &hooks.collect::<Vec<&Hook>>()) == now
+        let hooks: Vec<&Hook> = hooks.collect();
+        let is_stranger = |rule: &String| is_ours(rule) && !self.has_hook(chain, rule);
+        let is_beside =
+            |rule: &String| hooks.iter().all(|hook| never_meet(rule, self.behind(hook)));
+        let now = self.rules(chain).iter();
+        let now: Vec<String> = now
+            .filter(|rule| !is_stranger(rule) && (is_ours(rule) || !is_beside(rule)))
+            .cloned()
+            .collect();
+        let others: Vec<String> = now.iter().filter(|rule| !is_ours(rule)).cloned().collect();
+        layout(&others, &hooks) == now
+    }
+
+    /// Returns the rules that a hook leads to.
+    fn behind(&self, hook: &Hook) -> &[String] {
+        let chain = save::target(&hook.rule).and_then(|name| self.wanted.chains.get(name));
+        chain.map_or(&[], Vec::as_slice)
     }
 
     fn engine_chain(&self, list: &mut Vec<Drift>) {

@@ -14,7 +14,10 @@ fn a_link_opens_its_port_on_a_network_with_icc_off() {
     start_db(&host);
     start_blog(&host);
     let (web, blog) = (host.container("web"), host.container("blog"));
-    host.run("sysctl -qw net.bridge.bridge-nf-call-iptables=0");
+    // Engines without bridge filtering keep nobody apart; 28 turns it on, in both families.
+    for family in ["iptables", "ip6tables"] {
+        host.run(&format!("sysctl -qw net.bridge.bridge-nf-call-{family}=0"));
+    }
     web.is_served("172.28.0.20:5433", "db");
     web.is_served("[fd00:28::20]:5433", "db");
 

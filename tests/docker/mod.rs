@@ -7,6 +7,7 @@ mod links;
 mod order;
 mod published;
 mod reboot;
+mod routed;
 mod storm;
 
 use crate::support::lab::Host;
@@ -23,11 +24,16 @@ const RUN: &str = "docker run -d --stop-timeout 1 --restart always";
 
 /// Makes the network of `shop.tide`.
 fn make_network(host: &Host) {
-    host.run(
-        "docker network create --ipv6 --subnet 172.28.0.0/16 --subnet fd00:28::/64 \
-         -o com.docker.network.bridge.name=br-shop \
-         -o com.docker.network.bridge.enable_icc=false shop",
-    );
+    make_network_of(host, "shop", 28);
+}
+
+/// Makes a network with subnets that have `number` in them.
+fn make_network_of(host: &Host, name: &str, number: u8) {
+    host.run(&format!(
+        "docker network create --ipv6 --subnet 172.{number}.0.0/16 --subnet fd00:{number}::/64 \
+         -o com.docker.network.bridge.name=br-{name} \
+         -o com.docker.network.bridge.enable_icc=false {name}"
+    ));
 }
 
 /// Starts one container of `shop.tide` with the last part of its addresses, or with any.

@@ -1,9 +1,10 @@
 #!/bin/sh
 # rootfs.sh [SUITE]: makes a Debian root file system with Docker and systemd, once, and prints its
-# path.  It lands in ${TIDEGATE_LAB:-/var/tmp/tidegate-lab}/rootfs under a name that holds a
-# checksum of the package list, so that a changed list makes a new one.
+# path.  Without SUITE it is $TIDEGATE_LAB_SUITE, else bookworm; each has an engine of its own, see
+# docs/engines.md.  It lands in ${TIDEGATE_LAB:-/var/tmp/tidegate-lab}/rootfs under a name that holds
+# a checksum of the package list, so that a changed list makes a new one.
 set -eu
-suite=${1:-bookworm}
+suite=${1:-${TIDEGATE_LAB_SUITE:-bookworm}}
 lab=${TIDEGATE_LAB:-/var/tmp/tidegate-lab}
 
 # Only what the hosts need; --variant=minbase brings dpkg, apt and a shell.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,6 +75,32 @@ impl Client {
     #[track_caller]
     pub(crate) fn is_refused(&self, address: &str) {
         assert_eq!(self.ask(address), Answer::Closed, "{address}");
+    }
+
+    /// Listens on `port` of all of this client's addresses.
+    pub(crate) fn listen(&self, port: u16) -> TcpListener {
+        let net = self.open();
+        let bound = thread::spawn(move || {
+            enter(&net);
+            TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))
+        });
+        let bound = bound.join().expect("it does not panic");
+        bound.expect("nobody listens there yet")
+    }
+
+    /// Connects to `address`, where `listener` waits, and returns the address that the listener
+    /// sees this client under.
+    #[track_caller]
+    pub(crate) fn seen_by(&self, listener: &TcpListener, address: &str) -> String {
+        let (net, address) = (self.open(), parse(address));
+        let made = thread::spawn(move || {
+            enter(&net);
+            TcpStream::connect_timeout(&address, PATIENCE)
+        });
+        let made = made.join().expect("it does not panic");
+        let _stream = made.unwrap_or_else(|error| panic!("{address}: {error}"));
+        let (_, peer) = listener.accept().expect("a connection is waiting");
+        peer.ip().to_canonical().to_string()
     }
 
     /// Starts to connect to all `addresses`, over and over, until the storm is told to end.

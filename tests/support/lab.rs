@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -15,6 +16,9 @@ use super::client::Client;
 
 /// When set, a machine that cannot run these tests fails them.
 const REQUIRED: &str = "TIDEGATE_LAB_REQUIRED";
+
+/// The variant of iptables on the hosts, `nft` or `legacy`; unset, it is Debian's choice, `nft`.
+const IPTABLES: &str = "TIDEGATE_LAB_IPTABLES";
 
 /// The segment, with its host where it has one. All of it ends when this is dropped, and also when
 /// the process ends in any other way: the script behind it waits for the end of a pipe.
@@ -151,6 +155,25 @@ impl Host {
         fs::write(path, text).expect("the host's disk is writable");
     }
 
+    /// Returns the first number of the running engine's version.
+    #[track_caller]
+    pub(crate) fn engine(&self) -> u32 {
+        major(&self.run("docker version -f '{{.Server.Version}}'"))
+    }
+
+    /// Returns the option with which the engine lets in whoever has a route to a container. Those
+    /// before 28 know no such option and always do.
+    #[track_caller]
+    pub(crate) fn direct_routing(&self) -> &'static str {
+        let version = self.run("dockerd --version");
+        let version = version.strip_prefix("Docker version ").unwrap_or("");
+        if major(version) < 28 {
+            ""
+        } else {
+            "--allow-direct-routing"
+        }
+    }
+
     /// Returns a client in the network of a running container.
     #[track_caller]
     pub(crate) fn container(&self, name: &str) -> Client {
@@ -249,11 +272,31 @@ impl Drop for Script {
     }
 }
 
-/// Puts the engine's script and the program under test on a host's disk.
+fn major(version: &str) -> u32 {
+    let (major, _) = version.split_once('.').expect("MAJOR.MINOR");
+    major.parse().expect("a number")
+}
+
+/// Puts the engine's script and the program under test on a host's disk, and chooses its iptables.
 fn equip(disk: &Path) {
+    if let Some(variant) = env::var_os(IPTABLES) {
+        choose_iptables(disk, &variant.to_string_lossy());
+    }
     let sbin = disk.join("usr/local/sbin");
     fs::copy(script("engine.sh"), sbin.join("engine")).expect("the disk is writable");
     fs::copy(env!("CARGO_BIN_EXE_tidegate"), sbin.join("tidegate")).expect("it is built");
+}
+
+/// Does what update-alternatives(1) does, which cannot run on a machine that is off.
+fn choose_iptables(disk: &Path, variant: &str) {
+    for family in ["iptables", "ip6tables"] {
+        for part in ["", "-save", "-restore"] {
+            let link = disk.join(format!("etc/alternatives/{family}{part}"));
+            let program = format!("/usr/sbin/{family}-{variant}{part}");
+            fs::remove_file(&link).expect("Debian's iptables is there");
+            symlink(program, link).expect("the disk is writable");
+        }
+    }
 }
 
 /// Waits until no other test, of this process or another, has a lab.

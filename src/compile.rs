@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::artifact::{
-    Bundle, ChainHash, FORMAT, HookEntry, MODULES, Manifest, RULES_V4, RULES_V6, SYSCTL,
-    SourceEntry, SysctlEntry,
+    Bundle, ChainHash, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, RULES_V4, RULES_V6,
+    SYSCTL, SourceEntry, SysctlEntry,
 };
 use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::hash::sha256;
@@ -128,7 +128,10 @@ fn files(emitted: &Emitted, sources: &SourceMap) -> BTreeMap<String, String> {
 
 fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str) -> Manifest {
     let rulesets = &emitted.rulesets;
-    let forward = policy.host.forward.map(|(forward, _)| policy_name(forward));
+    let forward = |(forward, span)| ForwardEntry {
+        policy: policy_name(forward).to_owned(),
+        source: sources.place(span),
+    };
     let setting = |setting: &Setting| SysctlEntry {
         key: setting.key.clone(),
         value: setting.value.clone(),
@@ -147,7 +150,7 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
             .flat_map(|(ruleset, chains)| hashes(ruleset.family, chains))
             .collect(),
         hooks: rulesets.iter().flat_map(hooks).collect(),
-        forward: forward.map(str::to_owned),
+        forward: policy.host.forward.map(forward),
         sysctls: emitted.settings.iter().map(setting).collect(),
         modules: emitted.modules.clone(),
         source_map: rulesets
@@ -183,6 +186,7 @@ fn hooks(ruleset: &Ruleset) -> Vec<HookEntry> {
         chain: hook.chain.to_owned(),
         target: hook.target.to_string(),
         place: hook.place,
+        says: hook.says.to_owned(),
     };
     ruleset.hooks.iter().map(entry).collect()
 }

@@ -32,8 +32,8 @@ pub struct Manifest {
     /// SHA-256 of each chain's rules as iptables-save prints them, one a line.
     pub chains: Vec<ChainHash>,
     pub hooks: Vec<HookEntry>,
-    /// FORWARD's policy, `ACCEPT` or `DROP`, where the policy names one.
-    pub forward: Option<String>,
+    /// FORWARD's policy where the policy names one.
+    pub forward: Option<ForwardEntry>,
     pub sysctls: Vec<SysctlEntry>,
     pub modules: Vec<String>,
     pub source_map: Vec<SourceEntry>,
@@ -57,6 +57,17 @@ pub struct HookEntry {
     pub chain: String,
     pub target: String,
     pub place: Place,
+    /// What it is for, in the policy's words.
+    pub says: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardEntry {
+    /// `ACCEPT` or `DROP`.
+    pub policy: String,
+    /// `file:line`.
+    pub source: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

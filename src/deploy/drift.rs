@@ -7,10 +7,10 @@ use super::plan::{is_ours, layout};
 use super::report::{Drift, DriftKind, DriftReport};
 use super::settings::{self, Setting};
 use super::state::{
-    DOCKER_USER, EngineChain, FORWARD, Hook, TideState, TideTable, is_jumped_to, is_tide,
+    DOCKER_USER, EngineChain, FORWARD, Hook, TideState, TideTable, is_jumped_to, is_tide, jump,
 };
 use super::store::{self, Fragment};
-use crate::artifact::{Bundle, SourceEntry};
+use crate::artifact::{Bundle, HookEntry, SourceEntry};
 use crate::host::{Host, HostError};
 use crate::netfilter::save::{self, ChainPolicy, TableText};
 use crate::netfilter::{Family, Table};
@@ -179,7 +179,7 @@ impl View<'_> {
     fn chains(&self, list: &mut Vec<Drift>) {
         for (name, wanted) in &self.wanted.chains {
             match self.now.chains.get(name) {
-                None => list.push(self.drift(DriftKind::ChainMissing, name)),
+                None => list.push(self.missing(name)),
                 Some(now) => {
                     let changes = compare(wanted, &now.rules);
                     list.extend(
@@ -195,6 +195,28 @@ impl View<'_> {
             strangers.filter(|name| is_tide(name) && !self.wanted.chains.contains_key(*name))
         {
             list.push(self.drift(DriftKind::ChainStranger, name));
+        }
+    }
+
+    /// Tells a missing chain by the policy lines whose rules are gone with it.
+    fn missing(&self, chain: &str) -> Drift {
+        let entries = self.bundle.manifest().source_map.iter();
+        let here = entries.filter(|entry| {
+            (entry.family, entry.table) == (self.family, self.table) && entry.chain == chain
+        });
+        let mut places: Vec<&str> = here.map(|entry| entry.source.as_str()).collect();
+        places.dedup();
+        let drift = self.drift(DriftKind::ChainMissing, chain);
+        match places.as_slice() {
+            [] => drift,
+            [first] => drift.says(format!("with it the rules of {first}")),
+            [first, _] => drift.says(format!("with it the rules of {first} and of another line")),
+            [first, others @ ..] => {
+                let count = others.len();
+                drift.says(format!(
+                    "with it the rules of {first} and of {count} more lines"
+                ))
+            }
         }
     }
 
@@ -237,7 +259,12 @@ impl View<'_> {
                 1 => DriftKind::HookMisplaced,
                 _ => DriftKind::HookDoubled,
             };
-            list.push(self.drift(kind, &hook.chain).says(&hook.rule));
+            let drift = self.drift(kind, &hook.chain);
+            let drift = match self.entry(hook) {
+                Some(entry) => drift.says(&entry.says),
+                None => drift,
+            };
+            list.push(drift.wanted(&hook.rule));
         }
         for (name, chain) in self.now.chains.iter().filter(|(name, _)| !is_tide(name)) {
             let strangers = chain
@@ -248,6 +275,15 @@ impl View<'_> {
                 list.push(self.drift(DriftKind::HookStranger, name).found(rule));
             }
         }
+    }
+
+    /// Returns what the manifest says about a hook.
+    fn entry(&self, hook: &Hook) -> Option<&HookEntry> {
+        self.bundle.manifest().hooks.iter().find(|entry| {
+            (entry.family, entry.table) == (self.family, self.table)
+                && entry.chain == hook.chain
+                && jump(entry) == hook.rule
+        })
     }
 
     fn rules(&self, chain: &str) -> &[String] {
@@ -300,7 +336,11 @@ impl View<'_> {
             .and_then(|chain| chain.policy)
             .unwrap_or(ChainPolicy::Accept);
         if let Some(wanted) = self.wanted.forward.filter(|wanted| *wanted != now) {
-            let drift = self.drift(DriftKind::ForwardPolicy, FORWARD);
+            let entry = self.bundle.manifest().forward.as_ref();
+            let drift = Drift {
+                source: entry.map(|entry| entry.source.clone()),
+                ..self.drift(DriftKind::ForwardPolicy, FORWARD)
+            };
             list.push(drift.wanted(wanted.name()).found(now.name()));
         }
     }

@@ -147,7 +147,8 @@ impl TideState {
 
     fn check_forward(&self, bundle: &Bundle, family: Family) -> Result<(), StateError> {
         let written = self.table(Table::Filter).and_then(|filter| filter.forward);
-        let promised = bundle.manifest().forward.as_deref();
+        let promised = bundle.manifest().forward.as_ref();
+        let promised = promised.map(|forward| forward.policy.as_str());
         // A family that the policy has nothing for may leave its policy alone.
         let fits = match written {
             Some(policy) => promised == Some(policy.name()),
@@ -179,7 +180,8 @@ fn hook(entry: &HookEntry) -> Hook {
     }
 }
 
-fn jump(entry: &HookEntry) -> String {
+/// Returns the rule's text.
+pub(super) fn jump(entry: &HookEntry) -> String {
     format!("-j {}", entry.target)
 }
 

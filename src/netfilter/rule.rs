@@ -101,6 +101,8 @@ pub struct Hook {
     pub chain: &'static str,
     pub target: ChainName,
     pub place: Place,
+    /// What it is for, in the policy's words.
+    pub says: &'static str,
 }
 
 /// Everything tidegate has in one family.

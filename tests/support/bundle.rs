@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tidegate::artifact::{
-    Bundle, FORMAT, HookEntry, Manifest, Place, RULES_V4, RULES_V6, SYSCTL, SourceEntry,
-    SysctlEntry,
+    Bundle, FORMAT, ForwardEntry, HookEntry, Manifest, Place, RULES_V4, RULES_V6, SYSCTL,
+    SourceEntry, SysctlEntry,
 };
 use tidegate::netfilter::{Family, Table};
 
@@ -108,7 +108,10 @@ fn manifest() -> Manifest {
         files: BTreeMap::new(),
         chains: Vec::new(),
         hooks: Family::BOTH.into_iter().flat_map(hooks).collect(),
-        forward: Some("DROP".to_owned()),
+        forward: Some(ForwardEntry {
+            policy: "DROP".to_owned(),
+            source: "shop.tide:2".to_owned(),
+        }),
         sysctls: vec![setting("net.ipv4.conf.all.forwarding", "1")],
         modules: Vec::new(),
         source_map: Family::BOTH.into_iter().map(origin).collect(),
@@ -130,6 +133,7 @@ fn hooks(family: Family) -> [HookEntry; 3] {
         chain: chain.to_owned(),
         target: target.to_owned(),
         place,
+        says: format!("{target} is met"),
     };
     [
         hook(Table::Mangle, "FORWARD", "TIDE-GATE", Place::First),

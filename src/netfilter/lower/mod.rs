@@ -59,17 +59,47 @@ pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
     })
 }
 
-/// Where each of our entry chains is called from, and where in that chain.
-const HOOKS: [(Table, &str, &str, Place); 5] = [
-    (Table::Mangle, "FORWARD", "GATE", Place::First),
-    (Table::Raw, "PREROUTING", "RAW", Place::First),
-    (Table::Nat, "POSTROUTING", "NAT", Place::First),
-    (Table::Filter, "INPUT", "INPUT", Place::First),
-    (Table::Filter, "DOCKER-USER", "PASS", Place::BeforeReturn),
+/// Where each of our entry chains is called from, where in that chain, and what for.
+const HOOKS: [(Table, &str, &str, Place, &str); 5] = [
+    (
+        Table::Mangle,
+        "FORWARD",
+        "GATE",
+        Place::First,
+        "forwarded connections meet the policy",
+    ),
+    (
+        Table::Raw,
+        "PREROUTING",
+        "RAW",
+        Place::First,
+        "false sources are dropped, and routed access gets past Docker's own drops",
+    ),
+    (
+        Table::Nat,
+        "POSTROUTING",
+        "NAT",
+        Place::First,
+        "connections between networks keep their source",
+    ),
+    (
+        Table::Filter,
+        "INPUT",
+        "INPUT",
+        Place::First,
+        "connections to the host itself, published ports among them, meet the policy",
+    ),
+    (
+        Table::Filter,
+        "DOCKER-USER",
+        "PASS",
+        Place::BeforeReturn,
+        "what the policy grants gets past Docker's own rules",
+    ),
 ];
 
 fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>) -> Vec<Hook> {
-    let hook = |(table, chain, part, place)| {
+    let hook = |(table, chain, part, place, says)| {
         let target = ChainName::fixed(part);
         let there = rules.contains_key(&(table, target.clone()));
         there.then_some(Hook {
@@ -77,6 +107,7 @@ fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>) -> Vec<Hook> {
             chain,
             target,
             place,
+            says,
         })
     };
     HOOKS.into_iter().filter_map(hook).collect()

@@ -117,7 +117,9 @@ fn write_rule(out: &mut String, rule: &Rule, ruleset: &Ruleset, sources: &Source
     if let Some(limit) = rule.limit {
         word(out, format_args!("-m limit --limit {}", rate(limit)));
     }
-    if let Some(origin) = &rule.origin {
+    // A comment for rules that decide; one that only leads on is no answer to "which line was it?".
+    let leads_on = matches!(rule.target, Target::Goto(_));
+    if let Some(origin) = rule.origin.as_ref().filter(|_| !leads_on) {
         let place = comment(&sources.place(origin.span));
         word(out, format_args!("-m comment --comment {place}"));
     }

@@ -1,7 +1,7 @@
 //! `mangle` FORWARD: the policy itself; `filter` DOCKER-USER: what carries its grant.
 
 use super::ways::{End, View, Way, ports_of};
-use super::{Chains, exposure_log, network_chain, published_key};
+use super::{Chains, exposure_log, meets_policy, network_chain, published_key};
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
 use crate::policy::ir::{Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party};
@@ -48,70 +48,54 @@ fn gate(chains: &mut Chains<'_, '_>) {
         ..known
     });
     for network in chains.view.network_ids() {
-        let target = Target::Goto(ChainName::fixed("INSIDE"));
-        let input = Some(on(chains.view, network));
-        chains.push(
-            Table::Mangle,
-            &gate,
-            Rule {
-                input,
-                target,
-                ..Rule::default()
-            },
-        );
+        let ends = (Some(on(chains.view, network)), None);
+        let inside = ChainName::fixed("INSIDE");
+        dispatch(chains, &gate, network, ends, inside);
     }
     for network in chains.view.network_ids() {
-        dispatch(chains, &gate, network, None, "in");
+        let ends = (None, Some(on(chains.view, network)));
+        let target = network_chain(chains.view, network, "in");
+        dispatch(chains, &gate, network, ends, target);
     }
 }
 
 /// What comes from declared networks: to the same one, to another, or out.
 fn inside(chains: &mut Chains<'_, '_>) {
-    let inside = ChainName::fixed("INSIDE");
-    for network in chains.view.network_ids() {
-        let input = Some(on(chains.view, network));
-        dispatch(chains, &inside, network, input, "icc");
+    let (inside, view) = (ChainName::fixed("INSIDE"), chains.view);
+    let bridge = |network| Some(on(view, network));
+    let chain = |network, part| network_chain(view, network, part);
+    for network in view.network_ids() {
+        let ends = (bridge(network), bridge(network));
+        dispatch(chains, &inside, network, ends, chain(network, "icc"));
     }
-    if chains.view.policy.networks.len() > 1 {
-        for network in chains.view.network_ids() {
-            dispatch(chains, &inside, network, None, "peer");
+    if view.policy.networks.len() > 1 {
+        for network in view.network_ids() {
+            let ends = (None, bridge(network));
+            dispatch(chains, &inside, network, ends, chain(network, "peer"));
         }
     }
-    for network in chains.view.network_ids() {
-        let target = Target::Goto(network_chain(chains.view, network, "out"));
-        let input = Some(on(chains.view, network));
-        chains.push(
-            Table::Mangle,
-            &inside,
-            Rule {
-                input,
-                target,
-                ..Rule::default()
-            },
-        );
+    for network in view.network_ids() {
+        let ends = (bridge(network), None);
+        dispatch(chains, &inside, network, ends, chain(network, "out"));
     }
 }
 
-/// Sends what leaves by a network's bridge to one of the network's chains.
+/// Sends what comes or goes by a network's bridge to the chain that decides about it.
 fn dispatch(
     chains: &mut Chains<'_, '_>,
     chain: &ChainName,
     network: NetworkId,
-    input: Option<Interface>,
-    part: &str,
+    (input, output): (Option<Interface>, Option<Interface>),
+    target: ChainName,
 ) {
-    let output = Some(on(chains.view, network));
-    let target = Target::Goto(network_chain(chains.view, network, part));
-    chains.push(
-        Table::Mangle,
-        chain,
-        Rule {
-            input,
-            output,
-            target,
-            ..Rule::default()
-        },
-    );
+    let rule = Rule {
+        input,
+        output,
+        target: Target::Goto(target),
+        origin: Some(meets_policy(chains.view, network)),
+        ..Rule::default()
+    };
+    chains.push(Table::Mangle, chain, rule);
 }
 
 fn on(view: &View<'_>, network: NetworkId) -> Interface {

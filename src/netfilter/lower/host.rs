@@ -5,7 +5,7 @@
 //! host's address, so this is the last place where the true source is seen.
 
 use super::ways::{End, View, Way, between, ports_of};
-use super::{Chains, exposure_log, network_chain};
+use super::{Chains, exposure_log, meets_policy, network_chain};
 use crate::net::PortRange;
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
@@ -62,6 +62,7 @@ fn from_network(chains: &mut Chains<'_, '_>, input: &ChainName, network: Network
         Rule {
             input: Some(bridge),
             target,
+            origin: Some(meets_policy(view, network)),
             ..Rule::default()
         },
     );

@@ -197,6 +197,12 @@ impl Chains<'_, '_> {
     }
 }
 
+/// Says why a packet is sent to a network's chain.
+fn meets_policy(view: &View<'_>, network: NetworkId) -> Origin {
+    let name = &view.network(network).name;
+    view.say_network(network, format!("packets of {name} meet the policy"))
+}
+
 /// Returns the chain of one part of a network.
 fn network_chain(view: &View<'_>, network: NetworkId, part: &str) -> ChainName {
     ChainName::of_network(&view.network(network).name, part)

@@ -54,7 +54,6 @@ fi
 
 title 'tests'
 if command -v cargo-nextest >/dev/null; then
-    cargo test --locked --quiet --doc
     exec cargo nextest run --locked --no-fail-fast --status-level slow --final-status-level slow
 fi
 exec cargo test --locked --no-fail-fast

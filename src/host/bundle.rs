@@ -18,10 +18,7 @@ use crate::artifact::MANIFEST;
 /// Errors: `path` is something else, and stays as it is; or the disk refuses.
 pub fn write_bundle(path: &Path, bundle: &BTreeMap<String, String>) -> Result<(), HostError> {
     let there = replaceable(path, bundle)?;
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = files::parent(path);
     files::make_folder(parent)?;
     // A folder of its own beside the target: what is left in it goes away, however this ends.
     let beside =

@@ -161,7 +161,15 @@ fn absent_is_fine(ended: std::io::Result<()>) -> std::io::Result<()> {
 /// Renames, and has the disk know it: a rename alone may be lost when the power goes.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), HostError> {
     fs::rename(from, to).map_err(io_error("rename", from))?;
-    sync_folder(to.parent().unwrap_or(to))
+    sync_folder(parent(to))
+}
+
+/// Returns the folder that a path is in: for a bare name that is the current one.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn sync_folder(path: &Path) -> Result<(), HostError> {

@@ -28,10 +28,7 @@ impl FolderLoader {
             .file_name()
             .and_then(OsStr::to_str)
             .ok_or_else(no_name)?;
-        let folder = match policy.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let folder = files::parent(policy);
         let folder = folder.canonicalize().map_err(io_error("find", folder))?;
         Ok((FolderLoader { folder, trust }, name.to_owned()))
     }

@@ -119,7 +119,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sysctl",
         ],
     ),
-    ("host", &["artifact", "netfilter", "policy"]),
+    ("host", &["artifact", "diag", "netfilter", "policy"]),
     ("deploy", &["artifact", "diag", "hash", "host", "netfilter"]),
     (
         "cli",

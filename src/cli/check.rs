@@ -7,7 +7,7 @@ use super::failure::{Failure, FailureKind};
 use super::{Done, policy};
 use crate::compile::Compiled;
 use crate::diag::{Severity, json};
-use crate::host::Trust;
+use crate::host::{self, Trust};
 
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     let compiled = policy::read(&args.policy, Trust::Anybody)?;
@@ -29,7 +29,7 @@ fn as_json(compiled: &Compiled, path: &Path) -> Done {
 fn as_text(compiled: &Compiled, path: &Path) -> Result<Done, Failure> {
     let said = policy::shown(compiled, path);
     let count = |severity, word| policy::count(&compiled.diagnostics, severity, word);
-    let name = path.display();
+    let name = host::shown(path);
     if compiled.has_errors() {
         let mistakes = count(Severity::Error, "mistake");
         return Err(Failure {

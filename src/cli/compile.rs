@@ -23,7 +23,7 @@ pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
         bundle.short_version(),
         rules(Family::V4),
         rules(Family::V6),
-        args.output.display()
+        host::shown(&args.output)
     );
     Ok(Done {
         text,

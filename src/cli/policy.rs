@@ -7,7 +7,7 @@ use crate::artifact::Bundle;
 use crate::compile::{Compiled, compile};
 use crate::diag::Severity;
 use crate::diag::text::{Style, render};
-use crate::host::{FolderLoader, Trust};
+use crate::host::{FolderLoader, Trust, shown as shown_path};
 
 /// Columns that messages are trimmed to; wide enough for a policy's lines.
 const WIDTH: usize = 120;
@@ -34,7 +34,7 @@ pub(super) fn checked(path: &Path, trust: Trust, consequence: &str) -> Result<Ch
             kind: FailureKind::No,
             text: format!(
                 "{text}error: {} has {}; {consequence}\n",
-                path.display(),
+                shown_path(path),
                 count(&compiled.diagnostics, Severity::Error, "mistake")
             ),
         }),
@@ -59,7 +59,7 @@ pub(super) fn shown(compiled: &Compiled, path: &Path) -> String {
 /// Returns the policy's folder as the user wrote it; empty for the current one.
 pub(super) fn base(path: &Path) -> String {
     let folder = path.parent().unwrap_or(Path::new(""));
-    folder.display().to_string()
+    shown_path(folder)
 }
 
 /// Counts what is of one severity: `1 mistake`, `3 mistakes`.

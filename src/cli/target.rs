@@ -27,7 +27,7 @@ pub(super) fn machine(args: &HostArgs) -> Result<LinuxHost, Failure> {
 pub(super) fn bundle(path: &Path) -> Result<Checked, Failure> {
     match host::kind(path) {
         FileKind::Absent => {
-            let message = format!("{} is not there", path.display());
+            let message = format!("{} is not there", host::shown(path));
             let help = format!("give a policy, or the folder that holds {MANIFEST}");
             Err(Failure::new(FailureKind::Usage, &message, &help))
         }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::diag::hidden::is_hidden;
+
 #[derive(Debug, Error)]
 pub enum HostError {
     #[error("{command} failed, {status}: {stderr}")]
@@ -14,7 +16,7 @@ pub enum HostError {
         /// All that the command said.
         stderr: String,
     },
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", shown(path))]
     Io {
         action: &'static str,
         path: PathBuf,
@@ -28,15 +30,15 @@ pub enum HostError {
     Namespace(io::Error),
     #[error("the command {0} is not installed (looked in {folders})", folders = super::command::FOLDERS.join(", "))]
     NoCommand(String),
-    #[error("{} is not a regular file", .0.display())]
+    #[error("{} is not a regular file", shown(.0))]
     NotRegular(PathBuf),
-    #[error("{} is not UTF-8 text", .0.display())]
+    #[error("{} is not UTF-8 text", shown(.0))]
     NotText(PathBuf),
-    #[error("{} is {why}", path.display())]
+    #[error("{} is {why}", shown(path))]
     Occupied { path: PathBuf, why: &'static str },
-    #[error("{} is larger than {limit} bytes", path.display())]
+    #[error("{} is larger than {limit} bytes", shown(path))]
     TooLarge { path: PathBuf, limit: u64 },
-    #[error("{} {why}", path.display())]
+    #[error("{} {why}", shown(path))]
     Unsafe { path: PathBuf, why: &'static str },
 }
 
@@ -50,4 +52,18 @@ pub(super) fn io_error<'a>(
         path: path.to_owned(),
         source,
     }
+}
+
+/// Returns a path for people. Letters that do not show, such as those that move a terminal's cursor
+/// or end a line, are escaped, so that no name can look like a message of ours.
+pub fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for letter in path.to_string_lossy().chars() {
+        if is_hidden(letter) {
+            text.extend(letter.escape_unicode());
+        } else {
+            text.push(letter);
+        }
+    }
+    text
 }

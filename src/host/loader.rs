@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
-use super::error::io_error;
+use super::error::{io_error, shown};
 use super::{HostError, Trust, files};
 use crate::policy::{LoadError, Loader};
 
@@ -23,7 +23,7 @@ impl FolderLoader {
     ///
     /// Errors: the folder cannot be found, or the path ends in no name.
     pub fn of_policy(policy: &Path, trust: Trust) -> Result<(Self, String), HostError> {
-        let no_name = || HostError::Name(policy.display().to_string());
+        let no_name = || HostError::Name(shown(policy));
         let name = policy
             .file_name()
             .and_then(OsStr::to_str)

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 pub use bundle::write_bundle;
 pub use command::Variant;
-pub use error::HostError;
+pub use error::{HostError, shown};
 pub use linux::{LinuxHost, is_root};
 pub use loader::FolderLoader;
 pub use lock::Lock;

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use super::{RUN, apply, make_network, make_network_of, start, start_web};
 use crate::support::client::Client;
 use crate::support::lab::{Host, Lab, docker_host};
+use crate::support::ns::Namespace;
 
 const MALL: &str = include_str!("mall.tide");
 
@@ -113,4 +114,47 @@ fn a_link_leads_to_another_network_and_keeps_its_source() {
     assert_eq!(drift.status.code(), Some(1), "{drift:?}");
     host.run("tidegate drift --repair");
     only_web_reaches_the_store(&lab, &host);
+}
+
+/// Puts a client behind the office, over a link that takes only small packets from there. Both ends
+/// of a connection to it learn that from the office, by ICMP.
+fn far_from(office: &Client, host: &Host) -> (Namespace, Client) {
+    let far = Namespace::new();
+    let process = std::process::id();
+    let net = format!("/proc/{process}/task/{}/ns/net", far.id);
+    let client = Client::of_namespace(net.into());
+    office.run(&format!(
+        "ip link add far mtu 1280 type veth peer name eth1 mtu 1500
+         ip addr add 198.51.100.1/24 dev far && ip addr add 2001:db8:1::1/64 dev far nodad
+         ip link set far up && ip link set eth1 netns {}
+         sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+        far.id
+    ));
+    client.run(
+        "ip addr add 198.51.100.10/24 dev eth1 && ip addr add 2001:db8:1::10/64 dev eth1 nodad
+         ip link set eth1 up
+         ip route add default via 198.51.100.1 && ip route add default via 2001:db8:1::1",
+    );
+    host.run(
+        "ip route add 198.51.100.0/24 via 192.0.2.10
+         ip route add 2001:db8:1::/64 via 2001:db8::10",
+    );
+    (far, client)
+}
+
+#[test]
+fn a_routed_container_learns_how_large_packets_may_be() {
+    let Some((lab, host)) = mall() else { return };
+    let (_far, client) = far_from(&lab.office, &host);
+    let far = "198.51.100.10, 2001:db8:1::10";
+    apply(&host, &MALL.replace("192.0.2.10, 2001:db8::10", far));
+    let (words, page) = (4000, "/www/index.html");
+    host.run(&format!(
+        "docker exec store busybox sh -c 'busybox yes store | busybox head -n {words} >{page}'"
+    ));
+    let text = vec!["store"; words].join("\n");
+    for (store, _) in STORE {
+        client.is_served(&format!("{store}:9187"), &text);
+        lab.outside.is_refused(&format!("{store}:9187"));
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -75,6 +76,17 @@ impl Client {
     #[track_caller]
     pub(crate) fn is_refused(&self, address: &str) {
         assert_eq!(self.ask(address), Answer::Closed, "{address}");
+    }
+
+    /// Runs a shell script in this client's namespace; panics when it fails.
+    #[track_caller]
+    pub(crate) fn run(&self, script: &str) {
+        let net = format!("--net={}", self.net.display());
+        let run = Command::new("nsenter")
+            .args([&net, "sh", "-ec", script])
+            .output();
+        let output = run.expect("nsenter runs");
+        assert!(output.status.success(), "{script}: {output:?}");
     }
 
     /// Listens on `port` of all of this client's addresses.

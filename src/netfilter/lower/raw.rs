@@ -27,8 +27,12 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     }
     let mut between_networks = false;
     for network in chains.view.network_ids() {
-        routed(chains, &raw, Way::In(network), network);
-        between_networks |= routed(chains, &raw, Way::Peer(network), network);
+        let outside = routed(chains, &raw, Way::In(network), network);
+        let between = routed(chains, &raw, Way::Peer(network), network);
+        between_networks |= between;
+        if outside | between {
+            errors(chains, &raw, network);
+        }
     }
     if between_networks {
         keep_sources(chains);
@@ -187,6 +191,34 @@ fn openings(view: &View<'_>, way: Way, network: NetworkId) -> Vec<Rule> {
         }
     }
     rules
+}
+
+/// ICMP messages about a connection, from any router on its way: destination unreachable, which
+/// path-MTU discovery lives on, time exceeded and parameter problem (RFC 792).
+const ERRORS_V4: [u8; 3] = [3, 11, 12];
+/// The same with packet too big (RFC 4443).
+const ERRORS_V6: [u8; 4] = [1, 2, 3, 4];
+
+/// Errors about routed access go to containers' own addresses, from anywhere. Those that belong to
+/// no connection end at the gate.
+fn errors(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) {
+    let view = chains.view;
+    let kinds: &[u8] = match view.family {
+        Family::V4 => &ERRORS_V4,
+        Family::V6 => &ERRORS_V6,
+    };
+    for subnet in view.subnets(network) {
+        for &kind in kinds {
+            let rule = Rule {
+                destination: Some(subnet),
+                service: Some(Service::Icmp(kind)),
+                target: Target::Accept,
+                origin: Some(view.say_network(network, "errors about routed access pass")),
+                ..Rule::default()
+            };
+            chains.push(Table::Raw, raw, rule);
+        }
+    }
 }
 
 /// A container reaches another network with its own address, not the host's. Published ports are

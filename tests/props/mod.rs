@@ -95,7 +95,12 @@ fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    // PROPTEST_CASES may ask for more.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(400),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_rules_mean_what_the_policy_says(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {

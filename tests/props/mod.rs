@@ -56,6 +56,23 @@ fn to_host(ruleset: &Ruleset, packet: &mut Packet) -> Fate {
     }
 }
 
+/// A granted connection keeps its source from one declared network to another, and needs the
+/// engine's masquerade to leave the host. Other cases are as they may be.
+fn source_kept(policy: &Policy, ruleset: &Ruleset, packet: &Packet) -> bool {
+    let named = |(table, name): &(Table, _)| {
+        let name: &tidegate::netfilter::ChainName = name;
+        *table == Table::Nat && name.as_str() == "TIDE-NAT"
+    };
+    let mut packet = packet.clone();
+    packet.mark |= ruleset.grant;
+    let kept = ruleset.chains.keys().any(named)
+        && walk(ruleset, Table::Nat, "TIDE-NAT", &mut packet).verdict == Verdict::Accept;
+    let own = policy.networks.iter().flat_map(|network| &network.subnets);
+    let ours = own.clone().any(|subnet| subnet.contains(&packet.source));
+    let enters = oracle::network_of(policy, &packet.output).is_some();
+    !kept || enters && ours && packet.conn.translated_from.is_none()
+}
+
 fn agrees(said: Fate, done: Fate) -> bool {
     said == done || said == Fate::Passes && done != Fate::Dropped
 }
@@ -85,6 +102,10 @@ fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
                     forward(&ruleset, &mut packet.clone()),
                 )
             };
+            prop_assert!(
+                here || done != Fate::Granted || source_kept(&policy, &ruleset, &packet),
+                "{text}\n{packet:?}\nits source is kept, or not, against the policy"
+            );
             prop_assert!(
                 agrees(said, done),
                 "{text}\n{packet:?}\nthe policy says {said:?}, the rules {done:?}"

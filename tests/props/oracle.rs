@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use tidegate::net::AddrSet;
 use tidegate::netfilter::Packet;
 use tidegate::policy::ir::{
     Access, Container, Effect, Exposure, ForwardPolicy, NetworkId, Party, Policy, Protocol, Service,
@@ -110,10 +111,7 @@ fn denied(policy: &Policy, packet: &Packet, to: NetworkId) -> bool {
 
 /// A statement that names a container names what is published for it, too.
 fn names_port(policy: &Policy, access: &Access, packet: &Packet, to: NetworkId) -> bool {
-    let left = access
-        .left
-        .iter()
-        .any(|party| source_is(policy, *party, packet));
+    let left = comes_from(policy, access, packet);
     let right = access.right.iter().any(|party| {
         let Party::Container(id) = party else {
             return false;
@@ -132,14 +130,12 @@ fn names_port(policy: &Policy, access: &Access, packet: &Packet, to: NetworkId) 
 }
 
 fn names(policy: &Policy, access: &Access, packet: &Packet, to: Option<NetworkId>) -> bool {
-    access
-        .left
-        .iter()
-        .any(|party| source_is(policy, *party, packet))
+    let reaches_all = |party| access.effect == Effect::Deny && may_be_target(policy, party, packet);
+    comes_from(policy, access, packet)
         && access
             .right
             .iter()
-            .any(|party| target_is(policy, *party, packet, to))
+            .any(|party| target_is(policy, *party, packet, to) || reaches_all(*party))
         && service_is(
             &access.services,
             packet.protocol,
@@ -147,6 +143,58 @@ fn names(policy: &Policy, access: &Access, packet: &Packet, to: Option<NetworkId
             packet.icmp_type,
             packet.source,
         )
+}
+
+fn comes_from(policy: &Policy, access: &Access, packet: &Packet) -> bool {
+    let hidden = |party| access.effect == Effect::Deny && may_be_source(policy, party, packet);
+    access
+        .left
+        .iter()
+        .any(|party| source_is(policy, *party, packet) || hidden(*party))
+}
+
+/// Link-local addresses do not tell who of a bridge sends.
+fn may_be_source(policy: &Policy, party: Party, packet: &Packet) -> bool {
+    let stays = packet.output.is_empty() || packet.output == packet.input;
+    let from = network_of(policy, &packet.input).filter(|_| stays);
+    link_local(packet.source) && from.is_some_and(|network| lives_on(policy, party, network))
+}
+
+/// Nor who receives; and groups are received by all.
+fn may_be_target(policy: &Policy, party: Party, packet: &Packet) -> bool {
+    let Some(network) = network_of(policy, &packet.input) else {
+        return false;
+    };
+    if packet.output.is_empty() {
+        return link_local(packet.destination) && party == Party::Network(network);
+    }
+    let subnets = &policy.networks[network.0].subnets;
+    let everybody = match packet.destination {
+        IpAddr::V4(address) => address.is_broadcast(),
+        IpAddr::V6(_) => false,
+    } || subnets
+        .iter()
+        .any(|subnet| packet.destination.is_ipv4() && subnet.broadcast() == packet.destination);
+    packet.output == packet.input
+        && (everybody || packet.destination.is_multicast() || link_local(packet.destination))
+        && lives_on(policy, party, network)
+}
+
+fn link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+/// The party is one of a network's containers, or a set that some of them may be in.
+fn lives_on(policy: &Policy, party: Party, network: NetworkId) -> bool {
+    match party {
+        Party::Container(id) => policy.containers[id.0].is_on(network),
+        Party::Trust(id) => {
+            let mut subnets = policy.networks[network.0].subnets.iter();
+            let set = &policy.trusts[id.0].set;
+            subnets.any(|subnet| AddrSet::prefix(*subnet).overlaps(set))
+        }
+        Party::Any | Party::Host | Party::Network(_) | Party::Outside => false,
+    }
 }
 
 fn source_is(policy: &Policy, party: Party, packet: &Packet) -> bool {
@@ -265,7 +313,13 @@ pub fn to_host(policy: &Policy, packet: &Packet) -> Fate {
     if packet.input == "lo" {
         return Fate::Left;
     }
-    if spoofed(policy, packet) || says(policy, Effect::Deny, packet) {
+    if spoofed(policy, packet) {
+        return Fate::Dropped;
+    }
+    if router_discovery(packet) {
+        return Fate::Left;
+    }
+    if says(policy, Effect::Deny, packet) {
         return Fate::Dropped;
     }
     if let Some((container, exposure)) = listener(policy, packet) {
@@ -273,13 +327,16 @@ pub fn to_host(policy: &Policy, packet: &Packet) -> Fate {
         return if open { Fate::Left } else { Fate::Dropped };
     }
     let closed = from.is_some_and(|from| !policy.networks[from.0].host_access);
-    let discovery = packet.source.is_ipv6()
-        && packet.protocol == Protocol::Icmp
-        && (133..=136).contains(&packet.icmp_type);
-    if closed && !discovery && !says(policy, Effect::Allow, packet) {
+    if closed && !says(policy, Effect::Allow, packet) {
         return Fate::Dropped;
     }
     Fate::Left
+}
+
+fn router_discovery(packet: &Packet) -> bool {
+    packet.source.is_ipv6()
+        && packet.protocol == Protocol::Icmp
+        && (133..=136).contains(&packet.icmp_type)
 }
 
 /// A statement about the host itself names the packet.
@@ -300,11 +357,11 @@ fn says(policy: &Policy, effect: Effect, packet: &Packet) -> bool {
                 }
                 Party::Trust(id) => policy.trusts[id.0].set.contains(packet.destination),
             });
-            right
-                && access
-                    .left
-                    .iter()
-                    .any(|party| source_is(policy, *party, packet))
+            let mut all = access.right.iter();
+            let hidden =
+                effect == Effect::Deny && all.any(|party| may_be_target(policy, *party, packet));
+            (right || hidden)
+                && comes_from(policy, access, packet)
                 && service_is(
                     &access.services,
                     packet.protocol,
@@ -357,10 +414,7 @@ fn reaches_port(
                     }
                 });
                 right
-                    && access
-                        .left
-                        .iter()
-                        .any(|party| source_is(policy, *party, packet))
+                    && comes_from(policy, access, packet)
                     && service_is(&access.services, packet.protocol, port, 0, packet.source)
             })
     };

@@ -187,7 +187,7 @@ fn access(tape: &mut Tape<'_>, text: &mut String, names: &Names) {
     let _ = writeln!(text, "{verb} {left} -> {right} {service}");
 }
 
-const ADDRESSES: [(&str, &str); 14] = [
+const ADDRESSES: [(&str, &str); 18] = [
     ("203.0.113.5", "2001:db8:10::7"),
     ("203.0.113.66", "2001:db8:10:1::1"),
     ("203.0.114.0", "2001:db8:11::"),
@@ -202,6 +202,10 @@ const ADDRESSES: [(&str, &str); 14] = [
     ("172.18.0.1", "fe80::1"),
     ("192.0.2.1", "fd00:2::1"),
     ("127.0.0.1", "fd00:3::1"),
+    ("172.18.0.255", "fe80::2"),
+    ("172.18.1.255", "fe80::3"),
+    ("224.0.0.251", "ff02::1"),
+    ("255.255.255.255", "ff05::2"),
 ];
 const INTERFACES: [&str; 6] = ["eth0", "wg0", "br-0", "br-1", "br-2", "docker0"];
 

@@ -34,6 +34,7 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     for network in chains.view.network_ids() {
         from_network(chains, &input, network);
     }
+    discovery(chains, &input, Way::HostIn);
     decide(chains, &input, Way::HostIn);
 }
 
@@ -41,6 +42,7 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
 fn from_network(chains: &mut Chains<'_, '_>, input: &ChainName, network: NetworkId) {
     let view = chains.view;
     let chain = network_chain(view, network, "host");
+    discovery(chains, &chain, Way::HostFrom(network));
     decide(chains, &chain, Way::HostFrom(network));
     if !view.network(network).host_access {
         closed_host(chains, &chain, network);
@@ -66,6 +68,27 @@ fn from_network(chains: &mut Chains<'_, '_>, input: &ChainName, network: Network
             ..Rule::default()
         },
     );
+}
+
+/// Routers and neighbours find each other (RFC 4861) where something else would stop them:
+/// connection tracking does not follow that, and no IPv6 works without it, not even outwards.
+fn discovery(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
+    let view = chains.view;
+    let closed = matches!(way, Way::HostFrom(id) if !view.network(id).host_access);
+    let denies = |access: &Access| {
+        access.effect == Effect::Deny && !view.access_rules(access, way).is_empty()
+    };
+    if view.family == Family::V4 || !(closed || view.policy.accesses.iter().any(denies)) {
+        return;
+    }
+    for kind in 133..=136 {
+        let rule = Rule {
+            service: Some(Service::Icmp(kind)),
+            target: Target::Return,
+            ..Rule::default()
+        };
+        chains.push(Table::Filter, chain, rule);
+    }
 }
 
 /// Denials first, then every published port: who may, and nobody else.
@@ -99,20 +122,9 @@ fn host_access(
     chains.push_all(Table::Filter, chain, rules, verdict);
 }
 
-/// `host-access off`: what no `allow` names ends here. Neighbour discovery goes on.
+/// `host-access off`: what no `allow` names ends here.
 fn closed_host(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId) {
     let view = chains.view;
-    if view.family == Family::V6 {
-        for kind in 133..=136 {
-            let service = Some(Service::Icmp(kind));
-            let rule = Rule {
-                service,
-                target: Target::Return,
-                ..Rule::default()
-            };
-            chains.push(Table::Filter, chain, rule);
-        }
-    }
     for access in &view.policy.accesses {
         if access.effect == Effect::Allow {
             host_access(
@@ -149,16 +161,13 @@ fn published(
     let Some(socket) = host_socket(exposure, view.family) else {
         return;
     };
+    let home = view.container(container).attachments.first();
+    let closed = home.map_or(Target::Drop, |home| {
+        chains.drop_target(Table::Filter, home.network)
+    });
     for access in &view.policy.accesses {
         if access.effect == Effect::Deny {
-            by_statement(
-                chains,
-                chain,
-                way,
-                (container, exposure),
-                access,
-                &Target::Drop,
-            );
+            by_statement(chains, chain, way, (container, exposure), access, &closed);
         }
     }
     let ends = std::slice::from_ref(&socket.end);
@@ -178,7 +187,7 @@ fn published(
             );
         }
     }
-    nobody_else(chains, chain, (container, exposure), &socket);
+    nobody_else(chains, chain, (container, exposure), &socket, closed);
 }
 
 /// The host's side of a published exposure.
@@ -285,14 +294,9 @@ fn nobody_else(
     chain: &ChainName,
     (container, exposure): (ContainerId, &Exposure),
     socket: &Socket,
+    target: Target,
 ) {
     let view: &View<'_> = chains.view;
-    let home = view
-        .container(container)
-        .attachments
-        .first()
-        .map(|at| at.network);
-    let target = home.map_or(Target::Drop, |home| chains.drop_target(Table::Filter, home));
     let origin = Some(view.say_closed(container, exposure));
     let rule = Rule {
         service: socket.service,

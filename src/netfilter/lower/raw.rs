@@ -221,23 +221,37 @@ fn errors(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) {
     }
 }
 
-/// A container reaches another network with its own address, not the host's. Published ports are
-/// left out: there the engine's masquerade brings the answer back.
+/// A container reaches another network with its own address, not the host's. What leaves the host is
+/// not meant: it may carry the grant too, and needs the engine's masquerade. Published ports are left
+/// out: there the masquerade brings the answer back.
+///
+/// Sources come first: drift tells by them that a masquerade above this hook does no harm.
 fn keep_sources(chains: &mut Chains<'_, '_>) {
-    let nat = ChainName::fixed("NAT");
+    let (nat, keep) = (ChainName::fixed("NAT"), ChainName::fixed("KEEP"));
     let view = chains.view;
+    let says = "connections to other networks keep their source";
     for network in view.network_ids() {
+        let origin = Some(view.say_network(network, says));
         for subnet in view.subnets(network) {
-            let says = "connections to other networks keep their source";
             let rule = Rule {
                 source: Some(subnet),
                 conntrack: Some(Conntrack::NotDnat),
                 mark: true,
-                target: Target::Accept,
-                origin: Some(view.say_network(network, says)),
+                target: Target::Jump(keep.clone()),
+                origin: origin.clone(),
                 ..Rule::default()
             };
             chains.push(Table::Nat, &nat, rule);
         }
+        let rule = Rule {
+            output: Some(Interface {
+                name: view.network(network).bridge.clone(),
+                not: false,
+            }),
+            target: Target::Accept,
+            origin,
+            ..Rule::default()
+        };
+        chains.push(Table::Nat, &keep, rule);
     }
 }

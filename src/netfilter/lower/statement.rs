@@ -8,7 +8,7 @@ use crate::policy::ir::{Access, ContainerId, Exposure, NetworkId, Party};
 impl View<'_> {
     /// Returns a rule for each source, target and service of a statement.
     pub(super) fn access_rules(&self, access: &Access, way: Way) -> Vec<Rule> {
-        self.join(access, way, |right| self.targets(right, way))
+        self.join(access, way, |right| self.right(access, right, way))
     }
 
     /// Like [`View::access_rules`], with every target by its address in `network`.
@@ -24,7 +24,7 @@ impl View<'_> {
         for &right in &access.right {
             let targets = aim(right);
             for &left in access.left.iter().filter(|_| !targets.is_empty()) {
-                let sources = self.sources(left, way);
+                let sources = self.left(access, left, way);
                 for &service in &services {
                     let origin = self.say_access(access, left, right, service);
                     rules.extend(product(&sources, &targets, service, &origin));
@@ -47,7 +47,7 @@ impl View<'_> {
         let rules = |&left: &Party| {
             let origin = self.say_access(access, left, right, service);
             let targets = std::slice::from_ref(target);
-            let sources = self.sources(left, way);
+            let sources = self.left(access, left, way);
             product(&sources, targets, service, &origin).collect::<Vec<_>>()
         };
         access.left.iter().flat_map(rules).collect()

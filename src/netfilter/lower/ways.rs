@@ -12,6 +12,10 @@ use crate::netfilter::Family;
 use crate::netfilter::rule::{Interface, Rule, Service};
 use crate::policy::ir::{self, ContainerId, IfName, NetworkId, Party, Policy};
 
+/// What every IPv6 interface has by itself (RFC 4291, 2.5.6).
+pub(super) const LINK_LOCAL: Ipv6Net =
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
+
 /// Where a packet comes from and goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -60,7 +64,7 @@ pub(super) struct End {
 }
 
 impl End {
-    fn net(net: IpNet) -> Self {
+    pub(super) fn net(net: IpNet) -> Self {
         End {
             interface: None,
             net: Some(net),
@@ -136,7 +140,7 @@ impl<'a> View<'a> {
         self.sets.get(id.0).cloned().unwrap_or_default()
     }
 
-    fn trust(&self, id: ir::TrustId) -> &'a AddrSet {
+    pub(super) fn trust(&self, id: ir::TrustId) -> &'a AddrSet {
         let trust = self.policy.trusts.get(id.0);
         &trust
             .unwrap_or_else(|| unreachable!("trust ids come from the policy itself"))
@@ -203,12 +207,11 @@ impl<'a> View<'a> {
     /// and those of a machine that has none yet, which are 0.0.0.0 (RFC 2131), the unspecified
     /// address and link-local ones (RFC 4862).
     pub(super) fn senders(&self, id: NetworkId) -> impl Iterator<Item = IpNet> + use<'a> {
-        let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
         let unnumbered = match self.family {
             Family::V4 => vec![IpNet::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED))],
             Family::V6 => vec![
                 IpNet::from(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-                IpNet::V6(Ipv6Net::new_assert(link_local, 10)),
+                IpNet::V6(LINK_LOCAL),
             ],
         };
         self.subnets(id).chain(unnumbered)

@@ -126,8 +126,9 @@ fn write_rule(out: &mut String, rule: &Rule, ruleset: &Ruleset, sources: &Source
     write_target(out, &rule.target, grant);
 }
 
+/// Every address is no condition, and iptables-save prints none.
 fn write_address(out: &mut String, flag: &str, net: Option<IpNet>) {
-    if let Some(net) = net {
+    if let Some(net) = net.filter(|net| net.prefix_len() > 0) {
         word(out, format_args!("{flag} {net}"));
     }
 }

@@ -263,7 +263,7 @@ fn kernel_agrees(variant: &'static str) {
 }
 
 /// Returns our chains and rules, table by table: the part that must come back byte for byte.
-fn ours(text: &str) -> BTreeMap<String, Vec<String>> {
+pub fn ours(text: &str) -> BTreeMap<String, Vec<String>> {
     let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut table = String::new();
     for line in text.lines() {

@@ -3,6 +3,7 @@
 mod oracle;
 mod parsers;
 mod policies;
+mod text;
 
 use proptest::prelude::*;
 use tidegate::netfilter::{Family, Packet, Ruleset, Table, Verdict, lower, walk};

@@ -25,14 +25,13 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
             sources_of(chains, &raw, network);
         }
     }
-    let mut between_networks = false;
+    let (mut from_outside, mut between_networks) = (false, false);
     for network in chains.view.network_ids() {
-        let outside = routed(chains, &raw, Way::In(network), network);
-        let between = routed(chains, &raw, Way::Peer(network), network);
-        between_networks |= between;
-        if outside | between {
-            errors(chains, &raw, network);
-        }
+        from_outside |= routed(chains, &raw, Way::In(network), network);
+        between_networks |= routed(chains, &raw, Way::Peer(network), network);
+    }
+    if from_outside || between_networks {
+        errors(chains, &raw);
     }
     if between_networks {
         keep_sources(chains);
@@ -199,21 +198,25 @@ const ERRORS_V4: [u8; 3] = [3, 11, 12];
 /// The same with packet too big (RFC 4443).
 const ERRORS_V6: [u8; 4] = [1, 2, 3, 4];
 
-/// Errors about routed access go to containers' own addresses, from anywhere. Those that belong to
-/// no connection end at the gate.
-fn errors(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) {
+/// Errors about routed access go to containers' own addresses, on either side of a link, and come
+/// from anywhere. Those that belong to no connection end at the gate.
+fn errors(chains: &mut Chains<'_, '_>, raw: &ChainName) {
     let view = chains.view;
     let kinds: &[u8] = match view.family {
         Family::V4 => &ERRORS_V4,
         Family::V6 => &ERRORS_V6,
     };
-    for subnet in view.subnets(network) {
-        for &kind in kinds {
+    for network in view.network_ids() {
+        let origin = Some(view.say_network(network, "errors about routed access pass"));
+        for (subnet, &kind) in view
+            .subnets(network)
+            .flat_map(|subnet| kinds.iter().map(move |kind| (subnet, kind)))
+        {
             let rule = Rule {
                 destination: Some(subnet),
                 service: Some(Service::Icmp(kind)),
                 target: Target::Accept,
-                origin: Some(view.say_network(network, "errors about routed access pass")),
+                origin: origin.clone(),
                 ..Rule::default()
             };
             chains.push(Table::Raw, raw, rule);

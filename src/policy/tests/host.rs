@@ -51,18 +51,33 @@ error[T0326]: the mark 0x0 is not one bit
 }
 
 #[test]
-fn engines_that_are_too_old_or_none() {
+fn engines_that_are_too_old_or_too_new() {
     insta::assert_snapshot!(said_in_shop("
-host { engine docker 1.13.1 }
-"), @r#"
-error[T0328]: Docker 1.13.1 is too old
- --> p.tide:8:22
-  |
-8 | host { engine docker 1.13.1 }
-  |                      ^^^^^^ 17.06 is the oldest that works
-  |
-  = note: Older releases have no chain that they leave to the user (DOCKER-USER).
-"#);
+host { engine docker 1.11.2 }
+"), @"");
+    insta::assert_snapshot!(said_in_shop("
+host { engine docker 31.0 }
+"), @"");
+}
+
+#[test]
+fn a_backend_needs_an_engine_that_has_it() {
+    insta::assert_snapshot!(said_in_shop("
+host {
+  engine docker 28.5 nftables
+  forwarding on
+}
+"), @"");
+}
+
+#[test]
+fn the_nftables_backend_and_forwarding() {
+    insta::assert_snapshot!(said_in_shop("
+host {
+  forward drop
+  engine docker nftables
+}
+"), @"");
 }
 
 #[test]

@@ -61,9 +61,10 @@ impl Builder<'_> {
     fn engine(&mut self, pair: Pair<'_, Rule>) -> HostSetting {
         HostSetting::Engine {
             docker: has(&pair, Rule::kw_docker),
-            version: children(pair, Rule::version)
+            version: children(pair.clone(), Rule::version)
                 .next()
                 .map(|part| self.text(&part)),
+            nftables: has(&pair, Rule::kw_nftables),
         }
     }
 

@@ -85,3 +85,6 @@ pub fn load(loader: &dyn Loader, main: &str) -> Loaded {
         diagnostics,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,36 @@ fn every_code_is_documented_and_no_other() {
     assert_eq!(codes.len(), known.len(), "a code is used twice");
 }
 
+/// A file that no module names is not compiled, and the tests in it do not run.
+#[test]
+fn every_source_file_is_part_of_the_program() {
+    let (sources, tests) = (repository().join("src"), repository().join("tests"));
+    let files = files(&sources, ".rs").into_iter();
+    let files = files.chain(self::files(&tests, ".rs"));
+    let roots = ["src/lib.rs", "src/main.rs", "tests/main.rs"].map(|root| repository().join(root));
+    for file in files.filter(|file| !roots.contains(file) && !file.starts_with(tests.join("bench")))
+    {
+        assert!(is_declared(&file), "no module names {}", file.display());
+    }
+}
+
+fn is_declared(file: &Path) -> bool {
+    let folder = file.parent().expect("a folder");
+    let (module, parent) = if file.ends_with("mod.rs") {
+        (folder, folder.parent().expect("a folder"))
+    } else {
+        (file, folder)
+    };
+    let name = module.file_stem().expect("a name").to_string_lossy();
+    let beside = fs::read_dir(parent).expect("a folder");
+    let beside = beside.map(|entry| entry.expect("an entry").path());
+    let texts = beside.chain([parent.with_extension("rs")]);
+    let declared = [format!("mod {name};"), format!("path = \"{name}.rs\"")];
+    texts
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .any(|text| declared.iter().any(|line| text.contains(line.as_str())))
+}
+
 #[test]
 fn every_example_compiles_without_a_warning_and_has_a_text() {
     let examples = files(&repository().join("examples"), ".tide");

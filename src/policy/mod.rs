@@ -86,3 +86,6 @@ pub fn load(loader: &dyn Loader, main: &str) -> Loaded {
         diagnostics,
     }
 }
+
+#[cfg(test)]
+mod tests;

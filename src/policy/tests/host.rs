@@ -160,10 +160,10 @@ error[T0309]: the host is described twice
   --> p.tide:9:1
    |
  8 |   host { forward drop }
-   |   --------------------- the first `host` block
+   |   -------------------- the first `host` block
  9 | / host { forwarding off
 10 | |   mark 0 }
-   | |__________^ described again here
+   | |_________^ described again here
    |
    = help: put all settings into one `host` block
 

@@ -223,7 +223,8 @@ pub(super) fn warn(host: &Host, first_v6: Option<Span>, diagnostics: &mut Diagno
     let Some((true, forwarding)) = host.forwarding else {
         return;
     };
-    if host.forward.is_none() {
+    // Docker's nftables backend drops what is not published in a table of its own.
+    if host.forward.is_none() && !host.engine.is_nftables() {
         diagnostics.push(left_open(forwarding));
     }
     if let Some(subnet) = first_v6.filter(|_| host.uplinks.is_empty()) {

@@ -3,8 +3,8 @@
 use super::{Files, in_shop, load, load_text};
 use crate::net::PortRange;
 use crate::policy::ir::{
-    Backend, ContainerId, Effect, Engine, ForwardPolicy, IfName, NetworkId, Party, Policy, Protocol, Rate,
-    RateUnit, Service, TrustId,
+    Backend, ContainerId, Effect, Engine, ForwardPolicy, IfName, NetworkId, Party, Policy,
+    Protocol, Rate, RateUnit, Service, TrustId,
 };
 use crate::policy::settings::DEFAULT_MARK;
 

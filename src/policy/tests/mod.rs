@@ -1,5 +1,10 @@
 //! Policies with mistakes and what is said of them, and policies without.
 
+#![allow(
+    clippy::too_many_lines,
+    reason = "most lines are what is said, as a user sees it"
+)]
+
 mod access;
 mod containers;
 mod exposures;

@@ -107,9 +107,11 @@ fn isolation(policy: &Policy, bridge: &str, early: bool) -> String {
             "-A ISO-1 -i {bridge} ! -o {bridge} -j ISO-2\n-A ISO-2 -o {bridge} -j DROP\n"
         );
     }
-    let others = policy.networks.iter().map(|network| &network.bridge.0);
-    let others = others.filter(|other| *other != bridge);
-    others
-        .map(|other| format!("-A DOCKER-ISOLATION -i {bridge} -o {other} -j DROP\n"))
-        .collect()
+    let mut rules = String::new();
+    for other in policy.networks.iter().map(|network| &network.bridge.0) {
+        if other != bridge {
+            let _ = writeln!(rules, "-A DOCKER-ISOLATION -i {bridge} -o {other} -j DROP");
+        }
+    }
+    rules
 }

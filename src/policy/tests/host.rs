@@ -91,15 +91,6 @@ host {
       |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^ 29.0 is the first release with `--firewall-backend`
       |
       = help: leave out `nftables`
-
-    warning[T0350]: `forwarding on` without `forward drop`
-      --> p.tide:10:3
-       |
-    10 |   forwarding on
-       |   ^^^^^^^^^^^^^ FORWARD's policy is left as it is
-       |
-       = note: Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself. Networks that this policy does not declare stay reachable for neighbours.
-       = help: add `forward drop` to the block
     ");
 }
 

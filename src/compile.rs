@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::artifact::{
     Bundle, ChainHash, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, RULES_V4, RULES_V6,
     SYSCTL, SourceEntry, SysctlEntry,
@@ -9,9 +11,10 @@ use crate::artifact::{
 use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::hash::sha256;
 use crate::netfilter::{
-    ChainText, Family, Hook, Ruleset, TooManyRules, lower, policy_name, render, render_chains,
+    ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, policy_name, render,
+    render_chains,
 };
-use crate::policy::ir::{Engine, Policy};
+use crate::policy::ir::{Backend, Engine, Policy};
 use crate::policy::{self, Loaded, Loader};
 use crate::source::SourceMap;
 use crate::sysctl::{self, Setting};
@@ -143,6 +146,7 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
         policy: main.to_owned(),
         host: policy.host.name.clone(),
         engine: engine(policy.host.engine),
+        daemon: daemon(policy, rulesets),
         mark: format!("{:#x}", policy.host.mark),
         files: BTreeMap::new(),
         chains: emitted
@@ -162,11 +166,49 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
 
 fn engine(engine: Engine) -> String {
     match engine {
-        Engine::Docker { version: None } => "docker".to_owned(),
-        Engine::Docker {
-            version: Some((major, minor)),
-        } => format!("docker {major}.{minor}"),
+        Engine::Docker { version, backend } => {
+            let version = version.map(release);
+            let backend = match backend {
+                Backend::Iptables => "",
+                Backend::Nftables => " nftables",
+            };
+            format!("docker{}{backend}", version.unwrap_or_default())
+        }
     }
+}
+
+/// Writes a release as Docker does: 17.03 to 20.10 are named after months.
+fn release((major, minor): (u32, u32)) -> String {
+    if (17..=20).contains(&major) {
+        format!(" {major}.{minor:02}")
+    } else {
+        format!(" {major}.{minor}")
+    }
+}
+
+/// Returns what the engine's own settings must be for the policy to be true: Docker's nftables
+/// tables let by what carries the grant only if told, and drop what is routed straight to a
+/// container before any rule of ours sees it.
+fn daemon(policy: &Policy, rulesets: &[Ruleset]) -> BTreeMap<String, Value> {
+    let mut settings = BTreeMap::new();
+    if policy.host.engine.is_nftables() {
+        let mark = policy.host.mark;
+        let mut set = |key: &str, value| settings.insert(key.to_owned(), value);
+        set("firewall-backend", "nftables".into());
+        set(
+            "bridge-accept-fwmark",
+            format!("{mark:#x}/{mark:#x}").into(),
+        );
+        if rulesets.iter().any(opens_direct_routes) {
+            set("allow-direct-routing", true.into());
+        }
+    }
+    settings
+}
+
+fn opens_direct_routes(ruleset: &Ruleset) -> bool {
+    let mut raw = ruleset.table(Table::Raw).flat_map(|(_, rules)| rules);
+    raw.any(|rule| rule.target == Target::Accept)
 }
 
 /// Hashes each chain's rules as iptables-save prints them.

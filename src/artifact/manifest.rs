@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::netfilter::{Family, Place, Table};
 
@@ -23,8 +24,11 @@ pub struct Manifest {
     /// Main policy file.
     pub policy: String,
     pub host: Option<String>,
-    /// `docker` or `docker VERSION`.
+    /// `docker`, `docker VERSION` or either with `nftables` behind it.
     pub engine: String,
+    /// What the engine's daemon.json must say for the policy to be true; empty for most engines.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub daemon: BTreeMap<String, Value>,
     /// The bit of the packet mark that carries a grant, as in `0x10000000`.
     pub mark: String,
     /// SHA-256 of every other file of the bundle, by name.

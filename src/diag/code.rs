@@ -96,10 +96,14 @@ codes! {
     ADDRESS_NEEDED = "T0339", "A rule about a container whose address is not known.";
     NO_NETWORK = "T0340", "A policy that declares no network.";
     UPLINK_TWICE = "T0341", "An uplink that is written twice.";
+    NO_NFTABLES = "T0342", "A release of Docker without the nftables backend.";
+    FORWARD_UNDER_NFTABLES = "T0343", "A policy of FORWARD that would cut what Docker's nftables backend lets in.";
     FORWARD_LEFT_OPEN = "T0350", "Forwarding is on and FORWARD's policy is left as it is.";
     UPLINK_UNNAMED = "T0351", "IPv6 forwarding is on and no uplink is named.";
     GATEWAY_ADDRESS = "T0352", "A container's address that is usually the bridge's own.";
     EXCEPT_NOTHING = "T0353", "An exception that takes nothing out.";
+    NEW_ENGINE = "T0354", "A release of Docker that is newer than this tidegate knows.";
+    NFTABLES_NEEDS_FORWARDING = "T0355", "An engine that does not start without forwarding, and forwarding is not on.";
     NOT_IN_THIS_VERSION = "T0390", "Part of the language that this version does not compile.";
     TOO_MANY_RULES = "T0401", "A policy becomes more rules than a host should load.";
     BUNDLE_DAMAGED = "T0501", "A bundle that is not as it was compiled.";

@@ -50,7 +50,18 @@ pub struct Host {
 /// The engine that writes NAT and publishing; a version is major and minor, as in `28.5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    Docker { version: Option<(u32, u32)> },
+    Docker {
+        version: Option<(u32, u32)>,
+        backend: Backend,
+    },
+}
+
+/// What Docker writes its rules with; see `--firewall-backend` in dockerd(8), Docker 29.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Backend {
+    #[default]
+    Iptables,
+    Nftables,
 }
 
 /// One line for sysctl.d; the key is as written, `.` or `/` between its parts.

@@ -4,6 +4,7 @@
 mod access;
 mod check;
 mod containers;
+mod engine;
 mod exposures;
 mod hidden;
 mod icmp;

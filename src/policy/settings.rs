@@ -7,16 +7,13 @@ use crate::source::Span;
 use crate::syntax::ast;
 use crate::syntax::ast::{HostSetting, Name, Rate, RateUnit, Spanned};
 
-use super::ir::{Engine, Host, IfName, LogDenied};
+use super::ir::{Backend, Engine, Host, IfName, LogDenied};
 use super::once::Once;
 use super::sysctl::Sysctls;
-use super::{interface, unsupported};
+use super::{engine, interface, unsupported};
 
 /// The bit of the packet mark that carries a grant, unless `mark` names another.
 pub(super) const DEFAULT_MARK: u32 = 0x1000_0000;
-
-/// The first release with the chain `DOCKER-USER`.
-const OLDEST_ENGINE: (u32, u32) = (17, 6);
 
 /// Reads the policy's only `host` block; a policy without one has the defaults. A second block is
 /// refused, but its settings are checked.
@@ -36,7 +33,10 @@ pub(super) fn resolve(hosts: &[&ast::Host], diagnostics: &mut Diagnostics) -> Ho
 fn defaults() -> Host {
     Host {
         name: None,
-        engine: Engine::Docker { version: None },
+        engine: Engine::Docker {
+            version: None,
+            backend: Backend::Iptables,
+        },
         uplinks: Vec::new(),
         forwarding: None,
         forward: None,
@@ -67,6 +67,7 @@ fn block(written: &ast::Host, diagnostics: &mut Diagnostics) -> Host {
             name: written.name.as_ref().map(|name| name.node.clone()),
             ..defaults()
         },
+        engine_at: None,
         once: Once::default(),
         sysctls: Sysctls::default(),
         diagnostics,
@@ -76,6 +77,7 @@ fn block(written: &ast::Host, diagnostics: &mut Diagnostics) -> Host {
             block.setting(setting);
         }
     }
+    engine::check(&block.host, block.engine_at, block.diagnostics);
     block.host.sysctls = block.sysctls.into_list();
     block.host
 }
@@ -96,6 +98,7 @@ fn keyword(setting: &HostSetting) -> Option<&'static str> {
 
 struct Block<'d> {
     host: Host,
+    engine_at: Option<Span>,
     once: Once,
     sysctls: Sysctls,
     diagnostics: &'d mut Diagnostics,
@@ -110,9 +113,11 @@ impl Block<'_> {
     fn setting(&mut self, setting: &Spanned<HostSetting>) {
         let span = setting.span;
         match &setting.node {
-            HostSetting::Engine { docker, version } => {
-                self.engine(*docker, version.as_ref(), span);
-            }
+            HostSetting::Engine {
+                docker,
+                version,
+                nftables,
+            } => self.engine(*docker, version.as_ref(), *nftables, span),
             HostSetting::Forward(policy) => self.host.forward = Some((*policy, span)),
             HostSetting::Forwarding(on) => self.host.forwarding = Some((*on, span)),
             HostSetting::LogDenied(rate) => self.log_denied(rate.as_ref(), span),
@@ -131,20 +136,18 @@ impl Block<'_> {
         self.diagnostics.push(unsupported::refuse(what, span));
     }
 
-    fn engine(&mut self, docker: bool, written: Option<&Spanned<String>>, span: Span) {
+    fn engine(
+        &mut self,
+        docker: bool,
+        version: Option<&Spanned<String>>,
+        nftables: bool,
+        span: Span,
+    ) {
         if !docker {
             return self.refuse("`engine none`", span);
         }
-        let Some(written) = written else {
-            return;
-        };
-        match version(&written.node) {
-            Some(found) if found < OLDEST_ENGINE => self.diagnostics.push(too_old(written)),
-            Some(_) => {}
-            None => self.diagnostics.push(no_version(written)),
-        }
-        let version = version(&written.node);
-        self.host.engine = Engine::Docker { version };
+        self.engine_at = Some(span);
+        self.host.engine = engine::docker(version, nftables, span, self.diagnostics);
     }
 
     fn log_denied(&mut self, rate: Option<&Spanned<Rate>>, span: Span) {
@@ -161,34 +164,6 @@ impl Block<'_> {
             _ => self.diagnostics.push(bad_mark(written)),
         }
     }
-}
-
-/// Reads major and minor of `28.5`, `28.5.1` or `17.06.2-ce`.
-fn version(text: &str) -> Option<(u32, u32)> {
-    let release = text.split('-').next()?;
-    let mut parts = release.split('.').map(number);
-    let found = (parts.next()??, parts.next()??);
-    let rest: Vec<_> = parts.collect();
-    (rest.len() <= 1 && rest.iter().all(Option::is_some)).then_some(found)
-}
-
-fn number(text: &str) -> Option<u32> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
-}
-
-fn no_version(written: &Spanned<String>) -> Diagnostic {
-    let title = format!("`{}` is not a version of Docker", written.node);
-    Diagnostic::error(code::BAD_VERSION, title)
-        .at(written.span, "major and minor are needed, as in 28.5")
-        .help("take it from `docker version`, under Server")
-}
-
-fn too_old(written: &Spanned<String>) -> Diagnostic {
-    let title = format!("Docker {} is too old", written.node);
-    Diagnostic::error(code::OLD_ENGINE, title)
-        .at(written.span, "17.06 is the oldest that works")
-        .note("Older releases have no chain that they leave to the user (DOCKER-USER).")
 }
 
 /// Returns what is wrong with a rate. The fastest is `XT_LIMIT_SCALE` of the kernel's
@@ -248,7 +223,8 @@ pub(super) fn warn(host: &Host, first_v6: Option<Span>, diagnostics: &mut Diagno
     let Some((true, forwarding)) = host.forwarding else {
         return;
     };
-    if host.forward.is_none() {
+    // Docker's nftables backend drops what is not published in a table of its own.
+    if host.forward.is_none() && !host.engine.is_nftables() {
         diagnostics.push(left_open(forwarding));
     }
     if let Some(subnet) = first_v6.filter(|_| host.uplinks.is_empty()) {

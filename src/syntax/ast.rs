@@ -49,10 +49,11 @@ pub struct Host {
 
 #[derive(Debug, Clone)]
 pub enum HostSetting {
-    /// `engine docker [VERSION]` or `engine none`; the span of the version text is kept.
+    /// `engine docker [VERSION] [nftables]` or `engine none`.
     Engine {
         docker: bool,
         version: Option<Spanned<String>>,
+        nftables: bool,
     },
     Forward(ForwardPolicy),
     Forwarding(bool),

@@ -74,6 +74,7 @@ impl Rule {
             Rule::kw_mark => "mark",
             Rule::kw_minute => "minute",
             Rule::kw_network => "network",
+            Rule::kw_nftables => "nftables",
             Rule::kw_none => "none",
             Rule::kw_off => "off",
             Rule::kw_on => "on",

@@ -45,7 +45,7 @@ const CONTAINER: &[Keyword] = &[(
 )];
 
 const HOST: &[Keyword] = &[
-    ("engine", "engine docker [VERSION]|none"),
+    ("engine", "engine docker [VERSION] [nftables]|none"),
     ("forward", "forward drop|accept"),
     ("forwarding", "forwarding on|off"),
     ("log", "log denied [limit N/UNIT]"),

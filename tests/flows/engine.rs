@@ -1,16 +1,17 @@
-//! The rules that Docker 20.10 writes for the networks and published ports of a policy, as its own
-//! chains look after a start. They stand in for an engine here, so that hundreds of packets on both
-//! iptables variants take seconds; `tests/docker` runs a real one.
+//! The rules that Docker writes for the networks and published ports of a policy, as its own chains
+//! look after a start: those of 20.10, and of 1.12 for a policy that names a release before 17.06.
+//! They stand in for an engine here, so that hundreds of packets on both iptables variants take
+//! seconds; `tests/docker` runs real ones.
 
 use std::fmt::Write;
 
-use tidegate::policy::ir::Policy;
+use tidegate::policy::ir::{Network, Policy};
 
 use super::table::address_of;
 
 /// Returns the rules of one family for an empty machine.
 pub fn rules(policy: &Policy, v6: bool) -> String {
-    let subnets = |network: &tidegate::policy::ir::Network| {
+    let subnets = |network: &Network| {
         network
             .subnets
             .iter()
@@ -20,10 +21,8 @@ pub fn rules(policy: &Policy, v6: bool) -> String {
     };
     let mut nat =
         "*nat\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n".to_owned();
-    let mut filter =
-        "*filter\n:DOCKER - [0:0]\n:DOCKER-USER - [0:0]\n:ISO-1 - [0:0]\n:ISO-2 - [0:0]\n\
-                      -A FORWARD -j DOCKER-USER\n-A FORWARD -j ISO-1\n-A DOCKER-USER -j RETURN\n"
-            .to_owned();
+    let early = !policy.host.engine.has_docker_user();
+    let mut filter = start(policy).to_owned();
     for network in &policy.networks {
         let bridge = &network.bridge.0;
         for subnet in subnets(network) {
@@ -33,13 +32,12 @@ pub fn rules(policy: &Policy, v6: bool) -> String {
             );
         }
         let icc = if network.icc { "ACCEPT" } else { "DROP" };
+        filter.push_str(&forward(bridge, early));
         let _ = write!(
             filter,
-            "-A FORWARD -o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
-             -A FORWARD -o {bridge} -j DOCKER\n-A FORWARD -i {bridge} ! -o {bridge} -j ACCEPT\n\
-             -A FORWARD -i {bridge} -o {bridge} -j {icc}\n\
-             -A ISO-1 -i {bridge} ! -o {bridge} -j ISO-2\n-A ISO-2 -o {bridge} -j DROP\n"
+            "-A FORWARD -i {bridge} ! -o {bridge} -j ACCEPT\n-A FORWARD -i {bridge} -o {bridge} -j {icc}\n"
         );
+        filter.push_str(&isolation(policy, bridge, early));
     }
     for network in &policy.networks {
         let _ = writeln!(nat, "-A DOCKER -i {} -j RETURN", network.bridge.0);
@@ -79,4 +77,41 @@ pub fn rules(policy: &Policy, v6: bool) -> String {
         }
     }
     format!("{nat}COMMIT\n{filter}COMMIT\n")
+}
+
+fn start(policy: &Policy) -> &'static str {
+    if policy.host.engine.has_docker_user() {
+        "*filter\n:DOCKER - [0:0]\n:DOCKER-USER - [0:0]\n:ISO-1 - [0:0]\n:ISO-2 - [0:0]\n\
+         -A FORWARD -j DOCKER-USER\n-A FORWARD -j ISO-1\n-A DOCKER-USER -j RETURN\n"
+    } else {
+        "*filter\n:DOCKER - [0:0]\n:DOCKER-ISOLATION - [0:0]\n-A FORWARD -j DOCKER-ISOLATION\n"
+    }
+}
+
+/// Up to 17.03 published ports come before replies.
+fn forward(bridge: &str, early: bool) -> String {
+    let known =
+        format!("-A FORWARD -o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n");
+    let published = format!("-A FORWARD -o {bridge} -j DOCKER\n");
+    if early {
+        published + &known
+    } else {
+        known + &published
+    }
+}
+
+/// Up to 18.04 there is a rule for each pair of networks.
+fn isolation(policy: &Policy, bridge: &str, early: bool) -> String {
+    if !early {
+        return format!(
+            "-A ISO-1 -i {bridge} ! -o {bridge} -j ISO-2\n-A ISO-2 -o {bridge} -j DROP\n"
+        );
+    }
+    let mut rules = String::new();
+    for other in policy.networks.iter().map(|network| &network.bridge.0) {
+        if other != bridge {
+            let _ = writeln!(rules, "-A DOCKER-ISOLATION -i {bridge} -o {other} -j DROP");
+        }
+    }
+    rules
 }

@@ -10,8 +10,8 @@ use tidegate::artifact::Bundle;
 use tidegate::netfilter::Family;
 use tidegate::policy::ir::{NetworkId, Policy, Protocol};
 
-use super::engine;
 use super::table::{Flow, HOST, Origin, address_of, network_towards};
+use super::{engine, engine_nft};
 use crate::support::ns::Namespace;
 
 /// A connection that is dropped gives no answer; one that passes answers within a millisecond.
@@ -42,13 +42,21 @@ impl World {
         for id in 0..policy.networks.len() {
             world.bridge(policy, NetworkId(id));
         }
-        for family in Family::BOTH {
-            let rules = engine::rules(policy, family == Family::V6);
-            world.host.feed(&world.restore(family), &rules);
-        }
+        world.engine(policy);
         world.listen(flows);
         world.settle(policy);
         world
+    }
+
+    fn engine(&self, policy: &Policy) {
+        if policy.host.engine.is_nftables() {
+            self.host.feed("nft -f -", &engine_nft::rules(policy));
+            return;
+        }
+        for family in Family::BOTH {
+            let rules = engine::rules(policy, family == Family::V6);
+            self.host.feed(&self.restore(family), &rules);
+        }
     }
 
     fn restore(&self, family: Family) -> String {

@@ -2,6 +2,7 @@
 //! evaluator and through the kernel, which must agree.
 
 mod engine;
+mod engine_nft;
 mod kernel;
 mod table;
 
@@ -142,8 +143,16 @@ fn evaluate(policy: &Policy, ruleset: &Ruleset, flow: &Flow) -> bool {
     if walk(ruleset, Table::Mangle, "TIDE-GATE", &mut packet).verdict == Verdict::Drop {
         return false;
     }
-    let passed = walk(ruleset, Table::Filter, "TIDE-PASS", &mut packet).verdict == Verdict::Accept;
-    passed || engine_accepts
+    passes(policy, ruleset, &mut packet) || engine_accepts
+}
+
+/// Tells whether the grant gets a packet past the engine's own rules. Docker's nftables backend
+/// looks at the mark itself.
+fn passes(policy: &Policy, ruleset: &Ruleset, packet: &mut Packet) -> bool {
+    if policy.host.engine.is_nftables() {
+        return packet.mark & policy.host.mark != 0;
+    }
+    walk(ruleset, Table::Filter, "TIDE-PASS", packet).verdict == Verdict::Accept
 }
 
 fn first_packet(policy: &Policy, flow: &Flow) -> (Packet, bool) {

@@ -1,12 +1,15 @@
 //! Every kind of drift is found, told once, and repaired.
 
+use tidegate::artifact::Bundle;
+use tidegate::compile::compile;
 use tidegate::deploy::report::DriftKind;
 use tidegate::deploy::{self, Options, store};
 use tidegate::host::Host;
-use tidegate::netfilter::Family;
+use tidegate::netfilter::{Family, Table};
 
 use crate::support::bundle::Sample;
 use crate::support::env::{Env, on_both};
+use crate::support::files::Files;
 
 fn kinds(env: &Env) -> Vec<DriftKind> {
     let report = deploy::drift(&env.host).unwrap();
@@ -169,6 +172,40 @@ fn a_damaged_bundle_is_told_and_not_applied() {
                 .unwrap()
                 .changed
         );
+        assert_eq!(kinds(env), []);
+    });
+}
+
+/// A bundle whose grants are accepted in FORWARD, as for engines before 17.06.
+fn for_an_early_engine() -> Bundle {
+    let policy = "host { engine docker 1.12 }\n\
+        network shop {\n bridge br-shop\n subnet 172.18.0.0/16\n}\n\
+        container db on shop at 172.18.0.20 { expose 5432/tcp }\n\
+        trust office { 203.0.113.0/24 }\nallow office -> db : 22/tcp\n";
+    compile(&Files::one(policy), "policy.tide").bundle.unwrap()
+}
+
+/// Docker before 17.06 puts the jump to its isolation and the rules of each new network on top of
+/// FORWARD, so that ours sinks.
+#[test]
+fn a_hook_that_sinks_under_an_early_engine_is_found_and_put_back() {
+    on_both(|env| {
+        deploy::apply(&env.host, &for_an_early_engine(), Options::default()).unwrap();
+        let rules = env.rules(Family::V4);
+        assert!(
+            !rules.iter().any(|rule| rule.contains("DOCKER-USER")),
+            "{rules:?}"
+        );
+        env.load(
+            Family::V4,
+            "*filter\n:DOCKER-ISOLATION - [0:0]\n-I FORWARD -i br-new -j ACCEPT\n\
+             -I FORWARD -j DOCKER-ISOLATION\nCOMMIT\n",
+        );
+        assert_eq!(kinds(env), [DriftKind::HookMisplaced]);
+        deploy::repair(&env.host).unwrap();
+        let forward = env.chain(Family::V4, Table::Filter, "FORWARD");
+        assert_eq!(forward.first().map(String::as_str), Some("-j TIDE-PASS"));
+        assert_eq!(forward.len(), 3, "{forward:?}");
         assert_eq!(kinds(env), []);
     });
 }

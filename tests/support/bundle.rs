@@ -103,6 +103,7 @@ fn manifest() -> Manifest {
         tidegate: "0.1.0".to_owned(),
         policy: "shop.tide".to_owned(),
         host: None,
+        daemon: BTreeMap::new(),
         engine: "docker".to_owned(),
         mark: "0x800000".to_owned(),
         files: BTreeMap::new(),

@@ -21,7 +21,10 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
         }
         out(chains, network);
     }
-    pass(chains);
+    // Docker's nftables backend accepts by the mark itself, in a table of its own.
+    if !chains.view.policy.host.engine.is_nftables() {
+        pass(chains);
+    }
 }
 
 /// The entry. Replies pass first; those of a granted connection carry the grant again, because

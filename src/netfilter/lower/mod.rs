@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use super::rule::{Conntrack, Hook, Limit, Origin, Rule, Ruleset, Target, protocol_word};
 use super::{ChainName, Family, Place, Table};
-use crate::policy::ir::{ContainerId, Exposure, NetworkId, Policy, Rate, RateUnit};
+use crate::policy::ir::{ContainerId, Engine, Exposure, NetworkId, Policy, Rate, RateUnit};
 use crate::source::Span;
 use ways::View;
 
@@ -54,14 +54,16 @@ pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
     Ok(Ruleset {
         family,
         grant: policy.host.mark,
-        hooks: hooks(&rules),
+        hooks: hooks(&rules, policy.host.engine),
         chains: rules,
         forward: policy.host.forward.map(|(policy, _)| policy),
     })
 }
 
+type Entry = (Table, &'static str, &'static str, Place, &'static str);
+
 /// Where each of our entry chains is called from, where in that chain, and what for.
-const HOOKS: [(Table, &str, &str, Place, &str); 5] = [
+const HOOKS: [Entry; 4] = [
     (
         Table::Mangle,
         "FORWARD",
@@ -90,17 +92,23 @@ const HOOKS: [(Table, &str, &str, Place, &str); 5] = [
         Place::First,
         "connections to the host itself, published ports among them, meet the policy",
     ),
-    (
-        Table::Filter,
-        "DOCKER-USER",
-        "PASS",
-        Place::BeforeReturn,
-        "what the policy grants gets past Docker's own rules",
-    ),
 ];
 
-fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>) -> Vec<Hook> {
-    let hook = |(table, chain, part, place, says)| {
+/// Where what the policy grants is accepted: in the chain that Docker leaves to others, behind their
+/// drops. Engines without one get it in FORWARD; those before 17.06 put their own rules above it
+/// at every start and every new network, so that granted connections fail until it is put back.
+fn pass(engine: Engine) -> Entry {
+    let (chain, place) = if engine.has_docker_user() {
+        ("DOCKER-USER", Place::BeforeReturn)
+    } else {
+        ("FORWARD", Place::First)
+    };
+    let says = "what the policy grants gets past Docker's own rules";
+    (Table::Filter, chain, "PASS", place, says)
+}
+
+fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>, engine: Engine) -> Vec<Hook> {
+    let hook = |(table, chain, part, place, says): Entry| {
         let target = ChainName::fixed(part);
         let there = rules.contains_key(&(table, target.clone()));
         there.then_some(Hook {
@@ -111,7 +119,8 @@ fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>) -> Vec<Hook> {
             says,
         })
     };
-    HOOKS.into_iter().filter_map(hook).collect()
+    let entries = HOOKS.into_iter().chain([pass(engine)]);
+    entries.filter_map(hook).collect()
 }
 
 /// The chains as they grow.

@@ -3,8 +3,8 @@
 use super::{Files, in_shop, load, load_text};
 use crate::net::PortRange;
 use crate::policy::ir::{
-    ContainerId, Effect, Engine, ForwardPolicy, IfName, NetworkId, Party, Policy, Protocol, Rate,
-    RateUnit, Service, TrustId,
+    Backend, ContainerId, Effect, Engine, ForwardPolicy, IfName, NetworkId, Party, Policy,
+    Protocol, Rate, RateUnit, Service, TrustId,
 };
 use crate::policy::settings::DEFAULT_MARK;
 
@@ -39,7 +39,8 @@ fn the_host_block_is_read() {
     );
     assert_eq!(host.mark, 0x10);
     let version = Some((28, 5));
-    assert_eq!(host.engine, Engine::Docker { version });
+    let backend = Backend::Iptables;
+    assert_eq!(host.engine, Engine::Docker { version, backend });
     let unit = RateUnit::Minute;
     assert_eq!(host.log_denied.unwrap().rate, Some(Rate { count: 6, unit }));
     assert_eq!(host.sysctls[0].key, "net.core.somaxconn");
@@ -49,7 +50,8 @@ fn the_host_block_is_read() {
 #[test]
 fn a_policy_without_a_host_block_has_the_defaults() {
     let host = resolved(&in_shop("")).host;
-    assert_eq!(host.engine, Engine::Docker { version: None });
+    let (version, backend) = (None, Backend::Iptables);
+    assert_eq!(host.engine, Engine::Docker { version, backend });
     assert_eq!(host.mark, DEFAULT_MARK);
     assert!(host.forwarding.is_none() && host.forward.is_none());
     assert!(host.uplinks.is_empty() && host.log_denied.is_none());

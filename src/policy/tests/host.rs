@@ -51,18 +51,76 @@ error[T0326]: the mark 0x0 is not one bit
 }
 
 #[test]
-fn engines_that_are_too_old_or_none() {
+fn engines_that_are_too_old_or_too_new() {
     insta::assert_snapshot!(said_in_shop("
-host { engine docker 1.13.1 }
-"), @r#"
-error[T0328]: Docker 1.13.1 is too old
- --> p.tide:8:22
-  |
-8 | host { engine docker 1.13.1 }
-  |                      ^^^^^^ 17.06 is the oldest that works
-  |
-  = note: Older releases have no chain that they leave to the user (DOCKER-USER).
-"#);
+host { engine docker 1.11.2 }
+"), @"
+    error[T0328]: Docker 1.11.2 is too old
+     --> p.tide:8:22
+      |
+    8 | host { engine docker 1.11.2 }
+      |                      ^^^^^^ 1.12 is the oldest that works
+      |
+      = note: What older releases do to the rules of others is not known well enough.
+    ");
+    insta::assert_snapshot!(said_in_shop("
+host { engine docker 31.0 }
+"), @"
+    warning[T0354]: Docker 31.0 is newer than this tidegate
+     --> p.tide:8:22
+      |
+    8 | host { engine docker 31.0 }
+      |                      ^^^^ rules are made as for 29
+      |
+      = note: What closes sits in chains that no release so far writes to; grants may fail.
+    ");
+}
+
+#[test]
+fn a_backend_needs_an_engine_that_has_it() {
+    insta::assert_snapshot!(said_in_shop("
+host {
+  engine docker 28.5 nftables
+  forwarding on
+}
+"), @"
+    error[T0342]: Docker 28.5 has no nftables backend
+     --> p.tide:9:3
+      |
+    9 |   engine docker 28.5 nftables
+      |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^ 29.0 is the first release with `--firewall-backend`
+      |
+      = help: leave out `nftables`
+    ");
+}
+
+#[test]
+fn the_nftables_backend_and_forwarding() {
+    insta::assert_snapshot!(said_in_shop("
+host {
+  forward drop
+  engine docker nftables
+}
+"), @"
+    error[T0343]: `forward drop` would cut published ports under Docker's nftables backend
+      --> p.tide:9:3
+       |
+     9 |   forward drop
+       |   ^^^^^^^^^^^^ the policy of iptables' FORWARD
+    10 |   engine docker nftables
+       |   ---------------------- Docker accepts in tables of its own
+       |
+       = note: A packet has to pass both. Docker accepts published ports in its table `docker-bridges`, and FORWARD would still drop them.
+       = help: leave out `forward`: declared networks are closed without it
+
+    warning[T0355]: Docker's nftables backend does not start without forwarding
+      --> p.tide:10:3
+       |
+    10 |   engine docker nftables
+       |   ^^^^^^^^^^^^^^^^^^^^^^ refuses to start while net.ipv4.ip_forward is 0
+       |
+       = help: add `forwarding on` to the block
+    ");
 }
 
 #[test]

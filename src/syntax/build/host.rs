@@ -39,7 +39,7 @@ impl Builder<'_> {
     ) -> Option<Spanned<HostSetting>> {
         let span = self.span(&pair);
         let node = match pair.as_rule() {
-            Rule::engine => self.engine(pair),
+            Rule::engine => self.engine(&pair),
             Rule::forward => HostSetting::Forward(forward_policy(&pair)),
             Rule::forwarding => HostSetting::Forwarding(has(&pair, Rule::kw_on)),
             Rule::log_denied => {
@@ -58,12 +58,13 @@ impl Builder<'_> {
         Some(Spanned { node, span })
     }
 
-    fn engine(&mut self, pair: Pair<'_, Rule>) -> HostSetting {
+    fn engine(&mut self, pair: &Pair<'_, Rule>) -> HostSetting {
         HostSetting::Engine {
-            docker: has(&pair, Rule::kw_docker),
-            version: children(pair, Rule::version)
+            docker: has(pair, Rule::kw_docker),
+            version: children(pair.clone(), Rule::version)
                 .next()
                 .map(|part| self.text(&part)),
+            nftables: has(pair, Rule::kw_nftables),
         }
     }
 

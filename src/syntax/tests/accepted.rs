@@ -231,12 +231,12 @@ fn the_place_of_an_exception_is_the_excepted_member() {
 #[test]
 fn hosts_have_all_settings() {
     let all = host_settings(
-        "engine docker 28.5\nuplink eth0, wg0 br_x eth0.100\nforwarding on\nforward drop\n\
+        "engine docker 28.5 nftables\nuplink eth0, wg0 br_x eth0.100\nforwarding on\nforward drop\n\
          route 10.0.0.0/8 via 10.1.1.1 dev wg0\nsysctl \"net.core.somaxconn\" = 4096\n\
          sysctl \"a.b\" = \"1 2\"\nlog denied limit 6/minute\nothers drop\nmark 0x800000",
     );
     assert!(
-        matches!(&all[0], HostSetting::Engine { docker: true, version: Some(v) } if v.node == "28.5")
+        matches!(&all[0], HostSetting::Engine { docker: true, version: Some(v), nftables: true } if v.node == "28.5")
     );
     assert!(matches!(&all[1], HostSetting::Uplink(names) if names.len() == 4));
     assert!(matches!(&all[4], HostSetting::Route { dev: Some(dev), .. } if dev.node == "wg0"));

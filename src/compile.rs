@@ -166,6 +166,7 @@ fn engine(engine: Engine) -> String {
         Engine::Docker {
             version: Some((major, minor)),
         } => format!("docker {major}.{minor}"),
+        Engine::None(_) => "none".to_owned(),
     }
 }
 

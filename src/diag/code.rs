@@ -100,6 +100,8 @@ codes! {
     UPLINK_UNNAMED = "T0351", "IPv6 forwarding is on and no uplink is named.";
     GATEWAY_ADDRESS = "T0352", "A container's address that is usually the bridge's own.";
     EXCEPT_NOTHING = "T0353", "An exception that takes nothing out.";
+    FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
+    LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
     NOT_IN_THIS_VERSION = "T0390", "Part of the language that this version does not compile.";
     TOO_MANY_RULES = "T0401", "A policy becomes more rules than a host should load.";
     BUNDLE_DAMAGED = "T0501", "A bundle that is not as it was compiled.";

@@ -8,6 +8,7 @@
 mod denied;
 mod forward;
 mod host;
+mod publish;
 mod raw;
 mod say;
 mod statement;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 
 use super::rule::{Conntrack, Hook, Limit, Origin, Rule, Ruleset, Target, protocol_word};
 use super::{ChainName, Family, Place, Table};
-use crate::policy::ir::{ContainerId, Exposure, NetworkId, Policy, Rate, RateUnit};
+use crate::policy::ir::{ContainerId, Engine, Exposure, NetworkId, Policy, Rate, RateUnit};
 use crate::source::Span;
 use ways::View;
 
@@ -46,6 +47,7 @@ pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
     forward::lower(&mut chains);
     host::lower(&mut chains);
     raw::lower(&mut chains);
+    publish::lower(&mut chains);
     if chains.count > MAX_RULES {
         let (limit, span) = (MAX_RULES, chains.overflow);
         return Err(TooManyRules { limit, span });
@@ -54,52 +56,62 @@ pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
     Ok(Ruleset {
         family,
         grant: policy.host.mark,
-        hooks: hooks(&rules),
+        hooks: hooks(&rules, policy.host.engine),
         chains: rules,
         forward: policy.host.forward.map(|(policy, _)| policy),
     })
 }
 
-/// Where each of our entry chains is called from, where in that chain, and what for.
-const HOOKS: [(Table, &str, &str, Place, &str); 5] = [
-    (
-        Table::Mangle,
-        "FORWARD",
-        "GATE",
-        Place::First,
-        "forwarded connections meet the policy",
-    ),
-    (
-        Table::Raw,
-        "PREROUTING",
-        "RAW",
-        Place::First,
-        "false sources are dropped, and routed access gets past Docker's own drops",
-    ),
-    (
-        Table::Nat,
-        "POSTROUTING",
-        "NAT",
-        Place::First,
-        "connections between networks keep their source",
-    ),
-    (
-        Table::Filter,
-        "INPUT",
-        "INPUT",
-        Place::First,
-        "connections to the host itself, published ports among them, meet the policy",
-    ),
-    (
-        Table::Filter,
-        "DOCKER-USER",
-        "PASS",
-        Place::BeforeReturn,
-        "what the policy grants gets past Docker's own rules",
-    ),
-];
+/// Where an entry chain is called from, its name's end, where in that chain, and what for.
+type Entry = (Table, &'static str, &'static str, Place, &'static str);
 
-fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>) -> Vec<Hook> {
+/// Returns the entries of all chains that there may be.
+fn entries(engine: Engine) -> [Entry; 7] {
+    let (raw, nat) = match engine {
+        Engine::Docker { .. } => (
+            "false sources are dropped, and routed access gets past Docker's own drops",
+            "connections between networks keep their source",
+        ),
+        Engine::None(_) => (
+            "false sources are dropped",
+            "connections between networks keep their source, others go out with the host's",
+        ),
+    };
+    let first = Place::First;
+    let gate = "forwarded connections meet the policy";
+    let input = "connections to the host itself, published ports among them, meet the policy";
+    let dnat = "published ports lead to their containers";
+    let own_dnat = "the host's own connections to published ports lead to the containers";
+    [
+        (Table::Mangle, "FORWARD", "GATE", first, gate),
+        (Table::Raw, "PREROUTING", "RAW", first, raw),
+        (Table::Nat, "PREROUTING", "DNAT", first, dnat),
+        (Table::Nat, "OUTPUT", "DNAT", first, own_dnat),
+        (Table::Nat, "POSTROUTING", "NAT", first, nat),
+        (Table::Filter, "INPUT", "INPUT", first, input),
+        pass_entry(engine),
+    ]
+}
+
+/// Returns where what the policy grants is accepted: behind other tools' rules where the engine has
+/// a place for its user's, else before everybody's.
+fn pass_entry(engine: Engine) -> Entry {
+    let (chain, place, says) = match engine {
+        Engine::Docker { .. } => (
+            "DOCKER-USER",
+            Place::BeforeReturn,
+            "what the policy grants gets past Docker's own rules",
+        ),
+        Engine::None(_) => (
+            "FORWARD",
+            Place::First,
+            "what the policy grants gets past FORWARD's other rules and its policy",
+        ),
+    };
+    (Table::Filter, chain, "PASS", place, says)
+}
+
+fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>, engine: Engine) -> Vec<Hook> {
     let hook = |(table, chain, part, place, says)| {
         let target = ChainName::fixed(part);
         let there = rules.contains_key(&(table, target.clone()));
@@ -111,7 +123,7 @@ fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>) -> Vec<Hook> {
             says,
         })
     };
-    HOOKS.into_iter().filter_map(hook).collect()
+    entries(engine).into_iter().filter_map(hook).collect()
 }
 
 /// The chains as they grow.

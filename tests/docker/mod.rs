@@ -4,6 +4,7 @@
 
 mod drift;
 mod links;
+mod no_engine;
 mod order;
 mod published;
 mod reboot;

@@ -31,6 +31,10 @@ impl World {
         for key in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] {
             host.sysctl(key, "1");
         }
+        // A namespace begins with these on where their module is loaded; a machine does not.
+        for tool in ["iptables", "ip6tables"] {
+            host.sysctl(&format!("net/bridge/bridge-nf-call-{tool}"), "0");
+        }
         let containers = policy.containers.iter().map(|_| Namespace::new()).collect();
         let world = World {
             host,
@@ -67,11 +71,11 @@ impl World {
     pub fn settings(&self, bundle: &Bundle) {
         let settings = bundle.manifest().sysctls.iter();
         let here = settings.filter(|setting| {
-            setting.key.starts_with("net.bridge.") || setting.key.ends_with(".route_localnet")
+            setting.key.starts_with("net.bridge.") || setting.key.ends_with("route_localnet")
         });
         for setting in here {
-            self.host
-                .sysctl(&setting.key.replace('.', "/"), &setting.value);
+            let path = tidegate::deploy::settings::path(&setting.key).expect("a key");
+            self.host.sysctl(&path, &setting.value);
         }
     }
 

@@ -22,6 +22,8 @@ mod reader;
 mod resolve;
 mod settings;
 mod sysctl;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod unsupported;
 

@@ -9,6 +9,7 @@ mod host;
 mod limits;
 mod names;
 mod networks;
+mod no_engine;
 mod props;
 mod trust;
 

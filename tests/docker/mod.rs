@@ -10,6 +10,7 @@ mod published;
 mod reboot;
 mod routed;
 mod storm;
+mod unaided;
 
 use crate::support::lab::Host;
 

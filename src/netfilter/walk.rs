@@ -100,12 +100,11 @@ impl<'r> Walker<'r, '_> {
             }
             self.matched.push((name.clone(), number));
             match &rule.target {
-                Target::Accept => return Some(Verdict::Accept),
+                Target::Accept | Target::Masquerade => return Some(Verdict::Accept),
                 Target::Dnat { address, port } => {
                     translate(self.packet, *address, *port);
                     return Some(Verdict::Accept);
                 }
-                Target::Masquerade => return Some(Verdict::Accept),
                 Target::Drop => return Some(Verdict::Drop),
                 Target::Return => return Some(Verdict::Return),
                 Target::Goto(next) => return self.chain(next, depth + 1),

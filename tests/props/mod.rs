@@ -112,6 +112,10 @@ fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
                 "{text}\n{packet:?}\nit is not translated as the policy says"
             );
             prop_assert!(
+                here || no_engine::leaves_alone(&policy, &ruleset, &packet),
+                "{text}\n{packet:?}\nwhat goes elsewhere is translated"
+            );
+            prop_assert!(
                 here || done != Fate::Granted || source_kept(&policy, &ruleset, &packet),
                 "{text}\n{packet:?}\nits source is kept, or not, against the policy"
             );

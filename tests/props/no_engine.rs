@@ -1,6 +1,6 @@
 //! Translation by our own rules, against the oracle.
 
-use tidegate::netfilter::{Packet, Ruleset, Table, Target, walk};
+use tidegate::netfilter::{ConnState, Packet, Ruleset, Table, Target, walk};
 use tidegate::policy::ir::Policy;
 
 use super::{agrees, forward, oracle};
@@ -23,6 +23,29 @@ pub fn leads_where_it_should(policy: &Policy, ruleset: &Ruleset, packet: &Packet
         oracle::forwarded(policy, &sent),
         forward(ruleset, &mut sent.clone()),
     )
+}
+
+/// Whoever is asked for a published port elsewhere, in a container or on another machine, is the one
+/// who is asked.
+pub fn leaves_alone(policy: &Policy, ruleset: &Ruleset, packet: &Packet) -> bool {
+    let exposures = policy.containers.iter().flat_map(|c| &c.exposures);
+    let published = exposures.filter_map(|e| Some((e.protocol, e.published.as_ref()?)));
+    let published: Vec<_> = published.collect();
+    let is_host = |address| address == packet.destination;
+    let mut bound = published.iter().filter_map(|(_, it)| it.address);
+    if packet.output.is_empty() || bound.any(is_host) {
+        return true;
+    }
+    published.into_iter().all(|(protocol, published)| {
+        let mut asked = Packet {
+            protocol,
+            port: published.ports.first,
+            conn: ConnState::default(),
+            ..packet.clone()
+        };
+        walk(ruleset, Table::Nat, "TIDE-DNAT", &mut asked);
+        asked.conn.translated_from.is_none()
+    })
 }
 
 /// A granted connection keeps its source except where answers would not find back.

@@ -110,7 +110,8 @@ fn no_address(
         Some((network, subnet)) => error.help(format!(
             "give it a fixed address of {subnet}, as in `on {network} at ADDRESS`"
         )),
-        None => error.help("give its network a subnet of that family, and it an address there"),
+        None => error
+            .help("give its network a subnet of that family and the container an address there"),
     }
 }
 

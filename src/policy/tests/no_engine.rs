@@ -122,7 +122,7 @@ error[T0339]: the IPv6 address of the container `web` is not known
    |           |
    |           has no fixed IPv6 address
    |
-   = help: give its network a subnet of that family, and it an address there
+   = help: give its network a subnet of that family and the container an address there
 "#);
 }
 

@@ -174,6 +174,7 @@ fn engine(engine: Engine) -> String {
             };
             format!("docker{}{backend}", version.unwrap_or_default())
         }
+        Engine::None(_) => "none".to_owned(),
     }
 }
 

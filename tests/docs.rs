@@ -126,6 +126,20 @@ fn every_folder_of_tests_is_part_of_the_program() {
     }
 }
 
+/// The same of a part's own tests.
+#[test]
+fn every_folder_of_unit_tests_is_part_of_the_library() {
+    for path in files(&repository().join("src"), "tests/mod.rs") {
+        let part = path.ancestors().nth(2).expect("a part").join("mod.rs");
+        let parent = fs::read_to_string(&part).expect("a module");
+        assert!(
+            parent.contains("\nmod tests;\n"),
+            "{} names no tests",
+            part.display()
+        );
+    }
+}
+
 /// Which parts of the library may use which; a part may always use itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("hash", &[]),

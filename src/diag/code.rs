@@ -104,6 +104,8 @@ codes! {
     EXCEPT_NOTHING = "T0353", "An exception that takes nothing out.";
     NEW_ENGINE = "T0354", "A release of Docker that is newer than this tidegate knows.";
     NFTABLES_NEEDS_FORWARDING = "T0355", "An engine that does not start without forwarding, and forwarding is not on.";
+    FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
+    LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
     NOT_IN_THIS_VERSION = "T0390", "Part of the language that this version does not compile.";
     TOO_MANY_RULES = "T0401", "A policy becomes more rules than a host should load.";
     BUNDLE_DAMAGED = "T0501", "A bundle that is not as it was compiled.";

@@ -15,6 +15,14 @@ pub enum Family {
 impl Family {
     pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
 
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        }
+    }
+
     /// Returns true for addresses of this family.
     pub fn has(self, address: IpAddr) -> bool {
         address.is_ipv4() == (self == Family::V4)

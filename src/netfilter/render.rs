@@ -1,6 +1,7 @@
 //! A rule set as text for `iptables-restore --noflush`, spelled as iptables-save prints it.
 
 use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -103,6 +104,9 @@ fn write_rule(out: &mut String, rule: &Rule, ruleset: &Ruleset, sources: &Source
     if let Some(service) = rule.service {
         write_service(out, service, family);
     }
+    if rule.to_local {
+        word(out, format_args!("-m addrtype --dst-type LOCAL"));
+    }
     if let Some(conntrack) = rule.conntrack {
         write_conntrack(out, conntrack);
     }
@@ -181,6 +185,7 @@ fn write_conntrack(out: &mut String, conntrack: Conntrack) {
                 format_args!("-m conntrack --ctstate RELATED,ESTABLISHED"),
             );
         }
+        Conntrack::Dnat => word(out, format_args!("-m conntrack --ctstate DNAT")),
         Conntrack::NotDnat => word(out, format_args!("-m conntrack ! --ctstate DNAT")),
         Conntrack::Published { address, ports } => {
             word(out, format_args!("-m conntrack --ctstate DNAT"));
@@ -200,10 +205,15 @@ fn write_target(out: &mut String, target: &Target, grant: u32) {
     match target {
         Target::Accept => word(out, format_args!("-j ACCEPT")),
         Target::ClearMark => word(out, format_args!("-j MARK --set-xmark 0x0/{grant:#x}")),
+        Target::Dnat { address, port } => {
+            let to = target_text(*address, *port);
+            word(out, format_args!("-j DNAT --to-destination {to}"));
+        }
         Target::Drop => word(out, format_args!("-j DROP")),
         Target::Goto(chain) => word(out, format_args!("-g {chain}")),
         Target::Jump(chain) => word(out, format_args!("-j {chain}")),
         Target::Log(prefix) => word(out, format_args!("-j LOG --log-prefix \"{prefix}\"")),
+        Target::Masquerade => word(out, format_args!("-j MASQUERADE")),
         Target::Return => word(out, format_args!("-j RETURN")),
         Target::SaveMark => {
             word(
@@ -216,6 +226,14 @@ fn write_target(out: &mut String, target: &Target, grant: u32) {
             format_args!("-j MARK --set-xmark {grant:#x}/{grant:#x}"),
         ),
     }
+}
+
+/// IPv6 addresses stand in brackets before a port, and only there.
+fn target_text(address: IpAddr, port: Option<u16>) -> String {
+    port.map_or_else(
+        || address.to_string(),
+        |port| SocketAddr::new(address, port).to_string(),
+    )
 }
 
 fn protocol_name(protocol: Protocol, family: Family) -> &'static str {

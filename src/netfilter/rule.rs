@@ -20,6 +20,8 @@ pub struct Rule {
     pub input: Option<Interface>,
     pub output: Option<Interface>,
     pub service: Option<Service>,
+    /// The destination is an address of the host itself.
+    pub to_local: bool,
     pub conntrack: Option<Conntrack>,
     /// The grant bit must be set in the connection's mark.
     pub connmark: bool,
@@ -51,6 +53,8 @@ pub enum Service {
 pub enum Conntrack {
     /// RELATED or ESTABLISHED.
     Known,
+    /// Changed by destination NAT.
+    Dnat,
     /// Not changed by destination NAT.
     NotDnat,
     /// Changed by destination NAT, in the original direction, and first sent to this port, and to
@@ -75,10 +79,17 @@ pub enum Target {
     Drop,
     /// Clears the grant bit of the packet's mark.
     ClearMark,
+    /// Sends the connection to another address, and to another port where one is given.
+    Dnat {
+        address: IpAddr,
+        port: Option<u16>,
+    },
     Goto(ChainName),
     Jump(ChainName),
     /// Writes to the kernel log and goes on; the prefix has at most 29 bytes.
     Log(String),
+    /// Gives the connection an address of the host on the interface that it leaves by.
+    Masquerade,
     Return,
     /// Sets the grant bit in the connection's mark.
     SaveMark,

@@ -25,7 +25,8 @@ pub struct Packet {
     pub source: IpAddr,
     pub destination: IpAddr,
     pub input: String,
-    /// Empty where it is not known yet or the packet goes to the host.
+    /// Empty where it is not known yet or the packet goes to the host. In `nat` PREROUTING and
+    /// OUTPUT, the interface that leads to the destination before it is translated.
     pub output: String,
     pub protocol: Protocol,
     /// Zero for ICMP.
@@ -56,7 +57,7 @@ pub struct Trail {
 /// Most jumps that a walk follows; the kernel's own limit for rules loaded by nft is 16.
 const MAX_DEPTH: usize = 16;
 
-/// Sends a packet through one of our chains, changing its marks as the rules say.
+/// Sends a packet through one of our chains, changing its marks and destination as the rules say.
 ///
 /// A chain that does not exist, or jumps nested deeper than the kernel allows, drop the packet.
 pub fn walk(ruleset: &Ruleset, table: Table, chain: &str, packet: &mut Packet) -> Trail {
@@ -99,7 +100,11 @@ impl<'r> Walker<'r, '_> {
             }
             self.matched.push((name.clone(), number));
             match &rule.target {
-                Target::Accept => return Some(Verdict::Accept),
+                Target::Accept | Target::Masquerade => return Some(Verdict::Accept),
+                Target::Dnat { address, port } => {
+                    translate(self.packet, *address, *port);
+                    return Some(Verdict::Accept);
+                }
                 Target::Drop => return Some(Verdict::Drop),
                 Target::Return => return Some(Verdict::Return),
                 Target::Goto(next) => return self.chain(next, depth + 1),
@@ -120,10 +125,12 @@ impl<'r> Walker<'r, '_> {
             Target::SaveMark => self.packet.conn.mark |= grant,
             Target::SetMark => self.packet.mark |= grant,
             Target::Accept
+            | Target::Dnat { .. }
             | Target::Drop
             | Target::Goto(_)
             | Target::Jump(_)
             | Target::Log(_)
+            | Target::Masquerade
             | Target::Return => {}
         }
     }
@@ -135,12 +142,19 @@ impl<'r> Walker<'r, '_> {
             && passes(rule.input.as_ref(), &packet.input)
             && passes(rule.output.as_ref(), &packet.output)
             && rule.service.is_none_or(|service| serves(service, packet))
+            && (!rule.to_local || packet.output.is_empty())
             && rule
                 .conntrack
                 .is_none_or(|conntrack| tracks(conntrack, &packet.conn))
             && (!rule.connmark || packet.conn.mark & grant == grant)
             && (!rule.mark || packet.mark & grant == grant)
     }
+}
+
+fn translate(packet: &mut Packet, address: IpAddr, port: Option<u16>) {
+    packet.conn.translated_from = Some((packet.destination, packet.port));
+    packet.destination = address;
+    packet.port = port.unwrap_or(packet.port);
 }
 
 fn within(net: Option<IpNet>, address: IpAddr) -> bool {
@@ -165,6 +179,7 @@ fn serves(service: Service, packet: &Packet) -> bool {
 fn tracks(conntrack: Conntrack, conn: &ConnState) -> bool {
     match conntrack {
         Conntrack::Known => conn.known,
+        Conntrack::Dnat => conn.translated_from.is_some(),
         Conntrack::NotDnat => conn.translated_from.is_none(),
         // Replies are known and have passed before; what is left runs in the original direction.
         Conntrack::Published { address, ports } => {

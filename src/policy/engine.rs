@@ -27,7 +27,8 @@ impl Engine {
             Engine::Docker {
                 backend: Backend::Nftables,
                 ..
-            } => false,
+            }
+            | Engine::None(_) => false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::net::{AddrSet, PortRange};
+use crate::net::{AddrSet, Family, PortRange};
 use crate::source::Span;
 
 pub use crate::syntax::ast::{ForwardPolicy, Protocol, Rate, RateUnit};
@@ -25,6 +25,26 @@ pub struct Policy {
     pub trusts: Vec<Trust>,
     pub accesses: Vec<Access>,
     pub expectations: Vec<Expectation>,
+}
+
+impl Policy {
+    /// Returns the first exposure that the host reaches at 127.0.0.0/8 and whose container is on
+    /// `network`, where nobody but tidegate translates published ports.
+    pub fn loopback_published(&self, network: NetworkId) -> Option<Span> {
+        if !matches!(self.host.engine, Engine::None(_)) {
+            return None;
+        }
+        let here = self.containers.iter().filter(|container| {
+            let end = container.published_at(Family::V4);
+            end.is_some_and(|(at, _)| at == network)
+        });
+        let mut exposures = here.flat_map(|container| &container.exposures);
+        let exposure = exposures.find(|exposure| {
+            let published = exposure.published.as_ref();
+            published.is_some_and(Published::has_loopback_v4)
+        });
+        exposure.map(|exposure| exposure.span)
+    }
 }
 
 /// An interface name of at most 15 bytes without blanks, `/` or `+`; see `dev_valid_name` in the
@@ -54,6 +74,8 @@ pub enum Engine {
         version: Option<(u32, u32)>,
         backend: Backend,
     },
+    /// Nobody but tidegate writes them; the whole setting.
+    None(Span),
 }
 
 /// What Docker writes its rules with; see `--firewall-backend` in dockerd(8), Docker 29.
@@ -115,6 +137,16 @@ impl Container {
         here.flat_map(|at| at.addresses.iter().copied())
     }
 
+    /// Returns where its published ports lead when no engine says so: to the first of its networks
+    /// in which it has an address of the family.
+    pub fn published_at(&self, family: Family) -> Option<(NetworkId, IpAddr)> {
+        let mut ends = self.attachments.iter().flat_map(|at| {
+            let addresses = at.addresses.iter();
+            addresses.map(|address| (at.network, *address))
+        });
+        ends.find(|(_, address)| family.has(*address))
+    }
+
     pub fn is_on(&self, network: NetworkId) -> bool {
         self.attachments.iter().any(|at| at.network == network)
     }
@@ -145,6 +177,13 @@ pub struct Published {
     /// `None` is every address of the host, both families.
     pub address: Option<IpAddr>,
     pub ports: PortRange,
+}
+
+impl Published {
+    fn has_loopback_v4(&self) -> bool {
+        let address = self.address;
+        address.is_none_or(|address| address.is_ipv4() && address.is_loopback())
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -23,6 +23,8 @@ mod reader;
 mod resolve;
 mod settings;
 mod sysctl;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod unsupported;
 
@@ -86,6 +88,3 @@ pub fn load(loader: &dyn Loader, main: &str) -> Loaded {
         diagnostics,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -94,6 +94,7 @@ pub(super) fn resolve(imports: &Imports, main: SourceId, reader: &mut Reader<'_>
     let expectations = access::expectations(&items.expects, &mut reading);
     check::host_ports::check(&found.claims, &containers, diagnostics);
     check::addresses::check(&found.uses, &containers, &networks, diagnostics);
+    check::no_engine::check(&host, &containers, &networks, diagnostics);
     settings::warn(&host, first_v6(&networks), diagnostics);
     scope.report_unknown(diagnostics);
     Policy {

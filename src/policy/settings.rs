@@ -144,7 +144,8 @@ impl Block<'_> {
         span: Span,
     ) {
         if !docker {
-            return self.refuse("`engine none`", span);
+            self.host.engine = Engine::None(span);
+            return;
         }
         self.engine_at = Some(span);
         self.host.engine = engine::docker(version, nftables, span, self.diagnostics);
@@ -225,21 +226,26 @@ pub(super) fn warn(host: &Host, first_v6: Option<Span>, diagnostics: &mut Diagno
     };
     // Docker's nftables backend drops what is not published in a table of its own.
     if host.forward.is_none() && !host.engine.is_nftables() {
-        diagnostics.push(left_open(forwarding));
+        diagnostics.push(left_open(forwarding, host.engine));
     }
     if let Some(subnet) = first_v6.filter(|_| host.uplinks.is_empty()) {
         diagnostics.push(no_uplink(forwarding, subnet));
     }
 }
 
-fn left_open(span: Span) -> Diagnostic {
+fn left_open(span: Span, engine: Engine) -> Diagnostic {
     let title = "`forwarding on` without `forward drop`";
+    let why = match engine {
+        Engine::Docker { .. } => {
+            "Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself."
+        }
+        Engine::None(_) => "Without an engine nobody else sets the policy of FORWARD to DROP.",
+    };
     Diagnostic::warning(code::FORWARD_LEFT_OPEN, title)
         .at(span, "FORWARD's policy is left as it is")
-        .note(
-            "Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself. \
-             Networks that this policy does not declare stay reachable for neighbours.",
-        )
+        .note(format!(
+            "{why} Networks that this policy does not declare stay reachable for neighbours."
+        ))
         .help("add `forward drop` to the block")
 }
 

@@ -45,7 +45,7 @@ impl Sysctls {
             Err(why) => return diagnostics.push(bad_key(key, &why)),
         };
         if let Some((_, instead)) = OWNED.iter().find(|(owned, _)| *owned == path) {
-            return diagnostics.push(owned(key, instead));
+            return diagnostics.push(owned(&key.node, key.span, instead));
         }
         if let Some(first) = self.seen.get(&path) {
             return diagnostics.push(twice(key, *first));
@@ -65,7 +65,7 @@ impl Sysctls {
 
 /// Returns the key as a path below /proc/sys. As sysctl.d(5) has it, the separator that comes
 /// first is the one, and the other is then a letter, `.` and `/` swapped.
-fn path(key: &str) -> Result<String, String> {
+pub(super) fn path(key: &str) -> Result<String, String> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_./-".contains(letter);
     if let Some(bad) = key.chars().find(|letter| !allowed(*letter)) {
         return Err(format!("`{}` cannot be in a key", bad.escape_debug()));
@@ -109,10 +109,10 @@ fn bad_value(value: &Spanned<String>, why: &str) -> Diagnostic {
     Diagnostic::error(code::BAD_SYSCTL_VALUE, title).at(value.span, why)
 }
 
-fn owned(key: &Spanned<String>, instead: &str) -> Diagnostic {
-    let title = format!("`{}` follows from the policy", key.node);
+pub(super) fn owned(key: &str, span: Span, instead: &str) -> Diagnostic {
+    let title = format!("`{key}` follows from the policy");
     Diagnostic::error(code::SYSCTL_OWNED, title)
-        .at(key.span, "tidegate writes this key itself")
+        .at(span, "tidegate writes this key itself")
         .help(instead)
 }
 

@@ -1,6 +1,6 @@
 //! Kernel settings and modules that a policy needs.
 
-use crate::policy::ir::{Access, Effect, IfName, Party, Policy};
+use crate::policy::ir::{Access, Effect, IfName, Network, NetworkId, Party, Policy};
 use crate::source::{SourceMap, Span};
 
 /// One setting for sysctl.d(5), with the place that asks for it.
@@ -15,7 +15,8 @@ pub struct Setting {
 /// The module that sends packets between ports of one bridge through iptables.
 pub const BR_NETFILTER: &str = "br_netfilter";
 
-/// Returns all settings: forwarding, router advertisements, bridges, then the policy's own lines.
+/// Returns all settings: forwarding, router advertisements, bridges, loopback addresses, then the
+/// policy's own lines.
 pub fn settings(policy: &Policy) -> Vec<Setting> {
     let mut settings = forwarding(policy);
     if let Some(span) = filters_bridges(policy) {
@@ -28,6 +29,7 @@ pub fn settings(policy: &Policy) -> Vec<Setting> {
             ));
         }
     }
+    settings.extend(loopback(policy));
     let own = policy.host.sysctls.iter();
     settings.extend(own.map(|line| setting(line.key.clone(), &line.value, line.span)));
     settings
@@ -71,17 +73,32 @@ fn forwarding(policy: &Policy) -> Vec<Setting> {
         // A router ignores router advertisements unless told otherwise (accept_ra in the kernel's
         // ip-sysctl.rst), and would lose its own default route.
         let uplinks = policy.host.uplinks.iter();
-        settings.extend(uplinks.map(|uplink| setting(accept_ra(uplink), "2", span)));
+        settings.extend(
+            uplinks.map(|uplink| setting(of_interface("ipv6", uplink, "accept_ra"), "2", span)),
+        );
     }
     settings
 }
 
-fn accept_ra(uplink: &IfName) -> String {
-    if uplink.0.contains('.') {
-        format!("net/ipv6/conf/{}/accept_ra", uplink.0)
+/// Returns the key of an interface's setting.
+fn of_interface(family: &str, IfName(name): &IfName, setting: &str) -> String {
+    if name.contains('.') {
+        format!("net/{family}/conf/{name}/{setting}")
     } else {
-        format!("net.ipv6.conf.{}.accept_ra", uplink.0)
+        format!("net.{family}.conf.{name}.{setting}")
     }
+}
+
+/// Bridges to which the host's own connections to its loopback addresses are translated have to
+/// route these (`route_localnet` in the kernel's ip-sysctl.rst); `raw` drops them from elsewhere.
+fn loopback(policy: &Policy) -> Vec<Setting> {
+    let networks = policy.networks.iter().zip((0..).map(NetworkId));
+    let setting = |(network, id): (&Network, NetworkId)| {
+        let span = policy.loopback_published(id)?;
+        let key = of_interface("ipv4", &network.bridge, "route_localnet");
+        Some(setting(key, "1", span))
+    };
+    networks.filter_map(setting).collect()
 }
 
 fn uses_ipv6(policy: &Policy) -> bool {

@@ -100,7 +100,7 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
     (
         "not in this version",
         "host {",
-        "host {\n  engine none",
+        "host {\n  others drop",
         "T0390",
     ),
     (

@@ -4,11 +4,13 @@
 
 mod drift;
 mod links;
+mod no_engine;
 mod order;
 mod published;
 mod reboot;
 mod routed;
 mod storm;
+mod unaided;
 
 use crate::support::lab::Host;
 

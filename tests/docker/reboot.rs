@@ -8,7 +8,7 @@ use crate::support::lab::{Host, machine};
 
 /// Waits until every unit of the boot is started, and panics when one failed.
 #[track_caller]
-fn is_up(host: &Host) {
+pub(super) fn is_up(host: &Host) {
     let deadline = Instant::now() + Duration::from_secs(60);
     let state = || {
         let output = host.attempt("systemctl is-system-running");

@@ -2,16 +2,16 @@
 //! namespace for everything outside.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tidegate::artifact::Bundle;
 use tidegate::netfilter::Family;
-use tidegate::policy::ir::{NetworkId, Policy, Protocol};
+use tidegate::policy::ir::{Engine, NetworkId, Policy, Protocol};
 
 use super::table::{Flow, HOST, Origin, address_of, network_towards};
-use super::{engine, engine_nft};
+use super::{engine, engine_nft, no_engine};
 use crate::support::ns::Namespace;
 
 /// A connection that is dropped gives no answer; one that passes answers within a millisecond.
@@ -31,6 +31,10 @@ impl World {
         for key in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] {
             host.sysctl(key, "1");
         }
+        // A namespace begins with these on where their module is loaded; a machine does not.
+        for tool in ["iptables", "ip6tables"] {
+            host.sysctl(&format!("net/bridge/bridge-nf-call-{tool}"), "0");
+        }
         let containers = policy.containers.iter().map(|_| Namespace::new()).collect();
         let world = World {
             host,
@@ -43,7 +47,7 @@ impl World {
             world.bridge(policy, NetworkId(id));
         }
         world.engine(policy);
-        world.listen(flows);
+        world.listen(policy, flows);
         world.settle(policy);
         world
     }
@@ -51,6 +55,8 @@ impl World {
     fn engine(&self, policy: &Policy) {
         if policy.host.engine.is_nftables() {
             self.host.feed("nft -f -", &engine_nft::rules(policy));
+        }
+        if policy.host.engine.is_nftables() || matches!(policy.host.engine, Engine::None(_)) {
             return;
         }
         for family in Family::BOTH {
@@ -71,14 +77,13 @@ impl World {
     }
 
     pub fn settings(&self, bundle: &Bundle) {
-        let here = bundle
-            .manifest()
-            .sysctls
-            .iter()
-            .filter(|s| s.key.starts_with("net.bridge."));
+        let settings = bundle.manifest().sysctls.iter();
+        let here = settings.filter(|setting| {
+            setting.key.starts_with("net.bridge.") || setting.key.ends_with("route_localnet")
+        });
         for setting in here {
-            self.host
-                .sysctl(&setting.key.replace('.', "/"), &setting.value);
+            let path = tidegate::deploy::settings::path(&setting.key).expect("a key");
+            self.host.sysctl(&path, &setting.value);
         }
     }
 
@@ -151,21 +156,24 @@ impl World {
         }
     }
 
-    /// Everything that a flow asks for listens everywhere, so that only rules can refuse it.
-    fn listen(&self, flows: &[Flow]) {
+    /// Everything that a flow asks for listens everywhere, so that only rules can refuse it. But
+    /// where our own rules translate, the host leaves published ports to them.
+    fn listen(&self, policy: &Policy, flows: &[Flow]) {
         let mut ports: Vec<(u16, bool)> = flows
             .iter()
             .map(|flow| (flow.to.port(), flow.protocol == Protocol::Tcp))
             .collect();
         ports.extend(
             (80..=82)
-                .chain([443, 5432, 8080, 9000, 22])
+                .chain([443, 5432, 8080, 22])
+                .chain(9000..=9002)
                 .map(|port| (port, true)),
         );
         ports.sort_unstable();
         ports.dedup();
         for place in self.containers.iter().chain([&self.host, &self.outside]) {
-            for &(port, tcp) in &ports {
+            let left = |port| place.id == self.host.id && no_engine::publishes(policy, port);
+            for &(port, tcp) in ports.iter().filter(|(port, _)| !left(*port)) {
                 place.run(move || {
                     if tcp {
                         serve_tcp(port);
@@ -201,6 +209,7 @@ impl World {
     pub fn try_flow(&self, policy: &Policy, flow: &Flow) -> bool {
         let (place, source) = match flow.from {
             Origin::Outside(address) => (&self.outside, Some(address)),
+            Origin::Host => (&self.host, Some(anywhere(flow.to.ip()))),
             Origin::Container(id) => {
                 let network = network_towards(policy, id, flow.to.ip());
                 let address = address_of(policy, id, network, flow.to.is_ipv6());
@@ -230,6 +239,13 @@ fn gateway(base: IpAddr) -> IpAddr {
     match base {
         IpAddr::V4(base) => IpAddr::V4((u32::from(base) + 1).into()),
         IpAddr::V6(base) => IpAddr::V6((u128::from(base) + 1).into()),
+    }
+}
+
+fn anywhere(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 

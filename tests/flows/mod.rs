@@ -4,6 +4,7 @@
 mod engine;
 mod engine_nft;
 mod kernel;
+mod no_engine;
 mod table;
 
 use std::collections::BTreeMap;
@@ -14,13 +15,15 @@ use std::path::{Path, PathBuf};
 use tidegate::artifact::Bundle;
 use tidegate::compile::compile;
 use tidegate::netfilter::{ConnState, Family, Packet, Ruleset, Table, Verdict, lower, walk};
-use tidegate::policy::ir::{NetworkId, Policy};
+use tidegate::policy::ir::{Engine, NetworkId, Policy};
 use tidegate::policy::load;
 
 use crate::support::files::{Folder, repository};
 use crate::support::ns::is_root;
 use kernel::World;
 use table::{Case, Flow, Origin, address_of, network_towards};
+
+const UPLINK: &str = "eth0";
 
 struct Prepared {
     folder: PathBuf,
@@ -118,7 +121,10 @@ fn packets_pass_the_evaluator_as_the_tables_say() {
         let rulesets = Family::BOTH.map(|family| lower(&case.policy, family).expect("few rules"));
         for flow in &case.flows {
             let ruleset = &rulesets[usize::from(flow.to.is_ipv6())];
-            let open = evaluate(&case.policy, ruleset, flow);
+            let open = match case.policy.host.engine {
+                Engine::Docker { .. } => evaluate(&case.policy, ruleset, flow),
+                Engine::None(_) => no_engine::evaluate(&case.policy, ruleset, flow),
+            };
             assert_eq!(open, flow.open, "{}: {}", case.folder.display(), flow.text);
         }
     }
@@ -156,36 +162,44 @@ fn passes(policy: &Policy, ruleset: &Ruleset, packet: &mut Packet) -> bool {
 }
 
 fn first_packet(policy: &Policy, flow: &Flow) -> (Packet, bool) {
+    let mut packet = untranslated(policy, flow);
+    let accepted = if flow.at_host {
+        translate(policy, flow, &mut packet)
+    } else {
+        packet.output == UPLINK
+    };
+    (packet, accepted)
+}
+
+/// Returns a flow's first packet as it arrives, with the interface that leads to its destination.
+fn untranslated(policy: &Policy, flow: &Flow) -> Packet {
     let v6 = flow.to.is_ipv6();
     let (source, input) = match flow.from {
-        Origin::Outside(address) => (address, "eth0".to_owned()),
+        Origin::Outside(address) => (address, UPLINK.to_owned()),
+        Origin::Host => (flow.to.ip(), String::new()),
         Origin::Container(id) => {
             let network = network_towards(policy, id, flow.to.ip());
             let address = address_of(policy, id, network, v6).expect("an address");
             (address, policy.networks[network.0].bridge.0.clone())
         }
     };
-    let mut packet = Packet {
+    let output = if flow.at_host {
+        String::new()
+    } else {
+        bridge_of(policy, flow.to.ip()).unwrap_or_else(|| UPLINK.to_owned())
+    };
+    Packet {
         source,
         destination: flow.to.ip(),
         input,
-        output: String::new(),
+        output,
         protocol: flow.protocol,
         source_port: 40_000,
         port: flow.to.port(),
         icmp_type: 0,
         conn: ConnState::default(),
         mark: 0,
-    };
-    let mut accepted = false;
-    if flow.at_host {
-        accepted = translate(policy, flow, &mut packet);
-    } else {
-        let bridge = bridge_of(policy, flow.to.ip());
-        packet.output = bridge.unwrap_or_else(|| "eth0".to_owned());
-        accepted |= packet.output == "eth0";
     }
-    (packet, accepted)
 }
 
 /// Does what the engine's DNAT does for clients that are no containers; true where it applies.

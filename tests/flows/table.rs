@@ -11,8 +11,8 @@ use tidegate::policy::ir::{NetworkId, Policy, Protocol};
 pub struct Case {
     /// The policy's path from the root of the repository.
     pub policy: String,
-    /// `FROM -> TO open|closed`: FROM is a container or an address on the uplink's side; TO is
-    /// `host:PORT/PROTO` or `ADDRESS:PORT/PROTO`.
+    /// `FROM -> TO open|closed`: FROM is a container, `host` or an address on the uplink's side; TO
+    /// is `host:PORT/PROTO` or `ADDRESS:PORT/PROTO`.
     pub flows: Vec<String>,
 }
 
@@ -30,6 +30,7 @@ pub struct Flow {
 #[derive(Debug, Clone)]
 pub enum Origin {
     Container(usize),
+    Host,
     Outside(IpAddr),
 }
 
@@ -43,7 +44,7 @@ pub fn read(line: &str, policy: &Policy) -> Flow {
     let (to, protocol) = to.rsplit_once('/').unwrap_or_else(bad);
     let (address, port) = to.rsplit_once(':').unwrap_or_else(bad);
     let from = origin(from, policy);
-    let at_host = address == "host" || address == "host6";
+    let at_host = ["host", "host6", "127.0.0.1"].contains(&address);
     let address = match address {
         "host" => HOST[0],
         "host6" => HOST[1],
@@ -77,6 +78,9 @@ fn bad_address<T>(line: &str, word: &str) -> T {
 fn origin(name: &str, policy: &Policy) -> Origin {
     if let Ok(address) = name.parse() {
         return Origin::Outside(address);
+    }
+    if name == "host" {
+        return Origin::Host;
     }
     let place = policy
         .containers

@@ -5,3 +5,4 @@ mod cli;
 mod drift;
 mod faults;
 mod kill;
+mod no_engine;

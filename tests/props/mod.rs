@@ -1,5 +1,6 @@
 //! Properties over random policies: the rules mean what the policy says.
 
+mod no_engine;
 mod oracle;
 mod parsers;
 mod policies;
@@ -60,6 +61,9 @@ fn to_host(ruleset: &Ruleset, packet: &mut Packet) -> Fate {
 /// A granted connection keeps its source from one declared network to another, and needs the
 /// engine's masquerade to leave the host. Other cases are as they may be.
 fn source_kept(policy: &Policy, ruleset: &Ruleset, packet: &Packet) -> bool {
+    if oracle::no_engine(policy) {
+        return no_engine::source_is_right(policy, ruleset, packet);
+    }
     let named = |(table, name): &(Table, _)| {
         let name: &tidegate::netfilter::ChainName = name;
         *table == Table::Nat && name.as_str() == "TIDE-NAT"
@@ -103,6 +107,14 @@ fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
                     forward(&ruleset, &mut packet.clone()),
                 )
             };
+            prop_assert!(
+                !here || no_engine::leads_where_it_should(&policy, &ruleset, &packet),
+                "{text}\n{packet:?}\nit is not translated as the policy says"
+            );
+            prop_assert!(
+                here || no_engine::leaves_alone(&policy, &ruleset, &packet),
+                "{text}\n{packet:?}\nwhat goes elsewhere is translated"
+            );
             prop_assert!(
                 here || done != Fate::Granted || source_kept(&policy, &ruleset, &packet),
                 "{text}\n{packet:?}\nits source is kept, or not, against the policy"

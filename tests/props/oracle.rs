@@ -1,11 +1,12 @@
 //! The policy's meaning, worked out from its statements and not by way of any rule.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use tidegate::net::AddrSet;
 use tidegate::netfilter::Packet;
 use tidegate::policy::ir::{
-    Access, Container, Effect, Exposure, ForwardPolicy, NetworkId, Party, Policy, Protocol, Service,
+    Access, Container, Effect, Engine, Exposure, ForwardPolicy, NetworkId, Party, Policy, Protocol,
+    Service,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,7 @@ fn leaving(policy: &Policy, packet: &Packet, from: NetworkId) -> Fate {
             .forward
             .is_some_and(|(forward, _)| forward == ForwardPolicy::Drop);
     match (policy.networks[from.0].egress, named(Effect::Allow)) {
+        (true, _) | (false, true) if no_engine(policy) => Fate::Granted,
         (true, _) if v6_drop => Fate::Granted,
         (true, _) | (false, true) => Fate::Left,
         (false, false) => Fate::Dropped,
@@ -87,7 +89,7 @@ fn entering(policy: &Policy, packet: &Packet, from: Option<NetworkId>, to: Netwo
         _ if from == Some(to) && policy.networks[to.0].icc => Fate::Granted,
         (false, false) => Fate::Dropped,
         (false, true) => Fate::Granted,
-        (true, _) if from.is_some() => Fate::Granted,
+        (true, _) if from.is_some() || no_engine(policy) => Fate::Granted,
         (true, false) => Fate::Left,
         (true, true) => Fate::Passes,
     }
@@ -277,7 +279,7 @@ pub fn network_of(policy: &Policy, interface: &str) -> Option<NetworkId> {
 /// The packet claims an address that does not belong where it comes from, or goes to a loopback
 /// address of the host from another machine.
 pub fn spoofed(policy: &Policy, packet: &Packet) -> bool {
-    let to_loopback = |address: IpAddr| address.is_ipv4() && address.is_loopback();
+    let is_loopback = |address: IpAddr| address.is_ipv4() && address.is_loopback();
     let first = packet
         .conn
         .translated_from
@@ -285,7 +287,8 @@ pub fn spoofed(policy: &Policy, packet: &Packet) -> bool {
     if packet.input == "lo" {
         return false;
     }
-    to_loopback(first)
+    is_loopback(first)
+        || no_engine(policy) && is_loopback(packet.source)
         || policy
             .networks
             .iter()
@@ -298,6 +301,39 @@ pub fn spoofed(policy: &Policy, packet: &Packet) -> bool {
                 let here = network.bridge.0 == packet.input;
                 own != here && !(here && unnumbered(packet.source))
             })
+}
+
+/// Nobody but the rules of the policy decides, and each way needs their word.
+pub fn no_engine(policy: &Policy) -> bool {
+    matches!(policy.host.engine, Engine::None(_))
+}
+
+/// Returns where a connection to one of the host's own addresses is sent on to: the container behind
+/// a published port, its port there and its network. Engines do this by themselves.
+pub fn translated(policy: &Policy, packet: &Packet) -> Option<(IpAddr, u16, NetworkId)> {
+    if !no_engine(policy) || packet.destination == IpAddr::V6(Ipv6Addr::LOCALHOST) {
+        return None;
+    }
+    let (container, exposure) = listener(policy, packet)?;
+    let outer = exposure.published.as_ref()?.ports;
+    let ends = policy.containers[container].attachments.iter();
+    let mut ends = ends.flat_map(|at| at.addresses.iter().map(|address| (at.network, *address)));
+    let (network, address) =
+        ends.find(|(_, address)| address.is_ipv6() == packet.destination.is_ipv6())?;
+    let port = exposure.ports.first + (packet.port - outer.first);
+    Some((address, port, network))
+}
+
+/// A connection that leaves a declared network for none carries the host's address, and so does one
+/// back into the network by way of the host.
+pub fn hides_source(policy: &Policy, packet: &Packet) -> bool {
+    let has = |id: &NetworkId| {
+        let mut subnets = policy.networks[id.0].subnets.iter();
+        subnets.any(|subnet| subnet.contains(&packet.source))
+    };
+    let mut all = (0..policy.networks.len()).map(NetworkId);
+    let elsewhere = network_of(policy, &packet.output).is_none();
+    all.any(|id| has(&id)) && (elsewhere || packet.conn.translated_from.is_some())
 }
 
 fn unnumbered(address: IpAddr) -> bool {

@@ -107,10 +107,14 @@ impl Names {
 
 fn host(tape: &mut Tape<'_>, text: &mut String) {
     text.push_str("host {\n");
+    let none = tape.below(4) == 1;
+    if none {
+        text.push_str("  engine none\n");
+    }
     if tape.flip() {
         text.push_str("  uplink eth0\n");
     }
-    if tape.flip() {
+    if tape.flip() || none {
         text.push_str("  forwarding on\n  forward drop\n");
     }
     if tape.flip() {
@@ -158,8 +162,17 @@ fn container(tape: &mut Tape<'_>, text: &mut String, id: usize, trusts: usize, n
             _ => format!("t{}", tape.below(trusts)),
         };
         let host_port = 8000 + id * 10 + number;
-        let _ = match tape.below(4) {
+        let range = (host_port + 2 + 2 * number, port + 10 + 2 * number);
+        let _ = match tape.below(5) {
             0 => writeln!(text, "  expose {port}/{protocol}"),
+            4 => writeln!(
+                text,
+                "  expose {1}-{3}/{protocol} as {0}-{2} from {from}",
+                range.0,
+                range.1,
+                range.0 + 2,
+                range.1 + 2
+            ),
             1 => writeln!(text, "  expose {port}/{protocol} from {from}"),
             2 => writeln!(
                 text,
@@ -218,7 +231,7 @@ pub fn packet(tape: &mut Tape<'_>, v6: bool, to_host: bool) -> Packet {
     let protocol = tape.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp, Protocol::Icmp]);
     let icmp = protocol == Protocol::Icmp;
     let ports: &[u16] = if to_host {
-        &[22, 8000, 8001, 8010, 8011, 8020]
+        &[22, 8000, 8001, 8003, 8006, 8010, 8011, 8013, 8020]
     } else {
         &[80, 81, 82, 443]
     };

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::Command;
@@ -113,6 +113,37 @@ impl Client {
         let _stream = made.unwrap_or_else(|error| panic!("{address}: {error}"));
         let (_, peer) = listener.accept().expect("a connection is waiting");
         peer.ip().to_canonical().to_string()
+    }
+
+    /// Takes datagrams to `port` of all of this client's addresses.
+    pub(crate) fn receive(&self, port: u16) -> UdpSocket {
+        let net = self.open();
+        let bound = thread::spawn(move || {
+            enter(&net);
+            UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port))
+        });
+        let bound = bound.join().expect("it does not panic");
+        let socket = bound.expect("nobody listens there yet");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        socket
+    }
+
+    /// Sends a datagram to `address`, where `socket` waits, and returns the address that it comes
+    /// from, or nothing when it does not arrive.
+    pub(crate) fn datagram_seen_by(&self, socket: &UdpSocket, address: &str) -> Option<String> {
+        let (net, address) = (self.open(), parse(address));
+        let sent = thread::spawn(move || {
+            enter(&net);
+            let any = match address {
+                SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            };
+            UdpSocket::bind((any, 0))?.send_to(b"?", address)
+        });
+        let sent = sent.join().expect("it does not panic");
+        sent.expect("there is a route");
+        let (_, peer) = socket.recv_from(&mut [0]).ok()?;
+        Some(peer.ip().to_canonical().to_string())
     }
 
     /// Starts to connect to all `addresses`, over and over, until the storm is told to end.

@@ -1,4 +1,4 @@
-//! `mangle` FORWARD: the policy itself; `filter` DOCKER-USER: what carries its grant.
+//! `mangle` FORWARD: the policy itself; `filter`, where the hook is: what carries its grant.
 
 use super::ways::{End, View, Way, ports_of};
 use super::{Chains, exposure_log, meets_policy, network_chain, published_key};
@@ -211,22 +211,30 @@ fn out(chains: &mut Chains<'_, '_>, network: NetworkId) {
         }
         return;
     }
+    let says = "containers of this network go out only as the policy says";
+    let granted = view.no_engine();
+    let verdict = if granted {
+        Target::SetMark
+    } else {
+        Target::Return
+    };
     for access in allows(view) {
-        accesses(chains, &chain, way, access, &Target::Return);
+        accesses(chains, &chain, way, access, &verdict);
     }
-    end(
-        chains,
-        &chain,
-        network,
-        "containers of this network go out only as the policy says",
-    );
+    if granted {
+        close(chains, &chain, network, says);
+    } else {
+        end(chains, &chain, network, says);
+    }
 }
 
 /// Engines that leave ip6tables alone (all before 27 unless told) have no rule that lets IPv6 out
-/// past a FORWARD policy of DROP, so the policy's own word must do.
+/// past a FORWARD policy of DROP, so the policy's own word must do. Without an engine nobody has a
+/// rule for either family.
 fn granted_egress(view: &View<'_>) -> bool {
     let forward = view.policy.host.forward.map(|(policy, _)| policy);
-    view.family == Family::V6 && forward == Some(ForwardPolicy::Drop)
+    let unhelped = view.family == Family::V6 && forward == Some(ForwardPolicy::Drop);
+    unhelped || view.no_engine()
 }
 
 fn allows<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Access> + use<'a> {
@@ -335,7 +343,7 @@ fn exposed(
     let (rules, verdict) = match (&exposure.published, way) {
         // From outside the engine itself lets published ports in, behind other tools' rules, so
         // RETURN is enough; between networks it does not.
-        (Some(_), Way::In(_)) => (
+        (Some(_), Way::In(_)) if !view.no_engine() => (
             view.published_rules(container, exposure, way),
             Target::Return,
         ),

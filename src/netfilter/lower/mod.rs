@@ -8,6 +8,7 @@
 mod denied;
 mod forward;
 mod host;
+mod publish;
 mod raw;
 mod say;
 mod statement;
@@ -46,6 +47,7 @@ pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
     forward::lower(&mut chains);
     host::lower(&mut chains);
     raw::lower(&mut chains);
+    publish::lower(&mut chains);
     if chains.count > MAX_RULES {
         let (limit, span) = (MAX_RULES, chains.overflow);
         return Err(TooManyRules { limit, span });
@@ -60,55 +62,55 @@ pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
     })
 }
 
+/// Where an entry chain is called from, its name's end, where in that chain, and what for.
 type Entry = (Table, &'static str, &'static str, Place, &'static str);
 
-/// Where each of our entry chains is called from, where in that chain, and what for.
-const HOOKS: [Entry; 4] = [
-    (
-        Table::Mangle,
-        "FORWARD",
-        "GATE",
-        Place::First,
-        "forwarded connections meet the policy",
-    ),
-    (
-        Table::Raw,
-        "PREROUTING",
-        "RAW",
-        Place::First,
-        "false sources are dropped, and routed access gets past Docker's own drops",
-    ),
-    (
-        Table::Nat,
-        "POSTROUTING",
-        "NAT",
-        Place::First,
-        "connections between networks keep their source",
-    ),
-    (
-        Table::Filter,
-        "INPUT",
-        "INPUT",
-        Place::First,
-        "connections to the host itself, published ports among them, meet the policy",
-    ),
-];
+/// Returns the entries of all chains that there may be.
+fn entries(engine: Engine) -> [Entry; 7] {
+    let (raw, nat) = match engine {
+        Engine::Docker { .. } => (
+            "false sources are dropped, and routed access gets past Docker's own drops",
+            "connections between networks keep their source",
+        ),
+        Engine::None(_) => (
+            "false sources are dropped",
+            "connections between networks keep their source, others go out with the host's",
+        ),
+    };
+    let first = Place::First;
+    let gate = "forwarded connections meet the policy";
+    let input = "connections to the host itself, published ports among them, meet the policy";
+    let dnat = "published ports lead to their containers";
+    let own_dnat = "the host's own connections to published ports lead to the containers";
+    [
+        (Table::Mangle, "FORWARD", "GATE", first, gate),
+        (Table::Raw, "PREROUTING", "RAW", first, raw),
+        (Table::Nat, "PREROUTING", "DNAT", first, dnat),
+        (Table::Nat, "OUTPUT", "DNAT", first, own_dnat),
+        (Table::Nat, "POSTROUTING", "NAT", first, nat),
+        (Table::Filter, "INPUT", "INPUT", first, input),
+        pass_entry(engine),
+    ]
+}
 
-/// Where what the policy grants is accepted: in the chain that Docker leaves to others, behind their
-/// drops. Engines without one get it in FORWARD; those before 17.06 put their own rules above it
-/// at every start and every new network, so that granted connections fail until it is put back.
-fn pass(engine: Engine) -> Entry {
+/// Returns where what the policy grants is accepted: in the chain that Docker leaves to others, behind
+/// their drops, else before everybody's rules. Docker before 17.06 puts its own above ours at every
+/// start and every new network: granted connections then fail until ours is put back.
+fn pass_entry(engine: Engine) -> Entry {
     let (chain, place) = if engine.has_docker_user() {
         ("DOCKER-USER", Place::BeforeReturn)
     } else {
         ("FORWARD", Place::First)
     };
-    let says = "what the policy grants gets past Docker's own rules";
+    let says = match engine {
+        Engine::Docker { .. } => "what the policy grants gets past Docker's own rules",
+        Engine::None(_) => "what the policy grants gets past FORWARD's other rules and its policy",
+    };
     (Table::Filter, chain, "PASS", place, says)
 }
 
 fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>, engine: Engine) -> Vec<Hook> {
-    let hook = |(table, chain, part, place, says): Entry| {
+    let hook = |(table, chain, part, place, says)| {
         let target = ChainName::fixed(part);
         let there = rules.contains_key(&(table, target.clone()));
         there.then_some(Hook {
@@ -119,8 +121,7 @@ fn hooks(rules: &BTreeMap<(Table, ChainName), Vec<Rule>>, engine: Engine) -> Vec
             says,
         })
     };
-    let entries = HOOKS.into_iter().chain([pass(engine)]);
-    entries.filter_map(hook).collect()
+    entries(engine).into_iter().filter_map(hook).collect()
 }
 
 /// The chains as they grow.

@@ -4,13 +4,16 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::Ipv4Net;
 
 use super::ways::{View, Way};
 use super::{Chains, network_chain};
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
 use crate::policy::ir::{Effect, IfName, NetworkId, Protocol};
+
+/// The host's own addresses that no packet from elsewhere may have (RFC 6890).
+pub(super) const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     let raw = ChainName::fixed("RAW");
@@ -24,6 +27,13 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
         if chains.view.network(network).antispoof {
             sources_of(chains, &raw, network);
         }
+    }
+    if chains.view.no_engine() {
+        // Nobody drops routed access here, and nobody masquerades but our own rules.
+        if chains.view.policy.networks.len() > 1 {
+            keep_sources(chains);
+        }
+        return;
     }
     let (mut from_outside, mut between_networks) = (false, false);
     for network in chains.view.network_ids() {
@@ -49,10 +59,7 @@ fn lo(not: bool) -> Interface {
 /// itself is not looked at any further: its bridge addresses are in the subnets.
 fn loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
     if chains.view.family == Family::V4 {
-        let destination = Some(IpNet::V4(Ipv4Net::new_assert(
-            Ipv4Addr::new(127, 0, 0, 0),
-            8,
-        )));
+        let destination = Some(LOOPBACK.into());
         chains.push(
             Table::Raw,
             raw,
@@ -63,12 +70,25 @@ fn loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
             },
         );
     }
+    if chains.view.family == Family::V4 && chains.view.no_engine() {
+        claimed_loopback(chains, raw);
+    }
     let own = Rule {
         input: Some(lo(false)),
         target: Target::Return,
         ..Rule::default()
     };
     chains.push(Table::Raw, raw, own);
+}
+
+/// Where a bridge may route loopback addresses the kernel no longer refuses them as sources.
+fn claimed_loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
+    let rule = Rule {
+        source: Some(LOOPBACK.into()),
+        input: Some(lo(true)),
+        ..Rule::default()
+    };
+    chains.push(Table::Raw, raw, rule);
 }
 
 /// Nobody but the network's own bridge may send with its addresses.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::ways::View;
+use crate::net::PortRange;
 use crate::netfilter::rule::{Origin, Service, protocol_word};
 use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Party};
 
@@ -72,6 +73,22 @@ impl View<'_> {
         Origin {
             span: exposure.span,
             says,
+        }
+    }
+
+    /// Says where a published port leads: `host port 8080 leads to web : 80/tcp`.
+    pub(super) fn say_translated(
+        &self,
+        container: ContainerId,
+        exposure: &Exposure,
+        ports: PortRange,
+    ) -> Origin {
+        let name = &self.container(container).name;
+        let protocol = protocol_word(exposure.protocol);
+        let inner = exposure.ports;
+        Origin {
+            span: exposure.span,
+            says: format!("host port {ports} leads to {name} : {inner}/{protocol}"),
         }
     }
 

@@ -136,6 +136,12 @@ impl<'a> View<'a> {
         subnets.filter(move |net| family.has(net.addr()))
     }
 
+    /// Returns true where no engine writes rules: everything that passes must then be granted, and
+    /// NAT is ours to write.
+    pub(super) fn no_engine(&self) -> bool {
+        matches!(self.policy.host.engine, ir::Engine::None(_))
+    }
+
     fn set(&self, id: ir::TrustId) -> Vec<End> {
         self.sets.get(id.0).cloned().unwrap_or_default()
     }

@@ -1,7 +1,6 @@
 //! Containers whose address a rule must name, and that have none.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -72,21 +71,13 @@ fn missing(used: &Use, draft: &Draft, networks: &[networks::Draft]) -> Option<Di
 
 /// Returns a family in which the attachment has no address although the network has subnets.
 fn hole(attachment: &Attachment, network: &networks::Draft) -> Option<(Family, IpNet)> {
-    let given = |family| attachment.addresses.iter().any(|at| of(*at) == family);
+    let given = |family: Family| attachment.addresses.iter().any(|at| family.has(*at));
     let mut families = Family::BOTH.into_iter().filter(|family| !given(*family));
     families.find_map(|family| {
         let mut subnets = network.network.subnets.iter();
-        let subnet = subnets.find(|subnet| of(subnet.addr()) == family)?;
+        let subnet = subnets.find(|subnet| family.has(subnet.addr()))?;
         Some((family, *subnet))
     })
-}
-
-fn of(address: IpAddr) -> Family {
-    if address.is_ipv4() {
-        Family::V4
-    } else {
-        Family::V6
-    }
 }
 
 fn no_address(used: &Use, draft: &Draft, network: &networks::Draft) -> Diagnostic {

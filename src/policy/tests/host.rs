@@ -142,31 +142,22 @@ error[T0327]: `28` is not a version of Docker
 fn what_this_version_does_not_compile() {
     insta::assert_snapshot!(said_in_shop("
 host {
-  engine none
   route 10.0.0.0/8 via 192.0.2.1
   others drop
 }
 "), @r#"
-error[T0390]: `engine none`: not in this version
+error[T0390]: `route`: not in this version
  --> p.tide:9:3
   |
-9 |   engine none
-  |   ^^^^^^^^^^^ not compiled yet
+9 |   route 10.0.0.0/8 via 192.0.2.1
+  |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ not compiled yet
   |
   = note: The policy would otherwise be enforced without it, which is not what it says.
 
-error[T0390]: `route`: not in this version
+error[T0390]: `others drop`: not in this version
   --> p.tide:10:3
    |
-10 |   route 10.0.0.0/8 via 192.0.2.1
-   |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ not compiled yet
-   |
-   = note: The policy would otherwise be enforced without it, which is not what it says.
-
-error[T0390]: `others drop`: not in this version
-  --> p.tide:11:3
-   |
-11 |   others drop
+10 |   others drop
    |   ^^^^^^^^^^^ not compiled yet
    |
    = note: The policy would otherwise be enforced without it, which is not what it says.

@@ -14,6 +14,7 @@ mod host;
 mod limits;
 mod names;
 mod networks;
+mod no_engine;
 mod props;
 mod trust;
 

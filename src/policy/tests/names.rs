@@ -192,7 +192,6 @@ container x on shop at 172.18.0.30 { expose 22/tcp from offce, stff }
 trust office { 203.0.113.0/24 }
 trust staff { 203.0.113.0/24 }
 deny wbe -> dbb
-expect wep -> db allowed
 "), @r#"
 error[T0201]: there is no container, network or trust set `offce`
  --> p.tide:8:57
@@ -239,18 +238,25 @@ help: did you mean `db`?
 11 - deny wbe -> dbb
 11 + deny wbe -> db
    |
+"#);
+}
 
+#[test]
+fn unknown_names_of_an_expectation() {
+    insta::assert_snapshot!(said_in_shop("
+expect wep -> db allowed
+"), @r#"
 error[T0201]: there is no container, network or trust set `wep`
-  --> p.tide:12:8
-   |
-12 | expect wep -> db allowed
-   |        ^^^ nothing of this name is declared
-   |
+ --> p.tide:8:8
+  |
+8 | expect wep -> db allowed
+  |        ^^^ nothing of this name is declared
+  |
 help: did you mean `web`?
-   |
-12 - expect wep -> db allowed
-12 + expect web -> db allowed
-   |
+  |
+8 - expect wep -> db allowed
+8 + expect web -> db allowed
+  |
 "#);
 }
 

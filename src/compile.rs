@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::artifact::{
-    Bundle, ChainHash, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, RULES_V4, RULES_V6,
-    SYSCTL, SourceEntry, SysctlEntry,
+    Bundle, ChainHash, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, ROUTES, RULES_V4,
+    RULES_V6, RouteEntry, SYSCTL, SourceEntry, SysctlEntry,
 };
 use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::hash::sha256;
@@ -14,12 +14,12 @@ use crate::netfilter::{
     ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, policy_name, render,
     render_chains,
 };
-use crate::policy::ir::{Backend, Engine, Policy};
+use crate::policy::ir::{Backend, Engine, Policy, Route};
 use crate::policy::{self, Loaded, Loader};
 use crate::source::SourceMap;
 use crate::sysctl::{self, Setting};
 
-/// What a compilation gives: a bundle unless there was a mistake, and all that there is to say.
+/// What a compilation gives: bundles unless there was a mistake, and all that there is to say.
 #[derive(Debug)]
 pub struct Compiled {
     pub sources: SourceMap,
@@ -27,10 +27,16 @@ pub struct Compiled {
     pub diagnostics: Vec<Diagnostic>,
     /// How many `expect` statements were read; nothing proves them yet.
     pub expectations: usize,
-    pub bundle: Option<Bundle>,
+    /// One for each host, in the order written.
+    pub bundles: Vec<Bundle>,
 }
 
 impl Compiled {
+    /// Returns the bundle of the host that the policy names first.
+    pub fn bundle(self) -> Option<Bundle> {
+        self.bundles.into_iter().next()
+    }
+
     pub fn has_errors(&self) -> bool {
         self.diagnostics
             .iter()
@@ -43,35 +49,54 @@ pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
     let Loaded {
         sources,
         mut diagnostics,
-        policy,
+        policies,
     } = policy::load(loader, main);
-    let expectations = policy
-        .as_ref()
-        .map_or(0, |policy| policy.expectations.len());
-    let rulesets = policy
-        .as_ref()
-        .and_then(|policy| rulesets(policy, &mut diagnostics));
-    let bundle = policy.zip(rulesets).map(|(policy, rulesets)| {
-        let emitted = Emitted {
-            chains: rulesets
-                .iter()
-                .map(|rules| render_chains(rules, &sources))
-                .collect(),
-            modules: sysctl::modules(&policy),
-            rulesets,
-            settings: sysctl::settings(&policy),
-        };
-        Bundle::new(
-            manifest(&policy, &emitted, &sources, main),
-            files(&emitted, &sources),
-        )
-    });
+    let first = policies.first();
+    let expectations = first.map_or(0, |policy| policy.expectations.len());
+    let mut bundles = Vec::with_capacity(policies.len());
+    for policy in &policies {
+        if let Some(rulesets) = rulesets(policy, &mut diagnostics) {
+            bundles.push(bundle(policy, rulesets, &sources, main));
+        }
+    }
+    if diagnostics.has_errors() {
+        bundles.clear();
+    }
     Compiled {
         sources,
         diagnostics: diagnostics.into_sorted(),
         expectations,
-        bundle,
+        bundles,
     }
+}
+
+fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &str) -> Bundle {
+    let chains = rulesets.iter();
+    let emitted = Emitted {
+        chains: chains.map(|rules| render_chains(rules, sources)).collect(),
+        modules: sysctl::modules(policy),
+        rulesets,
+        settings: sysctl::settings(policy),
+        routes: routes(&policy.host.routes),
+    };
+    let manifest = manifest(policy, &emitted, sources, main);
+    Bundle::new(manifest, files(&emitted, sources))
+}
+
+/// Returns the routes in the form of `ip -batch`, ip(8); no text where there are none.
+fn routes(routes: &[Route]) -> String {
+    let line = |route: &Route| {
+        let device = route
+            .device
+            .as_ref()
+            .map(|device| format!(" dev {}", device.0));
+        let device = device.unwrap_or_default();
+        format!(
+            "route replace {} via {}{device} proto static\n",
+            route.prefix, route.via
+        )
+    };
+    routes.iter().map(line).collect()
 }
 
 /// Everything that a policy becomes.
@@ -81,6 +106,7 @@ struct Emitted {
     modules: Vec<String>,
     rulesets: Vec<Ruleset>,
     settings: Vec<Setting>,
+    routes: String,
 }
 
 impl Emitted {
@@ -123,6 +149,9 @@ fn files(emitted: &Emitted, sources: &SourceMap) -> BTreeMap<String, String> {
         SYSCTL.to_owned(),
         sysctl::render(&emitted.settings, sources),
     );
+    if !emitted.routes.is_empty() {
+        files.insert(ROUTES.to_owned(), emitted.routes.clone());
+    }
     if !emitted.modules.is_empty() {
         files.insert(MODULES.to_owned(), emitted.modules.join("\n") + "\n");
     }
@@ -134,6 +163,12 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
     let forward = |(forward, span)| ForwardEntry {
         policy: policy_name(forward).to_owned(),
         source: sources.place(span),
+    };
+    let route = |route: &Route| RouteEntry {
+        prefix: route.prefix,
+        via: route.via,
+        device: route.device.as_ref().map(|device| device.0.clone()),
+        source: sources.place(route.span),
     };
     let setting = |setting: &Setting| SysctlEntry {
         key: setting.key.clone(),
@@ -157,6 +192,7 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
         forward: policy.host.forward.map(forward),
         sysctls: emitted.settings.iter().map(setting).collect(),
         modules: emitted.modules.clone(),
+        routes: policy.host.routes.iter().map(route).collect(),
         source_map: rulesets
             .iter()
             .flat_map(|rules| origins(rules, sources))

@@ -34,7 +34,7 @@ fn is_clean(name: &str, compiled: &Compiled) {
         "{name}: {:#?}",
         compiled.diagnostics
     );
-    assert!(compiled.bundle.is_some(), "{name} did not compile");
+    assert!(!compiled.bundles.is_empty(), "{name} did not compile");
 }
 
 #[test]

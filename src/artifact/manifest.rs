@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,6 +14,7 @@ use crate::netfilter::{Family, Place, Table};
 pub const FORMAT: u32 = 1;
 pub const MANIFEST: &str = "manifest.json";
 pub const MODULES: &str = "tidegate.modules";
+pub const ROUTES: &str = "routes";
 pub const RULES_V4: &str = "rules.v4";
 pub const RULES_V6: &str = "rules.v6";
 pub const SYSCTL: &str = "90-tidegate.conf";
@@ -40,6 +44,7 @@ pub struct Manifest {
     pub forward: Option<ForwardEntry>,
     pub sysctls: Vec<SysctlEntry>,
     pub modules: Vec<String>,
+    pub routes: Vec<RouteEntry>,
     pub source_map: Vec<SourceEntry>,
 }
 
@@ -80,6 +85,17 @@ pub struct SysctlEntry {
     /// As in sysctl.d: with `.` between parts, or `/` where a part holds a dot.
     pub key: String,
     pub value: String,
+    /// `file:line`.
+    pub source: String,
+}
+
+/// A route to another host's containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteEntry {
+    pub prefix: IpNet,
+    pub via: IpAddr,
+    pub device: Option<String>,
     /// `file:line`.
     pub source: String,
 }

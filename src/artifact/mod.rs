@@ -5,8 +5,8 @@ mod manifest;
 
 pub use bundle::{Bundle, BundleError};
 pub use manifest::{
-    ChainHash, FORMAT, ForwardEntry, HookEntry, MANIFEST, MODULES, Manifest, RULES_V4, RULES_V6,
-    SYSCTL, SourceEntry, SysctlEntry,
+    ChainHash, FORMAT, ForwardEntry, HookEntry, MANIFEST, MODULES, Manifest, ROUTES, RULES_V4,
+    RULES_V6, RouteEntry, SYSCTL, SourceEntry, SysctlEntry,
 };
 
 pub use crate::hash::sha256;

@@ -15,7 +15,7 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
             (bundle, String::new(), outcome)
         }
         Some(path) => {
-            let Checked { bundle, warnings } = target::bundle(path)?;
+            let Checked { bundle, warnings } = target::bundle(path, args.host_name.as_deref())?;
             let outcome = deploy::apply(&host, &bundle, options)?;
             (bundle, warnings, outcome)
         }

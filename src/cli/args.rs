@@ -31,6 +31,10 @@ pub struct ApplyArgs {
     #[arg(value_name = "BUNDLE|POLICY", required_unless_present = "boot")]
     pub what: Option<PathBuf>,
 
+    /// Compile for the host of this name; a policy with several hosts needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
+
     /// Put the installed bundle in force; whatever fails, keep what could be loaded
     #[arg(long, conflicts_with = "what")]
     pub boot: bool,
@@ -58,6 +62,14 @@ pub struct CompileArgs {
     /// Folder for the bundle; one that holds a bundle is replaced
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
+
+    /// Compile for the host of this name; a policy with several hosts needs it
+    #[arg(long = "host", value_name = "NAME", conflicts_with = "all_hosts")]
+    pub host_name: Option<String>,
+
+    /// Write a bundle for each host, to a folder of its name below DIR
+    #[arg(long)]
+    pub all_hosts: bool,
 }
 
 /// Tell how this machine differs from its installed bundle
@@ -80,6 +92,10 @@ pub struct InstallArgs {
     /// Folder that `tidegate compile` wrote, or a policy to compile first
     #[arg(value_name = "BUNDLE|POLICY")]
     pub what: PathBuf,
+
+    /// Compile for the host of this name; a policy with several hosts needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
 
     #[command(flatten)]
     pub host: HostArgs,

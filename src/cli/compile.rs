@@ -1,39 +1,61 @@
 //! `tidegate compile`.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::args::CompileArgs;
 use super::failure::Failure;
 use super::{Done, policy};
-use crate::artifact::Manifest;
+use crate::artifact::{Bundle, Manifest};
 use crate::host::{self, Trust};
 use crate::netfilter::Family;
 
+const CONSEQUENCE: &str = "nothing is written";
+
 pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
-    let checked = policy::checked(&args.policy, Trust::Anybody, "nothing is written")?;
-    let bundle = &checked.bundle;
-    host::write_bundle(&args.output, bundle.files())?;
-    let rules = |family| {
-        bundle
-            .rules(family)
-            .lines()
-            .filter(|line| line.starts_with("-A"))
-            .count()
+    let (bundles, warnings) = if args.all_hosts {
+        policy::all(&args.policy, Trust::Anybody, CONSEQUENCE)?
+    } else {
+        let host = args.host_name.as_deref();
+        let checked = policy::checked(&args.policy, host, Trust::Anybody, CONSEQUENCE)?;
+        (vec![checked.bundle], checked.warnings)
     };
-    let mut text = format!(
-        "{}, version {}: {} IPv4 and {} IPv6 rules in {}\n",
+    let mut text = String::new();
+    for bundle in &bundles {
+        let output = if args.all_hosts {
+            args.output.join(policy::name(bundle))
+        } else {
+            args.output.clone()
+        };
+        host::write_bundle(&output, bundle.files())?;
+        text.push_str(&written(bundle, &output));
+    }
+    Ok(Done {
+        text,
+        warnings,
+        yes: true,
+    })
+}
+
+fn written(bundle: &Bundle, output: &Path) -> String {
+    let rules = |family| {
+        let lines = bundle.rules(family).lines();
+        lines.filter(|line| line.starts_with("-A")).count()
+    };
+    let host = match policy::name(bundle).as_str() {
+        "" => String::new(),
+        name => format!(" for {name}"),
+    };
+    let line = format!(
+        "{}{host}, version {}: {} IPv4 and {} IPv6 rules in {}\n",
         bundle.manifest().policy,
         bundle.short_version(),
         rules(Family::V4),
         rules(Family::V6),
-        host::shown(&args.output)
+        host::shown(output)
     );
-    text.push_str(&daemon(bundle.manifest()));
-    Ok(Done {
-        text,
-        warnings: checked.warnings,
-        yes: true,
-    })
+    line + &daemon(bundle.manifest())
 }
 
 /// Says what the engine must be told before the policy is true, in the form of daemon.json.

@@ -10,7 +10,7 @@ use crate::deploy;
 
 pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
-    let Checked { bundle, warnings } = target::bundle(&args.what)?;
+    let Checked { bundle, warnings } = target::bundle(&args.what, args.host_name.as_deref())?;
     deploy::install(&host, &bundle)?;
     let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
     let mut lines = vec!["keep the policy itself in /etc/tidegate"];

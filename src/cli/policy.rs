@@ -19,26 +19,76 @@ pub(super) struct Checked {
     pub(super) warnings: String,
 }
 
-/// Compiles the policy at `path`.
+/// Compiles the policy at `path` for the host of a name, or for its only one.
+///
+/// Errors: those of [`all`]; a name that no host has; several hosts, and no name.
+pub(super) fn checked(
+    path: &Path,
+    host: Option<&str>,
+    trust: Trust,
+    consequence: &str,
+) -> Result<Checked, Failure> {
+    let (bundles, warnings) = all(path, trust, consequence)?;
+    let names: Vec<String> = bundles.iter().map(name).collect();
+    let mut fitting = bundles
+        .into_iter()
+        .filter(|bundle| host.is_none_or(|host| name(bundle) == host));
+    match (fitting.next(), fitting.next()) {
+        (Some(bundle), None) => Ok(Checked { bundle, warnings }),
+        _ => Err(which_host(host, &names)),
+    }
+}
+
+/// Compiles the policy at `path` for all of its hosts, and returns what there is to warn of.
 ///
 /// Errors: mistakes in the policy, all of them in one text, which ends with `consequence`.
-pub(super) fn checked(path: &Path, trust: Trust, consequence: &str) -> Result<Checked, Failure> {
+pub(super) fn all(
+    path: &Path,
+    trust: Trust,
+    consequence: &str,
+) -> Result<(Vec<Bundle>, String), Failure> {
     let compiled = read(path, trust)?;
     let text = shown(&compiled, path);
-    match compiled.bundle {
-        Some(bundle) => Ok(Checked {
-            bundle,
-            warnings: text,
-        }),
-        None => Err(Failure {
-            kind: FailureKind::No,
-            text: format!(
-                "{text}error: {} has {}; {consequence}\n",
-                shown_path(path),
-                count(&compiled.diagnostics, Severity::Error, "mistake")
-            ),
-        }),
+    if !compiled.bundles.is_empty() {
+        return Ok((compiled.bundles, text));
     }
+    Err(Failure {
+        kind: FailureKind::No,
+        text: format!(
+            "{text}error: {} has {}; {consequence}\n",
+            shown_path(path),
+            count(&compiled.diagnostics, Severity::Error, "mistake")
+        ),
+    })
+}
+
+/// Returns the name of a bundle's host; empty where the policy names none.
+pub(super) fn name(bundle: &Bundle) -> String {
+    bundle.manifest().host.clone().unwrap_or_default()
+}
+
+fn which_host(wanted: Option<&str>, names: &[String]) -> Failure {
+    let named: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !name.is_empty())
+        .collect();
+    let list = named.join(", ");
+    let (message, help) = match wanted {
+        Some(wanted) if named.is_empty() => (
+            format!("the policy has no host `{wanted}`"),
+            "its only host has no name: leave out `--host`".to_owned(),
+        ),
+        Some(wanted) => (
+            format!("the policy has no host `{wanted}`"),
+            format!("its hosts are {list}"),
+        ),
+        None => (
+            "the policy has several hosts".to_owned(),
+            format!("say which with `--host`: {list}"),
+        ),
+    };
+    Failure::new(FailureKind::Usage, &message, &help)
 }
 
 /// Compiles the policy at `path`, whatever comes of it.

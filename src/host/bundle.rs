@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::HostError;
 use super::error::io_error;
 use super::files;
-use crate::artifact::MANIFEST;
+use crate::artifact::{MANIFEST, MODULES, ROUTES};
 
 /// Writes the files of a bundle to the folder `path`. What is there already must be a bundle, or
 /// empty: it is replaced in one step.
@@ -50,7 +50,8 @@ fn replaceable(path: &Path, bundle: &BTreeMap<String, String>) -> Result<bool, H
         let entry = entry.map_err(io_error("list", path))?;
         names.push(entry.file_name().to_string_lossy().into_owned());
     }
-    let known = |name: &String| bundle.contains_key(name) || name == crate::artifact::MODULES;
+    let known =
+        |name: &String| bundle.contains_key(name) || [MODULES, ROUTES].contains(&name.as_str());
     let is_bundle = names.iter().any(|name| name == MANIFEST) && names.iter().all(known);
     if names.is_empty() || is_bundle {
         Ok(true)

@@ -106,6 +106,13 @@ fn empty(written: &ast::Container) -> Draft {
 }
 
 impl Draft {
+    /// Returns the place of its host among the policy's.
+    pub(super) fn host(&self, networks: &[networks::Draft]) -> usize {
+        let first = self.container.attachments.first();
+        let network = first.and_then(|at| networks.get(at.network.0));
+        network.map_or(0, |network| network.host)
+    }
+
     fn read_addresses(
         &mut self,
         attachment: &ast::Attachment,

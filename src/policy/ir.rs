@@ -16,7 +16,7 @@ pub struct ContainerId(pub usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrustId(pub usize);
 
-/// A whole policy for one host. Ids index the vectors; all are in the order written.
+/// A whole policy as one of its hosts sees it. Ids index the vectors; all are in the order written.
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub host: Host,
@@ -63,6 +63,7 @@ pub struct Host {
     pub forward: Option<(ForwardPolicy, Span)>,
     /// Exactly one bit of the 32-bit packet mark.
     pub mark: u32,
+    pub routes: Vec<Route>,
     pub sysctls: Vec<Sysctl>,
     pub log_denied: Option<LogDenied>,
 }
@@ -84,6 +85,17 @@ pub enum Backend {
     #[default]
     Iptables,
     Nftables,
+}
+
+/// A way to another host's containers.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Host bits cleared.
+    pub prefix: IpNet,
+    /// Of the same family.
+    pub via: IpAddr,
+    pub device: Option<IfName>,
+    pub span: Span,
 }
 
 /// One line for sysctl.d; the key is as written, `.` or `/` between its parts.
@@ -108,6 +120,8 @@ pub struct LogDenied {
 )]
 pub struct Network {
     pub name: String,
+    /// False when it is on another host of the policy, which its addresses alone then tell.
+    pub local: bool,
     pub bridge: IfName,
     /// At least one; host bits cleared; no two of a policy overlap.
     pub subnets: Vec<IpNet>,

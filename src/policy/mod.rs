@@ -7,6 +7,7 @@ mod containers;
 mod engine;
 mod exposures;
 mod hidden;
+mod hosts;
 mod icmp;
 mod imports;
 mod interface;
@@ -21,6 +22,7 @@ mod path;
 mod ports;
 mod reader;
 mod resolve;
+mod routes;
 mod settings;
 mod sysctl;
 #[cfg(test)]
@@ -56,6 +58,13 @@ pub enum LoadError {
     Unsafe(String),
 }
 
+impl Loaded {
+    /// Returns the policy of the host that the policy names first.
+    pub fn policy(&self) -> Option<&ir::Policy> {
+        self.policies.first()
+    }
+}
+
 /// What loading a policy brought.
 #[derive(Debug)]
 pub struct Loaded {
@@ -63,8 +72,8 @@ pub struct Loaded {
     pub sources: SourceMap,
     /// Every mistake of all files, and warnings.
     pub diagnostics: Diagnostics,
-    /// `None` when there is any error.
-    pub policy: Option<ir::Policy>,
+    /// One for each host, in the order written; none when there is any error.
+    pub policies: Vec<ir::Policy>,
 }
 
 /// Reads the policy `main` with all its files, looks up its names and makes every check.
@@ -73,17 +82,22 @@ pub struct Loaded {
 /// then start with that folder.
 pub fn load(loader: &dyn Loader, main: &str) -> Loaded {
     let mut reader = Reader::new(loader, main);
-    let policy = reader.main(main).map(|main| {
+    let policies = reader.main(main).map(|main| {
         let imports = imports::read(&mut reader, main);
         resolve::resolve(&imports, main, &mut reader)
     });
+    let policies = policies.unwrap_or_default();
     let Reader {
         sources,
         diagnostics,
         ..
     } = reader;
     Loaded {
-        policy: policy.filter(|_| !diagnostics.has_errors()),
+        policies: if diagnostics.has_errors() {
+            Vec::new()
+        } else {
+            policies
+        },
         sources,
         diagnostics,
     }

@@ -10,15 +10,18 @@ use crate::syntax::ast;
 use crate::syntax::ast::{Name, NetworkSetting, Spanned};
 
 use super::hidden::Hidden;
+use super::hosts::Hosts;
 use super::ir::{IfName, Network};
 use super::literal::Flaw;
 use super::once::Once;
-use super::{interface, literal, unsupported};
+use super::{interface, literal};
 
 /// A network, and what is known of it besides.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) network: Network,
+    /// Place of its host among the policy's.
+    pub(super) host: usize,
     /// Places of the subnets, in their order.
     pub(super) subnet_spans: Vec<Span>,
     /// False when a subnet is missing or wrong: what follows from it is not reported.
@@ -29,13 +32,17 @@ pub(super) struct Draft {
 /// Reads all networks and checks them against each other.
 pub(super) fn resolve(
     written: &[&ast::Network],
-    uplinks: &[&Name],
+    hosts: &Hosts,
+    uplinks: &[(usize, &Name)],
     hidden: &Hidden,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Draft> {
     let drafts = written.iter();
     let drafts: Vec<Draft> = drafts
-        .map(|network| draft(network, hidden, diagnostics))
+        .map(|network| Draft {
+            host: hosts.of_network(network, hidden, diagnostics),
+            ..draft(network, hidden, diagnostics)
+        })
         .collect();
     check_bridges(&drafts, uplinks, diagnostics);
     check_overlaps(&drafts, diagnostics);
@@ -43,11 +50,6 @@ pub(super) fn resolve(
 }
 
 fn draft(written: &ast::Network, hidden: &Hidden, diagnostics: &mut Diagnostics) -> Draft {
-    if let Some(host) = &written.host {
-        let help = format!("leave out `on {}`: the policy has only one host", host.node);
-        let refused = unsupported::refuse("a network `on` a host", host.span);
-        diagnostics.push(refused.help(help));
-    }
     let mut once = Once::default();
     let mut draft = empty(written);
     for setting in &written.settings {
@@ -66,6 +68,7 @@ fn empty(written: &ast::Network) -> Draft {
     Draft {
         network: Network {
             name: written.name.node.clone(),
+            local: true,
             bridge: IfName(String::new()),
             subnets: Vec::new(),
             icc: false,
@@ -74,6 +77,7 @@ fn empty(written: &ast::Network) -> Draft {
             antispoof: true,
             span: written.name.span,
         },
+        host: 0,
         subnet_spans: Vec::new(),
         is_whole: false,
         bridge_span: None,
@@ -184,25 +188,28 @@ fn check_required(written: &ast::Network, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Checks that each bridge belongs to one network and faces no outside.
-fn check_bridges(drafts: &[Draft], uplinks: &[&Name], diagnostics: &mut Diagnostics) {
-    let uplinks = uplinks.iter().map(|name| (name.node.as_str(), name.span));
-    let uplinks: HashMap<&str, Span> = uplinks.collect();
-    let mut seen: HashMap<&str, (Span, &str)> = HashMap::new();
+/// Checks that each bridge of a host belongs to one network and faces no outside.
+fn check_bridges(drafts: &[Draft], uplinks: &[(usize, &Name)], diagnostics: &mut Diagnostics) {
+    let uplinks = uplinks
+        .iter()
+        .map(|(host, name)| ((*host, name.node.as_str()), name.span));
+    let uplinks: HashMap<(usize, &str), Span> = uplinks.collect();
+    let mut seen: HashMap<(usize, &str), (Span, &str)> = HashMap::new();
     for draft in drafts {
         let Some(span) = draft.bridge_span else {
             continue;
         };
         let (bridge, name) = (draft.network.bridge.0.as_str(), draft.network.name.as_str());
-        if let Some(uplink) = uplinks.get(bridge) {
+        let place = (draft.host, bridge);
+        if let Some(uplink) = uplinks.get(&place) {
             diagnostics.push(is_uplink(bridge, span, *uplink));
         }
-        match seen.get(bridge) {
+        match seen.get(&place) {
             Some((first, other)) if *other != name => {
                 diagnostics.push(bridge_twice(bridge, span, *first, other));
             }
             Some(_) => {}
-            None => _ = seen.insert(bridge, (span, name)),
+            None => _ = seen.insert(place, (span, name)),
         }
     }
 }
@@ -223,7 +230,7 @@ fn bridge_twice(bridge: &str, span: Span, first: Span, other: &str) -> Diagnosti
         .help("a network with IPv4 and IPv6 names both prefixes in one `subnet`")
 }
 
-/// Checks that no address is in two subnets: sorted by where they start, an overlap is with the
+/// Checks that no address is in two subnets, also of different hosts: sorted by where they start, an overlap is with the
 /// one that reaches furthest so far.
 fn check_overlaps(drafts: &[Draft], diagnostics: &mut Diagnostics) {
     let mut subnets: Vec<(IpNet, Span, &str)> = drafts.iter().flat_map(placed).collect();

@@ -10,6 +10,7 @@ use super::access::{self, Reading};
 use super::check;
 use super::containers::{self, Surroundings};
 use super::exposures::Exposures;
+use super::hosts::{self, Hosts};
 use super::imports::Imports;
 use super::ir::{ContainerId, NetworkId, Policy, TrustId};
 use super::names::{Entity, Scope};
@@ -47,28 +48,33 @@ impl<'a> Items<'a> {
         sorted
     }
 
-    /// Returns the interfaces that face outside, as written.
-    fn uplinks(&self) -> Vec<&'a Name> {
-        let settings = self.hosts.iter().flat_map(|host| &host.settings);
-        let uplinks = settings.filter_map(|setting| match &setting.node {
-            HostSetting::Uplink(names) => Some(names),
-            _ => None,
-        });
-        uplinks.flatten().collect()
+    /// Returns the interfaces that face outside, as written, each with its host's place.
+    fn uplinks(&self, hosts: &Hosts) -> Vec<(usize, &'a Name)> {
+        let mut uplinks = Vec::new();
+        for host in &self.hosts {
+            let at = hosts.place(host);
+            for setting in &host.settings {
+                if let HostSetting::Uplink(names) = &setting.node {
+                    uplinks.extend(names.iter().map(|name| (at, name)));
+                }
+            }
+        }
+        uplinks
     }
 }
 
 /// Looks up all names and makes all checks. The result stands only if no errors were reported.
-pub(super) fn resolve(imports: &Imports, main: SourceId, reader: &mut Reader<'_>) -> Policy {
+pub(super) fn resolve(imports: &Imports, main: SourceId, reader: &mut Reader<'_>) -> Vec<Policy> {
     let items = Items::sort(&imports.items);
     check_size(&items, imports, main, reader);
     let mut scope = declare(&items, imports, reader);
     let trusts = trust::resolve(&items.trusts, &imports.hidden, &mut scope, reader);
     let diagnostics = &mut reader.diagnostics;
-    let host = settings::resolve(&items.hosts, diagnostics);
+    let hosts = hosts::resolve(&items.hosts, diagnostics);
     let networks = networks::resolve(
         &items.networks,
-        &items.uplinks(),
+        &hosts,
+        &items.uplinks(&hosts),
         &imports.hidden,
         diagnostics,
     );
@@ -92,14 +98,18 @@ pub(super) fn resolve(imports: &Imports, main: SourceId, reader: &mut Reader<'_>
     };
     let accesses = access::resolve(&items.accesses, &mut reading);
     let expectations = access::expectations(&items.expects, &mut reading);
-    check::host_ports::check(&found.claims, &containers, diagnostics);
+    let host_of = |draft: &containers::Draft| draft.host(&networks);
+    check::host_ports::check(&found.claims, &containers, host_of, diagnostics);
     check::addresses::check(&found.uses, &containers, &networks, diagnostics);
-    check::no_engine::check(&host, &containers, &networks, diagnostics);
-    settings::warn(&host, first_v6(&networks), diagnostics);
+    for (host, at) in hosts.list.iter().zip(0..) {
+        check::no_engine::check((host, at), &containers, &networks, diagnostics);
+        settings::warn(host, first_v6(&networks, at), diagnostics);
+    }
+    hosts.check(&networks, &containers, diagnostics);
     scope.report_unknown(diagnostics);
-    Policy {
-        host,
-        networks: networks.into_iter().map(|draft| draft.network).collect(),
+    let shared = Policy {
+        host: settings::defaults(),
+        networks: networks.iter().map(|draft| draft.network.clone()).collect(),
         containers: containers
             .into_iter()
             .map(|draft| draft.container)
@@ -107,7 +117,8 @@ pub(super) fn resolve(imports: &Imports, main: SourceId, reader: &mut Reader<'_>
         trusts,
         accesses,
         expectations,
-    }
+    };
+    hosts.split(&networks, shared, diagnostics)
 }
 
 /// Declares all names in the order of their kinds. Ids are places in the lists of items.
@@ -164,10 +175,11 @@ fn no_network(main: SourceId, empty: bool) -> Diagnostic {
         .help("add a `network` block with its `bridge` and `subnet`")
 }
 
-/// Returns the place of an IPv6 subnet.
-fn first_v6(networks: &[networks::Draft]) -> Option<Span> {
+/// Returns the place of an IPv6 subnet of a host's.
+fn first_v6(networks: &[networks::Draft], host: usize) -> Option<Span> {
     let mut subnets = networks
         .iter()
+        .filter(|draft| draft.host == host)
         .flat_map(|draft| draft.network.subnets.iter().zip(&draft.subnet_spans));
     subnets
         .find(|(subnet, _)| matches!(subnet, IpNet::V6(_)))

@@ -10,27 +10,13 @@ use crate::syntax::ast::{HostSetting, Name, Rate, RateUnit, Spanned};
 use super::ir::{Backend, Engine, Host, IfName, LogDenied};
 use super::once::Once;
 use super::sysctl::Sysctls;
-use super::{engine, interface, unsupported};
+use super::{engine, interface, routes, unsupported};
 
 /// The bit of the packet mark that carries a grant, unless `mark` names another.
 pub(super) const DEFAULT_MARK: u32 = 0x1000_0000;
 
-/// Reads the policy's only `host` block; a policy without one has the defaults. A second block is
-/// refused, but its settings are checked.
-pub(super) fn resolve(hosts: &[&ast::Host], diagnostics: &mut Diagnostics) -> Host {
-    let mut blocks = hosts.iter();
-    let Some(first) = blocks.next() else {
-        return defaults();
-    };
-    let host = block(first, diagnostics);
-    for other in blocks {
-        diagnostics.push(second(first, other));
-        block(other, diagnostics);
-    }
-    host
-}
-
-fn defaults() -> Host {
+/// What holds for a host of which the policy says nothing.
+pub(super) fn defaults() -> Host {
     Host {
         name: None,
         engine: Engine::Docker {
@@ -41,27 +27,14 @@ fn defaults() -> Host {
         forwarding: None,
         forward: None,
         mark: DEFAULT_MARK,
+        routes: Vec::new(),
         sysctls: Vec::new(),
         log_denied: None,
     }
 }
 
-fn second(first: &ast::Host, other: &ast::Host) -> Diagnostic {
-    let name = |host: &ast::Host| host.name.as_ref().map(|name| name.node.clone());
-    let several = name(first).is_some() && name(other).is_some() && name(first) != name(other);
-    let place = |host: &ast::Host| host.name.as_ref().map_or(host.span, |name| name.span);
-    let refused = if several {
-        unsupported::refuse("several hosts in one policy", place(other))
-            .help("write one policy for each host")
-    } else {
-        Diagnostic::error(code::DUPLICATE_SETTING, "the host is described twice")
-            .at(place(other), "described again here")
-            .help("put all settings into one `host` block")
-    };
-    refused.also(place(first), "the first `host` block")
-}
-
-fn block(written: &ast::Host, diagnostics: &mut Diagnostics) -> Host {
+/// Reads a block.
+pub(super) fn block(written: &ast::Host, diagnostics: &mut Diagnostics) -> Host {
     let mut block = Block {
         host: Host {
             name: written.name.as_ref().map(|name| name.node.clone()),
@@ -124,7 +97,10 @@ impl Block<'_> {
             HostSetting::Mark(mark) => self.mark(mark),
             HostSetting::Others { drop: false } => {}
             HostSetting::Others { drop: true } => self.refuse("`others drop`", span),
-            HostSetting::Route { .. } => self.refuse("`route`", span),
+            HostSetting::Route { prefix, via, dev } => {
+                let route = routes::read(prefix, via, dev.as_ref(), span, self.diagnostics);
+                self.host.routes.extend(route);
+            }
             HostSetting::Sysctl { key, value } => {
                 self.sysctls.add(key, value, span, self.diagnostics);
             }

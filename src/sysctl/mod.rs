@@ -1,5 +1,7 @@
 //! Kernel settings and modules that a policy needs.
 
+use std::collections::BTreeMap;
+
 use crate::policy::ir::{Access, Effect, IfName, Network, NetworkId, Party, Policy};
 use crate::source::{SourceMap, Span};
 
@@ -30,6 +32,7 @@ pub fn settings(policy: &Policy) -> Vec<Setting> {
         }
     }
     settings.extend(loopback(policy));
+    settings.extend(loose_sources(policy));
     let own = policy.host.sysctls.iter();
     settings.extend(own.map(|line| setting(line.key.clone(), &line.value, line.span)));
     settings
@@ -89,10 +92,31 @@ fn of_interface(family: &str, IfName(name): &IfName, setting: &str) -> String {
     }
 }
 
+/// Answers of another host's containers may come by another way than the kernel would send to
+/// them. Of `all` and the interface the greater value counts (`rp_filter` in the kernel's
+/// ip-sysctl.rst), so 2 on the interface is loose whatever `all` is.
+fn loose_sources(policy: &Policy) -> Vec<Setting> {
+    let host = &policy.host;
+    let mut loose: BTreeMap<String, Span> = BTreeMap::new();
+    for route in host.routes.iter().filter(|route| route.via.is_ipv4()) {
+        let devices = match &route.device {
+            Some(device) => std::slice::from_ref(device),
+            None => &host.uplinks,
+        };
+        for device in devices {
+            let key = of_interface("ipv4", device, "rp_filter");
+            loose.entry(key).or_insert(route.span);
+        }
+    }
+    let line = |(key, span)| setting(key, "2", span);
+    loose.into_iter().map(line).collect()
+}
+
 /// Bridges to which the host's own connections to its loopback addresses are translated have to
 /// route these (`route_localnet` in the kernel's ip-sysctl.rst); `raw` drops them from elsewhere.
 fn loopback(policy: &Policy) -> Vec<Setting> {
     let networks = policy.networks.iter().zip((0..).map(NetworkId));
+    let networks = networks.filter(|(network, _)| network.local);
     let setting = |(network, id): (&Network, NetworkId)| {
         let span = policy.loopback_published(id)?;
         let key = of_interface("ipv4", &network.bridge, "route_localnet");
@@ -102,7 +126,8 @@ fn loopback(policy: &Policy) -> Vec<Setting> {
 }
 
 fn uses_ipv6(policy: &Policy) -> bool {
-    let mut subnets = policy.networks.iter().flat_map(|network| &network.subnets);
+    let networks = policy.networks.iter().filter(|network| network.local);
+    let mut subnets = networks.flat_map(|network| &network.subnets);
     subnets.any(|subnet| subnet.addr().is_ipv6())
 }
 
@@ -112,7 +137,7 @@ fn filters_bridges(policy: &Policy) -> Option<Span> {
     let closed = policy
         .networks
         .iter()
-        .find(|network| !network.icc)
+        .find(|network| network.local && !network.icc)
         .map(|network| network.span);
     closed.or_else(|| {
         policy

@@ -50,7 +50,7 @@ fn policy(containers: usize, sets: usize) -> Files {
 
 fn bundle(files: &Files) -> Bundle {
     compile(files, "policy.tide")
-        .bundle
+        .bundle()
         .expect("the policy is right")
 }
 

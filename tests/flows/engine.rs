@@ -23,7 +23,7 @@ pub fn rules(policy: &Policy, v6: bool) -> String {
         "*nat\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n".to_owned();
     let early = !policy.host.engine.has_docker_user();
     let mut filter = start(policy).to_owned();
-    for network in &policy.networks {
+    for network in policy.networks.iter().filter(|network| network.local) {
         let bridge = &network.bridge.0;
         for subnet in subnets(network) {
             let _ = writeln!(
@@ -39,7 +39,7 @@ pub fn rules(policy: &Policy, v6: bool) -> String {
         );
         filter.push_str(&isolation(policy, bridge, early));
     }
-    for network in &policy.networks {
+    for network in policy.networks.iter().filter(|network| network.local) {
         let _ = writeln!(nat, "-A DOCKER -i {} -j RETURN", network.bridge.0);
     }
     for (id, container) in policy.containers.iter().enumerate() {
@@ -48,6 +48,9 @@ pub fn rules(policy: &Policy, v6: bool) -> String {
                 continue;
             };
             let network = container.attachments[0].network;
+            if !policy.networks[network.0].local {
+                continue;
+            }
             let Some(address) = address_of(policy, id, network, v6) else {
                 continue;
             };

@@ -17,7 +17,7 @@ pub fn rules(policy: &Policy) -> String {
 fn table(policy: &Policy, v6: bool) -> String {
     let family = if v6 { "ip6" } else { "ip" };
     let mut text = format!("table {family} docker-bridges {{\n");
-    for (network, id) in policy.networks.iter().zip((0..).map(NetworkId)) {
+    for (network, id) in local(policy) {
         text.push_str(&into(policy, network, id, v6));
         text.push_str(&out(network));
     }
@@ -49,7 +49,9 @@ fn out(network: &Network) -> String {
 fn base(policy: &Policy, v6: bool) -> String {
     let jumps = |side: &str, part: &str| {
         let jump = |network: &Network| format!("{side} {0} jump {part}_{0}\n", network.bridge.0);
-        policy.networks.iter().map(jump).collect::<String>()
+        local(policy)
+            .map(|(network, _)| jump(network))
+            .collect::<String>()
     };
     format!(
         "chain forward {{\ntype filter hook forward priority filter; policy accept;\n{}{}}}\n\
@@ -64,7 +66,7 @@ fn base(policy: &Policy, v6: bool) -> String {
 
 fn dnat(policy: &Policy, v6: bool) -> String {
     let mut text = String::new();
-    for (network, id) in policy.networks.iter().zip((0..).map(NetworkId)) {
+    for (network, id) in local(policy) {
         let bridge = &network.bridge.0;
         for (address, exposure) in published(policy, id, v6) {
             let Some(host) = &exposure.published else {
@@ -90,7 +92,7 @@ fn dnat(policy: &Policy, v6: bool) -> String {
 fn masquerade(policy: &Policy, v6: bool) -> String {
     let mut text = String::new();
     let source = if v6 { "ip6 saddr" } else { "ip saddr" };
-    for network in &policy.networks {
+    for network in policy.networks.iter().filter(|network| network.local) {
         let bridge = &network.bridge.0;
         let subnets = network.subnets.iter();
         for subnet in subnets.filter(|subnet| subnet.addr().is_ipv6() == v6) {
@@ -98,6 +100,11 @@ fn masquerade(policy: &Policy, v6: bool) -> String {
         }
     }
     text
+}
+
+fn local(policy: &Policy) -> impl Iterator<Item = (&Network, NetworkId)> {
+    let networks = policy.networks.iter().zip((0..).map(NetworkId));
+    networks.filter(|(network, _)| network.local)
 }
 
 /// Returns the published exposures of the containers that are on a network first, with the address

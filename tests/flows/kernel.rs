@@ -43,7 +43,7 @@ impl World {
             variant,
         };
         world.uplink(policy, flows);
-        for id in 0..policy.networks.len() {
+        for id in (0..policy.networks.len()).filter(|id| policy.networks[*id].local) {
             world.bridge(policy, NetworkId(id));
         }
         world.engine(policy);
@@ -101,7 +101,8 @@ impl World {
         host.ok("ip route add default via 192.0.2.254");
         host.ok("ip route add default via 2001:db8:ffff::fe");
         // Containers are reached by way of the host, as over a router.
-        for subnet in policy.networks.iter().flat_map(|network| &network.subnets) {
+        let local = policy.networks.iter().filter(|network| network.local);
+        for subnet in local.flat_map(|network| &network.subnets) {
             let here = HOST[usize::from(subnet.addr().is_ipv6())];
             outside.ok(&format!("ip route add {subnet} via {here}"));
         }
@@ -197,7 +198,8 @@ impl World {
                 .iter()
                 .flat_map(|at| [(at, false), (at, true)])
             {
-                if let Some(address) = address_of(policy, id, at.network, v6) {
+                let address = address_of(policy, id, at.network, v6);
+                if let Some(address) = address.filter(|_| policy.networks[at.network.0].local) {
                     self.host
                         .run(move || until_connected(SocketAddr::new(address, 22)));
                 }

@@ -53,10 +53,12 @@ fn prepare(folder: PathBuf) -> Prepared {
         .to_string_lossy()
         .into_owned();
     let compiled = compile(&loader, &main);
-    let bundle = compiled
-        .bundle
+    let policies = load(&loader, &main).policies;
+    let at = policies
+        .iter()
+        .position(|policy| case.host.is_none() || policy.host.name == case.host)
         .unwrap_or_else(|| panic!("{}: {:#?}", case.policy, compiled.diagnostics));
-    let policy = load(&loader, &main).policy.expect("it compiled");
+    let (policy, bundle) = (policies[at].clone(), compiled.bundles[at].clone());
     let flows = case
         .flows
         .iter()
@@ -240,6 +242,7 @@ fn bridge_of(policy: &Policy, address: IpAddr) -> Option<String> {
     policy
         .networks
         .iter()
+        .filter(|network| network.local)
         .find(has)
         .map(|network| network.bridge.0.clone())
 }

@@ -11,6 +11,8 @@ use tidegate::policy::ir::{NetworkId, Policy, Protocol};
 pub struct Case {
     /// The policy's path from the root of the repository.
     pub policy: String,
+    /// The host's name, where the policy has several.
+    pub host: Option<String>,
     /// `FROM -> TO open|closed`: FROM is a container, `host` or an address on the uplink's side; TO
     /// is `host:PORT/PROTO` or `ADDRESS:PORT/PROTO`.
     pub flows: Vec<String>,

@@ -182,7 +182,9 @@ fn for_an_early_engine() -> Bundle {
         network shop {\n bridge br-shop\n subnet 172.18.0.0/16\n}\n\
         container db on shop at 172.18.0.20 { expose 5432/tcp }\n\
         trust office { 203.0.113.0/24 }\nallow office -> db : 22/tcp\n";
-    compile(&Files::one(policy), "policy.tide").bundle.unwrap()
+    compile(&Files::one(policy), "policy.tide")
+        .bundle()
+        .unwrap()
 }
 
 /// Docker before 17.06 puts the jump to its isolation and the rules of each new network on top of

@@ -12,7 +12,9 @@ use crate::support::files::{Folder, repository};
 
 fn bundle() -> Bundle {
     let folder = Folder(repository().join("tests/cases/08-no-engine-icc"));
-    compile(&folder, "policy.tide").bundle.expect("it compiles")
+    compile(&folder, "policy.tide")
+        .bundle()
+        .expect("it compiles")
 }
 
 fn put_in_force(env: &Env, bundle: &Bundle) {

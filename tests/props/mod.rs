@@ -17,7 +17,7 @@ use policies::Tape;
 
 /// Random policies may contradict themselves; those that do are not what is tested here.
 fn resolved(text: &str) -> Option<Policy> {
-    load(&Files::one(text), "policy.tide").policy
+    load(&Files::one(text), "policy.tide").policy().cloned()
 }
 
 /// Sends a packet through the hooks of a forwarded packet in the kernel's order.

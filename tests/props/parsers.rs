@@ -14,7 +14,7 @@ const POLICY: &str = "network n {\n  bridge br0\n  subnet 10.0.0.0/24\n}\n\
 
 fn files() -> BTreeMap<String, String> {
     let bundle = compile(&Files::one(POLICY), "policy.tide")
-        .bundle
+        .bundle()
         .expect("the policy is right");
     bundle.files().clone()
 }

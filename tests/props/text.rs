@@ -33,7 +33,7 @@ fn tools_print_what_was_compiled(variant: &str) {
     let (machine, mut taken) = (Namespace::new(), 0);
     for seed in 0..POLICIES {
         let text = policies::policy(&mut Tape::new(&bytes(seed)));
-        let Some(bundle) = compile(&Files::one(&text), "policy.tide").bundle else {
+        let Some(bundle) = compile(&Files::one(&text), "policy.tide").bundle() else {
             continue;
         };
         for (family, tool) in [(Family::V4, "iptables"), (Family::V6, "ip6tables")] {

@@ -104,6 +104,7 @@ fn manifest() -> Manifest {
         policy: "shop.tide".to_owned(),
         host: None,
         daemon: BTreeMap::new(),
+        routes: Vec::new(),
         engine: "docker".to_owned(),
         mark: "0x800000".to_owned(),
         files: BTreeMap::new(),

@@ -20,7 +20,13 @@ impl View<'_> {
         let mut ends = self.sources(party, way);
         let bridge = match way {
             Way::HostFrom(network) | Way::Icc(network) => Some(network),
-            Way::HostIn | Way::In(_) | Way::Out(_) | Way::Peer(_) => None,
+            Way::Away(_)
+            | Way::Far(_)
+            | Way::HostFar
+            | Way::HostIn
+            | Way::In(_)
+            | Way::Out(_)
+            | Way::Peer(_) => None,
         };
         let told = bridge.is_some_and(|network| self.told_by_address(party, network));
         if access.effect == Effect::Deny && self.family == Family::V6 && told {

@@ -16,11 +16,12 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     for network in chains.view.network_ids() {
         within(chains, network);
         into(chains, Way::In(network));
-        if chains.view.policy.networks.len() > 1 {
+        if chains.view.has_peers() {
             into(chains, Way::Peer(network));
         }
-        out(chains, network);
+        out(chains, Way::Out(network), network);
     }
+    far(chains);
     // Docker's nftables backend accepts by the mark itself, in a table of its own.
     if !chains.view.policy.host.engine.is_nftables() {
         pass(chains);
@@ -55,10 +56,49 @@ fn gate(chains: &mut Chains<'_, '_>) {
         let inside = ChainName::fixed("INSIDE");
         dispatch(chains, &gate, network, ends, inside);
     }
+    to_far_chain(chains, &gate, "FAR");
     for network in chains.view.network_ids() {
         let ends = (None, Some(on(chains.view, network)));
         let target = network_chain(chains.view, network, "in");
         dispatch(chains, &gate, network, ends, target);
+    }
+}
+
+/// Sends what comes from other hosts' networks, or goes to them, to a chain of its own.
+fn to_far_chain(chains: &mut Chains<'_, '_>, chain: &ChainName, part: &str) {
+    let view = chains.view;
+    for (network, subnet) in view.far() {
+        let net = Some(subnet);
+        let (source, destination) = if part == "FAR" {
+            (net, None)
+        } else {
+            (None, net)
+        };
+        let rule = Rule {
+            source,
+            destination,
+            target: Target::Goto(ChainName::fixed(part)),
+            origin: Some(meets_policy(view, network)),
+            ..Rule::default()
+        };
+        chains.push(Table::Mangle, chain, rule);
+    }
+}
+
+/// Between this host's networks and those of other hosts, which addresses alone tell.
+fn far(chains: &mut Chains<'_, '_>) {
+    let view = chains.view;
+    if view.far().next().is_none() {
+        return;
+    }
+    let (far, away) = (ChainName::fixed("FAR"), ChainName::fixed("AWAY"));
+    for network in view.network_ids() {
+        let bridge = || Some(on(view, network));
+        let chain = |part| network_chain(view, network, part);
+        dispatch(chains, &far, network, (None, bridge()), chain("far"));
+        dispatch(chains, &away, network, (bridge(), None), chain("away"));
+        into(chains, Way::Far(network));
+        out(chains, Way::Away(network), network);
     }
 }
 
@@ -71,12 +111,13 @@ fn inside(chains: &mut Chains<'_, '_>) {
         let ends = (bridge(network), bridge(network));
         dispatch(chains, &inside, network, ends, chain(network, "icc"));
     }
-    if view.policy.networks.len() > 1 {
+    if view.has_peers() {
         for network in view.network_ids() {
             let ends = (None, bridge(network));
             dispatch(chains, &inside, network, ends, chain(network, "peer"));
         }
     }
+    to_far_chain(chains, &inside, "AWAY");
     for network in view.network_ids() {
         let ends = (bridge(network), None);
         dispatch(chains, &inside, network, ends, chain(network, "out"));
@@ -152,6 +193,10 @@ fn into(chains: &mut Chains<'_, '_>, way: Way) {
             "peer",
             "other networks reach this one only as the policy says",
         ),
+        Way::Far(_) => (
+            "far",
+            "other hosts' networks reach this one only as the policy says",
+        ),
         _ => ("in", "outside reaches this network only as the policy says"),
     };
     let chain = network_chain(view, network, part);
@@ -186,10 +231,15 @@ fn end(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId, says:
     );
 }
 
-/// Out of a network, to what the policy does not declare.
-fn out(chains: &mut Chains<'_, '_>, network: NetworkId) {
-    let (view, way) = (chains.view, Way::Out(network));
-    let chain = network_chain(view, network, "out");
+/// Out of a network, to what the policy does not declare or declares on another host.
+fn out(chains: &mut Chains<'_, '_>, way: Way, network: NetworkId) {
+    let view = chains.view;
+    let part = if matches!(way, Way::Away(_)) {
+        "away"
+    } else {
+        "out"
+    };
+    let chain = network_chain(view, network, part);
     denies(chains, &chain, way);
     if view.network(network).egress {
         let origin = Some(view.say_network(network, "containers of this network may go out"));
@@ -221,10 +271,26 @@ fn out(chains: &mut Chains<'_, '_>, network: NetworkId) {
     for access in allows(view) {
         accesses(chains, &chain, way, access, &verdict);
     }
+    offered_afar(chains, &chain, way, &verdict);
     if granted {
         close(chains, &chain, network, says);
     } else {
         end(chains, &chain, network, says);
+    }
+}
+
+/// What containers of other hosts offer to a network's own is open on this side, too.
+fn offered_afar(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way, verdict: &Target) {
+    let (Way::Away(_), view) = (way, chains.view) else {
+        return;
+    };
+    for (id, container) in (0..).map(ContainerId).zip(&view.policy.containers) {
+        for exposure in &container.exposures {
+            if exposure.published.is_none() {
+                let rules = view.direct_rules(id, exposure, way);
+                chains.push_all(Table::Mangle, chain, rules, verdict);
+            }
+        }
     }
 }
 
@@ -265,8 +331,13 @@ fn accesses(
 /// Denials come before everything that opens.
 fn denies(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
     let network = match way {
-        Way::Icc(network) | Way::In(network) | Way::Out(network) | Way::Peer(network) => network,
-        Way::HostFrom(_) | Way::HostIn => return,
+        Way::Away(network)
+        | Way::Far(network)
+        | Way::Icc(network)
+        | Way::In(network)
+        | Way::Out(network)
+        | Way::Peer(network) => network,
+        Way::HostFar | Way::HostFrom(_) | Way::HostIn => return,
     };
     for access in denials(chains.view) {
         let verdict = chains.drop_target(Table::Mangle, network);
@@ -343,7 +414,7 @@ fn exposed(
     let (rules, verdict) = match (&exposure.published, way) {
         // From outside the engine itself lets published ports in, behind other tools' rules, so
         // RETURN is enough; between networks it does not.
-        (Some(_), Way::In(_)) if !view.no_engine() => (
+        (Some(_), Way::Far(_) | Way::In(_)) if !view.no_engine() => (
             view.published_rules(container, exposure, way),
             Target::Return,
         ),

@@ -34,8 +34,33 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     for network in chains.view.network_ids() {
         from_network(chains, &input, network);
     }
+    from_afar(chains, &input);
     discovery(chains, &input, Way::HostIn);
     decide(chains, &input, Way::HostIn);
+}
+
+/// What comes from other hosts' networks is not from outside.
+fn from_afar(chains: &mut Chains<'_, '_>, input: &ChainName) {
+    let (view, chain) = (chains.view, ChainName::fixed("FAR"));
+    if view.far().next().is_none() {
+        return;
+    }
+    decide(chains, &chain, Way::HostFar);
+    let decided = chains.rules.contains_key(&(Table::Filter, chain.clone()));
+    let target = if decided {
+        Target::Goto(chain)
+    } else {
+        Target::Return
+    };
+    for (network, subnet) in view.far() {
+        let rule = Rule {
+            source: Some(subnet),
+            target: target.clone(),
+            origin: Some(meets_policy(view, network)),
+            ..Rule::default()
+        };
+        chains.push(Table::Filter, input, rule);
+    }
 }
 
 /// What comes from a network; a chain that would hold nothing is left out.

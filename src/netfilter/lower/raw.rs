@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::ways::{View, Way};
 use super::{Chains, network_chain};
@@ -28,19 +28,21 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
             sources_of(chains, &raw, network);
         }
     }
+    keep_sources_afar(chains);
     if chains.view.no_engine() {
         // Nobody drops routed access here, and nobody masquerades but our own rules.
-        if chains.view.policy.networks.len() > 1 {
+        if chains.view.has_peers() {
             keep_sources(chains);
         }
         return;
     }
+    let afar = from_afar(chains, &raw);
     let (mut from_outside, mut between_networks) = (false, false);
     for network in chains.view.network_ids() {
         from_outside |= routed(chains, &raw, Way::In(network), network);
         between_networks |= routed(chains, &raw, Way::Peer(network), network);
     }
-    if from_outside || between_networks {
+    if afar || from_outside || between_networks {
         errors(chains, &raw);
     }
     if between_networks {
@@ -170,6 +172,50 @@ fn routed(chains: &mut Chains<'_, '_>, raw: &ChainName, way: Way, network: Netwo
         }
     }
     any
+}
+
+/// Lets everything between this host's networks and those of others past the engine's drops in this
+/// table, connections and answers: the gate decides about it afterwards, by the same addresses.
+fn from_afar(chains: &mut Chains<'_, '_>, raw: &ChainName) -> bool {
+    let view = chains.view;
+    for network in view.network_ids() {
+        let says = "what comes from other hosts' networks meets the policy";
+        for (subnet, far) in pairs(view, network) {
+            let rule = Rule {
+                source: Some(far),
+                destination: Some(subnet),
+                target: Target::Accept,
+                origin: Some(view.say_network(network, says)),
+                ..Rule::default()
+            };
+            chains.push(Table::Raw, raw, rule);
+        }
+    }
+    view.far().next().is_some()
+}
+
+/// Returns each subnet of a network with each subnet of other hosts' networks.
+fn pairs<'v>(view: &'v View<'_>, network: NetworkId) -> impl Iterator<Item = (IpNet, IpNet)> + 'v {
+    let subnets = view.subnets(network);
+    subnets.flat_map(move |subnet| view.far().map(move |(_, far)| (subnet, far)))
+}
+
+/// Containers come to another host's with their own addresses.
+fn keep_sources_afar(chains: &mut Chains<'_, '_>) {
+    let (view, nat) = (chains.view, ChainName::fixed("NAT"));
+    for network in view.network_ids() {
+        let says = "connections to other hosts' networks keep their source";
+        for (subnet, far) in pairs(view, network) {
+            let rule = Rule {
+                source: Some(subnet),
+                destination: Some(far),
+                target: Target::Accept,
+                origin: Some(view.say_network(network, says)),
+                ..Rule::default()
+            };
+            chains.push(Table::Nat, &nat, rule);
+        }
+    }
 }
 
 /// The answer of a container of `network` to one of another network goes to a container's address

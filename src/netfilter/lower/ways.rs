@@ -27,32 +27,45 @@ pub(super) enum Way {
     Icc(NetworkId),
     /// Out of a network to an interface that is no declared bridge.
     Out(NetworkId),
+    /// From another host's networks into a network.
+    Far(NetworkId),
+    /// Out of a network to another host's networks.
+    Away(NetworkId),
     /// From an interface that is no declared bridge to the host itself.
     HostIn,
     /// From a declared network to the host itself.
     HostFrom(NetworkId),
+    /// From another host's networks to the host itself.
+    HostFar,
 }
 
 impl Way {
     /// Returns the network that the packet enters, if it enters one.
     pub(super) fn target(self) -> Option<NetworkId> {
         match self {
-            Way::In(network) | Way::Peer(network) | Way::Icc(network) => Some(network),
-            Way::Out(_) | Way::HostIn | Way::HostFrom(_) => None,
+            Way::Far(network) | Way::In(network) | Way::Peer(network) | Way::Icc(network) => {
+                Some(network)
+            }
+            Way::Away(_) | Way::Out(_) | Way::HostFar | Way::HostIn | Way::HostFrom(_) => None,
         }
     }
 
     /// Returns true where the packet comes from `network`'s bridge or may do so.
     fn may_come_from(self, network: NetworkId) -> bool {
         match self {
-            Way::In(_) | Way::HostIn => false,
+            Way::Far(_) | Way::HostFar | Way::In(_) | Way::HostIn => false,
             Way::Peer(target) => target != network,
-            Way::Icc(own) | Way::Out(own) | Way::HostFrom(own) => own == network,
+            Way::Away(own) | Way::Icc(own) | Way::Out(own) | Way::HostFrom(own) => own == network,
         }
     }
 
     fn is_to_host(self) -> bool {
-        matches!(&self, Way::HostIn | Way::HostFrom(_))
+        matches!(&self, Way::HostFar | Way::HostIn | Way::HostFrom(_))
+    }
+
+    /// Returns true where the packet comes from another host's networks.
+    fn is_from_afar(self) -> bool {
+        matches!(&self, Way::Far(_) | Way::HostFar)
     }
 }
 
@@ -121,12 +134,35 @@ impl<'a> View<'a> {
         container.unwrap_or_else(|| unreachable!("container ids come from the policy itself"))
     }
 
-    pub(super) fn network_ids(&self) -> impl Iterator<Item = NetworkId> + use<> {
-        (0..self.policy.networks.len()).map(NetworkId)
+    /// Returns the networks of this host.
+    pub(super) fn network_ids(&self) -> impl Iterator<Item = NetworkId> + use<'a> {
+        self.networks_where(true)
     }
 
-    pub(super) fn container_ids(&self) -> impl Iterator<Item = ContainerId> + use<> {
-        (0..self.policy.containers.len()).map(ContainerId)
+    fn networks_where(&self, local: bool) -> impl Iterator<Item = NetworkId> + use<'a> {
+        let networks = self.policy.networks.iter().zip((0..).map(NetworkId));
+        let networks = networks.filter(move |(network, _)| network.local == local);
+        networks.map(|(_, id)| id)
+    }
+
+    /// Returns true where connections from one network of this host into another are possible.
+    pub(super) fn has_peers(&self) -> bool {
+        self.network_ids().nth(1).is_some()
+    }
+
+    /// Returns the subnets of the networks of other hosts, each with its network.
+    pub(super) fn far(&self) -> impl Iterator<Item = (NetworkId, IpNet)> + '_ {
+        let networks = self.networks_where(false);
+        networks.flat_map(|id| self.subnets(id).map(move |subnet| (id, subnet)))
+    }
+
+    /// Returns the containers of this host.
+    pub(super) fn container_ids(&self) -> impl Iterator<Item = ContainerId> + '_ {
+        let ids = (0..self.policy.containers.len()).map(ContainerId);
+        ids.filter(|id| {
+            let mut attachments = self.container(*id).attachments.iter();
+            attachments.any(|at| self.network(at.network).local)
+        })
     }
 
     /// Returns a network's subnets of this family.
@@ -182,6 +218,7 @@ impl<'a> View<'a> {
         match party {
             Party::Any => vec![End::default()],
             Party::Container(id) => self.container_source(id, way),
+            Party::Network(id) if !self.network(id).local => self.far_ends(way.is_from_afar(), id),
             Party::Network(id) if way.may_come_from(id) => vec![self.bridge_source(id, way)],
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
@@ -203,7 +240,8 @@ impl<'a> View<'a> {
                 .any(|sender| smaller(sender, net).is_some())
         };
         match way {
-            Way::HostFrom(id) | Way::Icc(id) | Way::Out(id) => own(id),
+            Way::Away(id) | Way::HostFrom(id) | Way::Icc(id) | Way::Out(id) => own(id),
+            Way::Far(_) | Way::HostFar => self.is_far(net),
             Way::HostIn | Way::In(_) => true,
             Way::Peer(target) => self.network_ids().any(|id| id != target && own(id)),
         }
@@ -223,10 +261,34 @@ impl<'a> View<'a> {
         self.subnets(id).chain(unnumbered)
     }
 
+    /// Returns what tells a network of another host, on the ways where it can be.
+    fn far_ends(&self, possible: bool, id: NetworkId) -> Vec<End> {
+        let subnets = self.subnets(id).filter(|_| possible);
+        subnets.map(End::net).collect()
+    }
+
+    /// Returns what tells a container of another host, on the ways where it can be.
+    fn far_container(&self, possible: bool, id: ContainerId) -> Vec<End> {
+        let attachments = self.container(id).attachments.iter();
+        let far = attachments.filter(|at| possible && !self.network(at.network).local);
+        far.flat_map(|at| self.addresses(id, at.network))
+            .map(End::net)
+            .collect()
+    }
+
+    /// Returns true where a prefix has addresses of other hosts' networks.
+    fn is_far(&self, net: IpNet) -> bool {
+        self.far().any(|(_, subnet)| smaller(subnet, net).is_some())
+    }
+
     /// A container is known by its bridge as well as by its address, since anything may write any
-    /// source address.
+    /// source address. Of another host only the address is seen.
     fn container_source(&self, id: ContainerId, way: Way) -> Vec<End> {
+        if way.is_from_afar() {
+            return self.far_container(true, id);
+        }
         let networks = self.container(id).attachments.iter().map(|at| at.network);
+        let networks = networks.filter(|network| self.network(*network).local);
         let networks = networks.filter(|network| way.may_come_from(*network));
         let end = |network| {
             let bridge = self.bridge_source(network, way);
@@ -251,6 +313,7 @@ impl<'a> View<'a> {
     pub(super) fn targets(&self, party: Party, way: Way) -> Vec<End> {
         match party {
             Party::Any => vec![End::default()],
+            Party::Container(id) if matches!(way, Way::Away(_)) => self.far_container(true, id),
             Party::Container(id) => {
                 let target = way.target().into_iter();
                 target
@@ -259,12 +322,20 @@ impl<'a> View<'a> {
                     .collect()
             }
             Party::Host if way.is_to_host() => vec![End::default()],
+            Party::Network(id) if !self.network(id).local => {
+                self.far_ends(matches!(way, Way::Away(_)), id)
+            }
             Party::Network(id) if way.target() == Some(id) => vec![End::default()],
             // The host has an address in each of its networks.
             Party::Network(id) if way.is_to_host() => self.subnets(id).map(End::net).collect(),
             Party::Outside if matches!(way, Way::Out(_)) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => self.set(id),
+            Party::Trust(id) => {
+                let mut set = self.set(id);
+                let far = |end: &End| end.net.is_some_and(|net| self.is_far(net));
+                set.retain(|end| !matches!(way, Way::Away(_)) || far(end));
+                set
+            }
         }
     }
 

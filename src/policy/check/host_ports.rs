@@ -22,30 +22,26 @@ pub(in crate::policy) struct Claim {
     pub(in crate::policy) span: Span,
 }
 
-/// Checks that no two claims have a port, protocol and address in common.
+/// Checks that no two claims to one host have a port, protocol and address in common; `host_of`
+/// tells where a container is.
 pub(in crate::policy) fn check(
     claims: &[Claim],
     containers: &[Draft],
+    host_of: impl Fn(&Draft) -> usize,
     diagnostics: &mut Diagnostics,
 ) {
-    let mut groups: BTreeMap<(Protocol, Option<IpAddr>), Vec<Claim>> = BTreeMap::new();
+    let mut hosts: BTreeMap<usize, Vec<Claim>> = BTreeMap::new();
     for claim in claims {
-        let group = groups.entry((claim.protocol, claim.address)).or_default();
-        group.push(*claim);
+        let host = containers.get(claim.container.0).map_or(0, &host_of);
+        hosts.entry(host).or_default().push(*claim);
     }
     let check = Check { containers };
-    let mut everywhere: Vec<Claim> = Vec::new();
-    // `None` sorts before every address, so the claims to all addresses come first.
-    for ((_, address), mut group) in groups {
-        group.sort_by_key(|claim| (claim.ports, claim.span));
-        check.within(&group, diagnostics);
-        if address.is_none() {
-            everywhere = reaching(&group);
-        } else {
-            check.against(&group, &everywhere, diagnostics);
-        }
+    for claims in hosts.values() {
+        check.host(claims, diagnostics);
     }
 }
+
+type Groups = BTreeMap<(Protocol, Option<IpAddr>), Vec<Claim>>;
 
 /// Keeps of sorted claims those that reach further than all before, so that their ends are
 /// sorted too.
@@ -67,6 +63,25 @@ struct Check<'c> {
 }
 
 impl Check<'_> {
+    fn host(&self, claims: &[Claim], diagnostics: &mut Diagnostics) {
+        let mut groups = Groups::new();
+        for claim in claims {
+            let group = groups.entry((claim.protocol, claim.address)).or_default();
+            group.push(*claim);
+        }
+        let mut everywhere: Vec<Claim> = Vec::new();
+        // `None` sorts before every address, so the claims to all addresses come first.
+        for ((_, address), mut group) in groups {
+            group.sort_by_key(|claim| (claim.ports, claim.span));
+            self.within(&group, diagnostics);
+            if address.is_none() {
+                everywhere = reaching(&group);
+            } else {
+                self.against(&group, &everywhere, diagnostics);
+            }
+        }
+    }
+
     /// Checks claims to one address, sorted, against the one that reaches furthest so far.
     fn within(&self, group: &[Claim], diagnostics: &mut Diagnostics) {
         let mut furthest: Option<Claim> = None;

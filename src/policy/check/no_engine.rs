@@ -9,9 +9,9 @@ use crate::policy::ir::{Engine, Exposure, Host};
 use crate::policy::{networks, sysctl};
 use crate::source::Span;
 
-/// Reports what an engine would have done and a policy without one has to say.
+/// Reports what an engine of the host, the one at place `at`, would have done and a policy without one has to say.
 pub(in crate::policy) fn check(
-    host: &Host,
+    (host, at): (&Host, usize),
     containers: &[Draft],
     networks: &[networks::Draft],
     diagnostics: &mut Diagnostics,
@@ -20,8 +20,10 @@ pub(in crate::policy) fn check(
         return;
     };
     diagnostics.extend(not_forwarding(host, engine));
-    diagnostics.extend(loopback_settings(host, networks));
-    for draft in containers.iter().filter(|draft| draft.addresses_known) {
+    let local = networks.iter().filter(|draft| draft.host == at);
+    diagnostics.extend(loopback_settings(host, local));
+    let local = containers.iter().filter(|draft| draft.host(networks) == at);
+    for draft in local.filter(|draft| draft.addresses_known) {
         let exposures = &draft.container.exposures;
         let flaw = |exposure| flaw(exposure, draft, networks, engine);
         diagnostics.extend(exposures.iter().find_map(flaw));
@@ -41,8 +43,11 @@ fn not_forwarding(host: &Host, engine: Span) -> Option<Diagnostic> {
 }
 
 /// Returns an error for each `route_localnet` of a declared bridge: published ports decide it.
-fn loopback_settings(host: &Host, networks: &[networks::Draft]) -> Vec<Diagnostic> {
-    let bridges = networks.iter().map(|draft| &draft.network.bridge.0);
+fn loopback_settings<'n>(
+    host: &Host,
+    networks: impl Iterator<Item = &'n networks::Draft>,
+) -> Vec<Diagnostic> {
+    let bridges = networks.map(|draft| &draft.network.bridge.0);
     let owned: Vec<String> = bridges
         .map(|bridge| format!("net/ipv4/conf/{bridge}/route_localnet"))
         .collect();

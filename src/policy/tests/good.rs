@@ -11,7 +11,8 @@ use crate::policy::settings::DEFAULT_MARK;
 fn resolved(text: &str) -> Policy {
     let loaded = load_text(text);
     let said = loaded.diagnostics.into_sorted();
-    loaded.policy.unwrap_or_else(|| panic!("{said:#?}"))
+    let policy = loaded.policies.into_iter().next();
+    policy.unwrap_or_else(|| panic!("{said:#?}"))
 }
 
 fn ports(first: u16, last: u16) -> PortRange {
@@ -102,7 +103,7 @@ fn lists_are_relative_to_the_file_that_names_them() {
         ),
     ]);
     let loaded = load(&files, "etc/p.tide");
-    let policy = loaded.policy.expect("no mistakes");
+    let policy = loaded.policy().expect("no mistakes").clone();
     let set = &policy.trusts[0].set;
     assert_eq!(set.v4_prefixes(), ["192.0.2.0/25".parse().unwrap()]);
     assert_eq!(set.v6_prefixes(), ["2001:db8::1/128".parse().unwrap()]);
@@ -117,7 +118,10 @@ fn a_file_that_is_included_twice_counts_once() {
         ("b.tide", "include \"a.tide\""),
     ]);
     let loaded = load(&files, "p.tide");
-    assert_eq!(loaded.policy.expect("no mistakes").trusts.len(), 1);
+    assert_eq!(
+        loaded.policy().expect("no mistakes").clone().trusts.len(),
+        1
+    );
 }
 
 #[test]
@@ -233,6 +237,6 @@ fn one_host_port_serves_two_addresses_and_two_protocols() {
 #[test]
 fn a_warning_does_not_stop_the_policy() {
     let loaded = load_text(&in_shop("host { forwarding on }"));
-    assert!(loaded.policy.is_some());
+    assert!(!loaded.policies.is_empty());
     assert_eq!(loaded.diagnostics.into_sorted().len(), 1);
 }

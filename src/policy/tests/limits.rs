@@ -121,7 +121,7 @@ fn sets_within_sets_may_be_any_number_deep() {
     });
     let text = in_shop(&format!("{chain}trust t20000 {{ 192.0.2.1 }}"));
     let loaded = load_text(&text);
-    let policy = loaded.policy.expect("no mistakes");
+    let policy = loaded.policy().expect("no mistakes").clone();
     assert!(policy.trusts[0].set.contains("192.0.2.1".parse().unwrap()));
 }
 

@@ -70,7 +70,7 @@ fn in_shop(text: &str) -> String {
 /// Returns what a terminal shows of everything that was said.
 fn shown(loaded: Loaded) -> String {
     assert_eq!(
-        loaded.policy.is_none(),
+        loaded.policies.is_empty(),
         loaded.diagnostics.has_errors(),
         "a policy stands exactly when there is no error"
     );

@@ -90,7 +90,7 @@ proptest! {
             ("crawlers.txt", &list),
         ]);
         let loaded = load(&files, "p.tide");
-        prop_assert_eq!(loaded.policy.is_none(), loaded.diagnostics.has_errors());
+        prop_assert_eq!(loaded.policies.is_empty(), loaded.diagnostics.has_errors());
     }
 
     #[test]
@@ -98,7 +98,7 @@ proptest! {
         let main = in_shop(&format!("trust t {{ file \"l.txt\" }}\n{text}"));
         let files = Files::new(&[("p.tide", &main), ("l.txt", &list)]);
         let loaded = load(&files, "p.tide");
-        prop_assert_eq!(loaded.policy.is_none(), loaded.diagnostics.has_errors());
+        prop_assert_eq!(loaded.policies.is_empty(), loaded.diagnostics.has_errors());
     }
 }
 
@@ -113,5 +113,5 @@ fn the_policy_that_is_changed_has_only_the_circle_as_mistake() {
         ("crawlers.txt", "192.0.2.0/24\n"),
     ]);
     let loaded = load(&files, "p.tide");
-    assert!(loaded.policy.is_some(), "{:#?}", loaded.diagnostics);
+    assert!(!loaded.policies.is_empty(), "{:#?}", loaded.diagnostics);
 }

@@ -1,0 +1,357 @@
+//! The hosts of a policy: which network is on which, and the routes between them.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+
+use crate::diag::{Diagnostic, Diagnostics, code, suggest};
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::syntax::ast::Name;
+
+use super::containers;
+use super::hidden::Hidden;
+use super::ir::{Access, ContainerId, Exposure, Host, NetworkId, Party, Policy, Route};
+use super::networks::Draft;
+use super::{settings, sysctl};
+
+/// All hosts, in the order written; at least one.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    pub(super) list: Vec<Host>,
+    /// The `host` block's name, or all of it.
+    places: Vec<Option<Span>>,
+}
+
+/// Reads all `host` blocks; a policy without one has a host with the defaults. A second block of one
+/// host is refused, but its settings are checked.
+pub(super) fn resolve(written: &[&ast::Host], diagnostics: &mut Diagnostics) -> Hosts {
+    let mut hosts = Hosts {
+        list: Vec::new(),
+        places: Vec::new(),
+    };
+    let mut first: BTreeMap<Option<&str>, &ast::Host> = BTreeMap::new();
+    for host in written {
+        let block = settings::block(host, diagnostics);
+        let name = host.name.as_ref().map(|name| name.node.as_str());
+        if let Some(first) = first.get(&name) {
+            diagnostics.push(described_twice(first, host));
+        } else {
+            first.insert(name, host);
+            hosts.places.push(Some(place(host)));
+            hosts.list.push(block);
+        }
+    }
+    if let Some(host) = first.get(&None).filter(|_| hosts.list.len() > 1) {
+        diagnostics.push(nameless(host));
+    }
+    if hosts.list.is_empty() {
+        hosts.list.push(settings::defaults());
+        hosts.places.push(None);
+    }
+    hosts
+}
+
+fn place(host: &ast::Host) -> Span {
+    host.name.as_ref().map_or(host.span, |name| name.span)
+}
+
+fn described_twice(first: &ast::Host, other: &ast::Host) -> Diagnostic {
+    Diagnostic::error(code::DUPLICATE_SETTING, "the host is described twice")
+        .at(place(other), "described again here")
+        .also(place(first), "the first `host` block")
+        .help("put all settings into one `host` block, or give each host its name")
+}
+
+fn nameless(host: &ast::Host) -> Diagnostic {
+    Diagnostic::error(code::HOST_UNNAMED, "a host has no name")
+        .at(host.span, "which one?")
+        .note("A policy with several hosts tells by their names which network is where.")
+        .help("write its name before the brace, as in `host alpha {`")
+}
+
+impl Hosts {
+    /// Returns the place in the list of the host that a network is on. After an error it is the
+    /// first.
+    pub(super) fn of_network(
+        &self,
+        network: &ast::Network,
+        hidden: &Hidden,
+        diagnostics: &mut Diagnostics,
+    ) -> usize {
+        match &network.host {
+            None if self.list.len() == 1 || hidden.spoils(network.span) => 0,
+            None => {
+                diagnostics.push(self.placeless(&network.name));
+                0
+            }
+            Some(name) => {
+                let found = self.names().position(|known| known == name.node);
+                if found.is_none() && !hidden.may_declare(&name.node) {
+                    diagnostics.push(self.unknown(name));
+                }
+                found.unwrap_or(0)
+            }
+        }
+    }
+
+    /// Returns the names, an empty one for a host without.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.list.iter().map(|host| host.name.as_deref());
+        names.map(Option::unwrap_or_default)
+    }
+
+    fn placeless(&self, network: &Name) -> Diagnostic {
+        let name = &network.node;
+        let first = self.names().next().unwrap_or_default();
+        let title = format!("nothing says on which host the network `{name}` is");
+        Diagnostic::error(code::NETWORK_WITHOUT_HOST, title)
+            .at(network.span, "`on` and a host are missing")
+            .help(format!(
+                "write `network {name} on {first} {{` if it is on {first}"
+            ))
+    }
+
+    fn unknown(&self, written: &Name) -> Diagnostic {
+        let title = format!("there is no host `{}`", written.node);
+        let unknown = Diagnostic::error(code::UNKNOWN_NAME, title)
+            .at(written.span, "no `host` block has this name");
+        let names: Vec<&str> = self.names().filter(|name| !name.is_empty()).collect();
+        match suggest::nearest(&written.node, names.iter().copied()) {
+            Some(near) => unknown
+                .help(format!("did you mean `{near}`?"))
+                .fix(written.span, near),
+            None if names.is_empty() => unknown.help(format!(
+                "give the host its name: `host {} {{ … }}`",
+                written.node
+            )),
+            None => unknown,
+        }
+    }
+
+    /// Checks what lies between hosts and networks.
+    pub(super) fn check(
+        &self,
+        networks: &[Draft],
+        containers: &[containers::Draft],
+        diagnostics: &mut Diagnostics,
+    ) {
+        for (host, id) in self.list.iter().zip(0..) {
+            let local: Vec<&Draft> = networks.iter().filter(|draft| draft.host == id).collect();
+            diagnostics.extend(
+                host.routes
+                    .iter()
+                    .filter_map(|route| into_own(route, &local)),
+            );
+            diagnostics.extend(twice(&host.routes));
+            diagnostics.extend(loose_sources(host));
+        }
+        let split = |draft| on_two_hosts(draft, networks);
+        diagnostics.extend(containers.iter().filter_map(split));
+    }
+}
+
+/// Returns an error for a route to addresses that are behind a bridge of this host.
+fn into_own(route: &Route, local: &[&Draft]) -> Option<Diagnostic> {
+    let inside = |draft: &&&Draft| {
+        let mut subnets = draft.network.subnets.iter();
+        subnets.any(|subnet| subnet.contains(&route.prefix))
+    };
+    let network = &local.iter().find(inside)?.network;
+    let title = format!("the route leads away from the network `{}`", network.name);
+    let error = Diagnostic::error(code::BAD_ROUTE, title)
+        .at(route.span, format!("{} is on this host", route.prefix))
+        .also(network.span, "here");
+    Some(error.help("a route is for the networks of other hosts"))
+}
+
+fn twice(routes: &[Route]) -> Vec<Diagnostic> {
+    let mut seen: BTreeMap<IpNet, Span> = BTreeMap::new();
+    let mut found = Vec::new();
+    for route in routes {
+        if let Some(first) = seen.insert(route.prefix, route.span) {
+            let title = format!("there are two routes to {}", route.prefix);
+            let twice = Diagnostic::error(code::BAD_ROUTE, title)
+                .at(route.span, "routed again here")
+                .also(first, "first routed here");
+            found.push(twice);
+        }
+    }
+    found
+}
+
+/// Returns an error for each `rp_filter` that the routes decide.
+fn loose_sources(host: &Host) -> Vec<Diagnostic> {
+    let devices = host.routes.iter().filter(|route| route.via.is_ipv4());
+    let devices = devices.flat_map(|route| {
+        route
+            .device
+            .as_ref()
+            .map_or(&host.uplinks[..], std::slice::from_ref)
+    });
+    let owned: Vec<String> = devices
+        .map(|device| format!("net/ipv4/conf/{}/rp_filter", device.0))
+        .collect();
+    let clashes = host.sysctls.iter().filter(|line| {
+        let path = sysctl::path(&line.key);
+        path.is_ok_and(|path| owned.contains(&path))
+    });
+    let instead = "leave it out: it follows from the routes";
+    clashes
+        .map(|line| sysctl::owned(&line.key, line.span, instead))
+        .collect()
+}
+
+fn on_two_hosts(draft: &containers::Draft, networks: &[Draft]) -> Option<Diagnostic> {
+    let attachments = draft.container.attachments.iter();
+    let mut homes = attachments.filter_map(|at| networks.get(at.network.0));
+    let first = homes.next()?;
+    let other = homes.find(|home| home.host != first.host)?;
+    let title = format!("the container `{}` is on two hosts", draft.container.name);
+    let error = Diagnostic::error(code::ON_TWO_HOSTS, title)
+        .at(
+            draft.container.span,
+            "a container lives where its networks are",
+        )
+        .also(first.network.span, "on one host")
+        .also(other.network.span, "on another");
+    Some(error)
+}
+
+/// Returns a warning for each network of another host that statements join with one of this host
+/// and to which this host has no route.
+fn missing_routes(host: Option<Span>, policy: &Policy) -> Vec<Diagnostic> {
+    let networks = policy.networks.iter().zip((0..).map(NetworkId));
+    let far = networks.filter(|(network, _)| !network.local);
+    let mut found = Vec::new();
+    for (network, id) in far {
+        let Some(needs) = joined(policy, id) else {
+            continue;
+        };
+        for subnet in &network.subnets {
+            let routed = |route: &Route| route.prefix.contains(subnet);
+            if usable(policy, *subnet) && !policy.host.routes.iter().any(routed) {
+                found.push(no_route(policy, *subnet, host.unwrap_or(needs), needs));
+            }
+        }
+    }
+    found
+}
+
+/// Returns false for a family that no network of this host has.
+fn usable(policy: &Policy, subnet: IpNet) -> bool {
+    let local = policy.networks.iter().filter(|network| network.local);
+    let mut subnets = local.flat_map(|network| &network.subnets);
+    subnets.any(|own| own.addr().is_ipv4() == subnet.addr().is_ipv4())
+}
+
+/// Returns the first statement that has the network on one side and something of this host on the
+/// other.
+fn joined(policy: &Policy, far: NetworkId) -> Option<Span> {
+    let sides = Sides { policy, far };
+    let access = policy.accesses.iter().find(|access| sides.join(access));
+    let ids = (0..).map(ContainerId);
+    let mut exposures = policy
+        .containers
+        .iter()
+        .zip(ids)
+        .flat_map(|(container, id)| {
+            container
+                .exposures
+                .iter()
+                .map(move |exposure| (exposure, id))
+        });
+    let exposure = exposures.find(|(exposure, id)| sides.offers(exposure, *id));
+    let spans = [access.map(|it| it.span), exposure.map(|(it, _)| it.span)];
+    spans.into_iter().flatten().min()
+}
+
+struct Sides<'p> {
+    policy: &'p Policy,
+    far: NetworkId,
+}
+
+impl Sides<'_> {
+    fn join(&self, access: &Access) -> bool {
+        let has = |side: &[Party], is: &dyn Fn(Party) -> bool| side.iter().any(|it| is(*it));
+        let (far, local) = (|it| self.is_far(it), |it| self.is_local(it));
+        (has(&access.left, &far) && has(&access.right, &local))
+            || (has(&access.left, &local) && has(&access.right, &far))
+    }
+
+    fn offers(&self, exposure: &Exposure, id: ContainerId) -> bool {
+        let container = Party::Container(id);
+        let from = |is: &dyn Fn(Party) -> bool| exposure.from.iter().any(|it| is(*it));
+        (self.is_local(container) && from(&|it| self.is_far(it)))
+            || (self.is_far(container) && from(&|it| self.is_local(it)))
+    }
+
+    fn is_far(&self, party: Party) -> bool {
+        self.homes(party).contains(&self.far)
+    }
+
+    fn is_local(&self, party: Party) -> bool {
+        let networks = &self.policy.networks;
+        let is_local = |id: &NetworkId| networks.get(id.0).is_some_and(|it| it.local);
+        self.homes(party).iter().any(is_local)
+    }
+
+    fn homes(&self, party: Party) -> Vec<NetworkId> {
+        match party {
+            Party::Network(id) => vec![id],
+            Party::Container(id) => {
+                let container = self.policy.containers.get(id.0);
+                let attachments = container.into_iter().flat_map(|it| &it.attachments);
+                attachments.map(|at| at.network).collect()
+            }
+            Party::Any | Party::Host | Party::Outside | Party::Trust(_) => Vec::new(),
+        }
+    }
+}
+
+fn no_route(policy: &Policy, subnet: IpNet, place: Span, needs: Span) -> Diagnostic {
+    let name = policy.host.name.as_deref().unwrap_or("this host");
+    let title = format!("`{name}` has no route to {subnet}");
+    Diagnostic::warning(code::NO_ROUTE, title)
+        .at(place, "packets would leave by its default route")
+        .also(needs, "needed here")
+        .help(format!(
+            "add `route {subnet} via ADDRESS`, with the other host's address, unless a router knows the way"
+        ))
+}
+
+impl Hosts {
+    /// Returns the place in the list of the host that a block describes.
+    pub(super) fn place(&self, block: &ast::Host) -> usize {
+        let name = block.name.as_ref().map_or("", |name| name.node.as_str());
+        self.names().position(|known| known == name).unwrap_or(0)
+    }
+
+    /// Makes the policy of each host out of what they share, and reports the routes that it misses.
+    pub(super) fn split(
+        self,
+        networks: &[Draft],
+        shared: Policy,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Policy> {
+        let mut policies = Vec::with_capacity(self.list.len());
+        let last = self.list.len().saturating_sub(1);
+        let mut shared = Some(shared);
+        for (at, (host, place)) in self.list.into_iter().zip(self.places).enumerate() {
+            // One host is what most policies have, and copies of large ones take their time.
+            let copy = if at == last {
+                shared.take()
+            } else {
+                shared.clone()
+            };
+            let mut policy = copy.unwrap_or_else(|| unreachable!("taken for the last host"));
+            policy.host = host;
+            for (network, draft) in policy.networks.iter_mut().zip(networks) {
+                network.local = draft.host == at;
+            }
+            diagnostics.extend(missing_routes(place, &policy));
+            policies.push(policy);
+        }
+        policies
+    }
+}

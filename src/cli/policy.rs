@@ -68,14 +68,14 @@ pub(super) fn name(bundle: &Bundle) -> String {
 }
 
 fn which_host(wanted: Option<&str>, names: &[String]) -> Failure {
-    let named: Vec<&str> = names
+    let known: Vec<&str> = names
         .iter()
         .map(String::as_str)
         .filter(|name| !name.is_empty())
         .collect();
-    let list = named.join(", ");
+    let list = known.join(", ");
     let (message, help) = match wanted {
-        Some(wanted) if named.is_empty() => (
+        Some(wanted) if known.is_empty() => (
             format!("the policy has no host `{wanted}`"),
             "its only host has no name: leave out `--host`".to_owned(),
         ),

@@ -4,6 +4,7 @@
 use super::error::{ApplyError, Problem};
 use super::plan::transaction;
 use super::rehearse::rehearse;
+use super::routes::Routes;
 use super::settings::{self, Setting};
 use super::state::TideState;
 use super::store::{self, Fragment};
@@ -53,10 +54,11 @@ fn refused(error: impl Into<Problem>) -> ApplyError {
 }
 
 fn apply_locked(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
-    let job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
+    let mut job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
     let changed = !job.is_done();
     if changed && options.boot {
         job.enforce_what_can_be().map_err(ApplyError::Partial)?;
+        job.notes.extend(job.routes.put_what_can_be(host));
     } else if changed {
         job.prepare().map_err(ApplyError::Refused)?;
         job.enforce().map_err(|problem| job.give_up(problem))?;
@@ -139,6 +141,7 @@ struct Job<'a> {
     rules: Vec<Rules>,
     modules: Vec<&'a str>,
     values: Vec<Value>,
+    routes: Routes<'a>,
     fragments: Vec<Fragment>,
     fragments_before: Vec<Fragment>,
     is_installed: bool,
@@ -167,6 +170,7 @@ impl<'a> Job<'a> {
             rules: rules.collect::<Result<_, _>>()?,
             modules: modules.filter(|name| !host.has_module(name)).collect(),
             values: Vec::new(),
+            routes: Routes::new(host, bundle)?,
             fragments_before: found.collect::<Result<_, _>>()?,
             fragments: fragments.to_vec(),
             // A folder that cannot be trusted any more is replaced like one that is out of date.
@@ -210,6 +214,7 @@ impl<'a> Job<'a> {
         self.rules.iter().all(|rules| rules.is_done)
             && self.modules.is_empty()
             && self.values.iter().all(Value::is_done)
+            && self.routes.is_done()
             && self.fragments == self.fragments_before
             && self.is_installed
     }
@@ -238,6 +243,7 @@ impl<'a> Job<'a> {
         for value in &self.values {
             set(self.host, &value.setting)?;
         }
+        self.routes.put(self.host)?;
         self.read_back()?;
         for fragment in changed(&self.fragments, &self.fragments_before) {
             fragment.put(self.host)?;
@@ -299,7 +305,7 @@ impl<'a> Job<'a> {
     ///
     /// Settings go before rules, so that nothing is forwarded which the rules would have stopped.
     fn go_back(&self) -> Result<(), Problem> {
-        let mut ended = Ok(());
+        let mut ended = self.routes.undo(self.host);
         for value in self.values.iter().rev() {
             ended = ended.and(self.put_back(value));
         }

@@ -5,6 +5,7 @@ use super::compare::{RuleChange, compare, never_meet};
 use super::error::{ApplyError, Problem};
 use super::plan::{is_ours, layout};
 use super::report::{Drift, DriftKind, DriftReport};
+use super::routes;
 use super::settings::{self, Setting};
 use super::state::{
     DOCKER_USER, EngineChain, FORWARD, Hook, TideState, TideTable, is_jumped_to, is_tide, jump,
@@ -86,6 +87,7 @@ impl<'a> Drifts<'a> {
             drifts.notes.push(note.to_owned());
         }
         drifts.settings(bundle)?;
+        drifts.routes(bundle)?;
         drifts.modules(bundle);
         drifts.files(bundle)?;
         Ok(drifts)
@@ -134,6 +136,20 @@ impl<'a> Drifts<'a> {
                 source: Some(setting.source),
                 found,
                 ..Drift::new(kind).says(setting.key).wanted(setting.value)
+            });
+        }
+        Ok(())
+    }
+
+    fn routes(&mut self, bundle: &Bundle) -> Result<(), Problem> {
+        for (route, found) in routes::missing(self.host, bundle)? {
+            let wanted = format!("route replace {} via {}", route.prefix, route.via);
+            self.list.push(Drift {
+                source: Some(route.source.clone()),
+                found,
+                ..Drift::new(DriftKind::RouteMissing)
+                    .says(route.prefix.to_string())
+                    .wanted(wanted)
             });
         }
         Ok(())

@@ -27,6 +27,17 @@ pub enum Problem {
     NotInstalled,
     #[error("{family} rules do not load: {error}")]
     Rejected { family: Family, error: HostError },
+    #[error("{place}: the route cannot be set: {error}")]
+    Route {
+        /// `file:line`.
+        place: String,
+        error: HostError,
+    },
+    #[error("the {family} routes on this machine cannot be read: {error}")]
+    RoutesUnreadable {
+        family: Family,
+        error: serde_json::Error,
+    },
     #[error("{place}: {error}")]
     Setting {
         /// `file:line`.
@@ -75,6 +86,7 @@ impl Problem {
             Problem::Key(_) | Problem::NoSetting { .. } => code::NO_SETTING,
             Problem::NotInstalled => code::NOT_INSTALLED,
             Problem::Rejected { .. } => code::RULES_REJECTED,
+            Problem::Route { .. } | Problem::RoutesUnreadable { .. } => code::ROUTE_REFUSED,
             Problem::State(_) => code::RULES_STRANGE,
             Problem::Unstable { .. } => code::RULES_UNSTABLE,
             Problem::Unreadable { .. } => code::RULES_UNREADABLE,
@@ -86,6 +98,10 @@ impl Problem {
     pub fn help(&self) -> &'static str {
         match self {
             Problem::Bundle(_) | Problem::State(_) => "compile the policy again",
+            Problem::Route { .. } => {
+                "the next hop must be an address that the interface reaches directly"
+            }
+            Problem::RoutesUnreadable { .. } => "run `ip -json route` and mend what it says",
             Problem::Differs(_) => "this iptables prints rules in another way; please report it",
             Problem::Host(HostError::Locked { .. }) => "wait for it to end, then try again",
             Problem::Host(HostError::NoCommand(_)) => "install the package that has it",

@@ -2,6 +2,7 @@
 
 use super::apply::{converge, families};
 use super::error::Problem;
+use super::routes;
 use super::state::TideState;
 use super::store::{self, Fragment};
 use crate::artifact::Bundle;
@@ -99,6 +100,7 @@ pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
     for family in families(host) {
         converge(host, family, &TideState::uninstalled())?;
     }
+    routes::remove(host)?;
     host.remove(store::SYSCTL_D)?;
     host.remove(store::MODULES_LOAD)?;
     host.remove_folder(store::STATE)?;

@@ -11,6 +11,7 @@ mod install;
 mod plan;
 mod rehearse;
 pub mod report;
+mod routes;
 pub mod settings;
 mod state;
 pub mod store;

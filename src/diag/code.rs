@@ -126,4 +126,5 @@ codes! {
     RULES_UNREADABLE = "T0511", "The machine's own rules cannot be read.";
     SETTING_REFUSED = "T0512", "The kernel took a setting and has another value.";
     FOLDER_OCCUPIED = "T0513", "The folder for a bundle holds something else.";
+    ROUTE_REFUSED = "T0514", "A route that this machine does not take, or routes that cannot be read.";
 }

@@ -103,6 +103,22 @@ impl Host for LinuxHost {
         fs::write(&path, value).map_err(io_error("set", &path))
     }
 
+    fn routes(&self, family: Family) -> Result<String, HostError> {
+        let family = match family {
+            Family::V4 => "-4",
+            Family::V6 => "-6",
+        };
+        command::run(
+            "ip",
+            &[family, "-json", "route", "show", "table", "main"],
+            "",
+        )
+    }
+
+    fn routes_batch(&self, text: &str) -> Result<(), HostError> {
+        command::run("ip", &["-batch", "-"], text).map(drop)
+    }
+
     fn has_module(&self, name: &str) -> bool {
         // Built into the kernel, br_netfilter has no folder among the modules.
         let built_in = name == "br_netfilter" && Path::new("/proc/sys/net/bridge").exists();

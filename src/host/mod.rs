@@ -52,6 +52,12 @@ pub trait Host {
 
     fn set_sysctl(&self, path: &str, value: &str) -> Result<(), HostError>;
 
+    /// Returns the routes of the main table, as `ip -json route` prints them; ip-route(8).
+    fn routes(&self, family: Family) -> Result<String, HostError>;
+
+    /// Changes routes by a text for `ip -batch`.
+    fn routes_batch(&self, text: &str) -> Result<(), HostError>;
+
     fn has_module(&self, name: &str) -> bool;
 
     fn load_module(&self, name: &str) -> Result<(), HostError>;

@@ -71,26 +71,26 @@ fn nameless(host: &ast::Host) -> Diagnostic {
 }
 
 impl Hosts {
-    /// Returns the place in the list of the host that a network is on. After an error it is the
-    /// first.
+    /// Returns the place in the list of the host that a network is on, or `None` after an error.
     pub(super) fn of_network(
         &self,
         network: &ast::Network,
         hidden: &Hidden,
         diagnostics: &mut Diagnostics,
-    ) -> usize {
+    ) -> Option<usize> {
         match &network.host {
-            None if self.list.len() == 1 || hidden.spoils(network.span) => 0,
+            None if self.list.len() == 1 => Some(0),
+            None if hidden.spoils(network.span) => None,
             None => {
                 diagnostics.push(self.placeless(&network.name));
-                0
+                None
             }
             Some(name) => {
                 let found = self.names().position(|known| known == name.node);
                 if found.is_none() && !hidden.may_declare(&name.node) {
                     diagnostics.push(self.unknown(name));
                 }
-                found.unwrap_or(0)
+                found
             }
         }
     }
@@ -205,8 +205,8 @@ fn loose_sources(host: &Host) -> Vec<Diagnostic> {
 fn on_two_hosts(draft: &containers::Draft, networks: &[Draft]) -> Option<Diagnostic> {
     let attachments = draft.container.attachments.iter();
     let mut homes = attachments.filter_map(|at| networks.get(at.network.0));
-    let first = homes.next()?;
-    let other = homes.find(|home| home.host != first.host)?;
+    let first = homes.next().filter(|home| home.host_known)?;
+    let other = homes.find(|home| home.host_known && home.host != first.host)?;
     let title = format!("the container `{}` is on two hosts", draft.container.name);
     let error = Diagnostic::error(code::ON_TWO_HOSTS, title)
         .at(

@@ -22,6 +22,8 @@ pub(super) struct Draft {
     pub(super) network: Network,
     /// Place of its host among the policy's.
     pub(super) host: usize,
+    /// False when that is wrong: what follows from it is not reported.
+    pub(super) host_known: bool,
     /// Places of the subnets, in their order.
     pub(super) subnet_spans: Vec<Span>,
     /// False when a subnet is missing or wrong: what follows from it is not reported.
@@ -39,9 +41,13 @@ pub(super) fn resolve(
 ) -> Vec<Draft> {
     let drafts = written.iter();
     let drafts: Vec<Draft> = drafts
-        .map(|network| Draft {
-            host: hosts.of_network(network, hidden, diagnostics),
-            ..draft(network, hidden, diagnostics)
+        .map(|network| {
+            let host = hosts.of_network(network, hidden, diagnostics);
+            Draft {
+                host: host.unwrap_or(0),
+                host_known: host.is_some(),
+                ..draft(network, hidden, diagnostics)
+            }
         })
         .collect();
     check_bridges(&drafts, uplinks, diagnostics);
@@ -78,6 +84,7 @@ fn empty(written: &ast::Network) -> Draft {
             span: written.name.span,
         },
         host: 0,
+        host_known: true,
         subnet_spans: Vec::new(),
         is_whole: false,
         bridge_span: None,

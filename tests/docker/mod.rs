@@ -6,6 +6,7 @@ mod drift;
 mod links;
 mod no_engine;
 mod order;
+mod pair;
 mod published;
 mod reboot;
 mod routed;

@@ -6,3 +6,4 @@ mod drift;
 mod faults;
 mod kill;
 mod no_engine;
+mod routes;

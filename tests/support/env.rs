@@ -1,5 +1,7 @@
 //! A machine of a test's own: a network namespace for the kernel's state, a folder for files.
 
+use std::process::Command;
+
 use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
 use tidegate::host::{Host, LinuxHost, Variant, is_root};
@@ -106,6 +108,18 @@ impl Env {
         let table = line.split(' ').nth(1).unwrap();
         let rest = line.split_once(table).unwrap().1;
         self.load(family, &format!("*{table}\n{}\nCOMMIT\n", rest.trim()));
+    }
+
+    /// Runs ip(8) with words that hold no blanks, and returns what it prints.
+    pub(crate) fn ip(line: &str) -> String {
+        let output = Command::new("ip").args(line.split(' ')).output().unwrap();
+        let (text, error) = (output.stdout, output.stderr);
+        assert!(
+            output.status.success(),
+            "ip {line}: {}",
+            String::from_utf8_lossy(&error)
+        );
+        String::from_utf8(text).unwrap()
     }
 
     pub(crate) fn variant_name(&self) -> &'static str {

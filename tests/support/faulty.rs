@@ -76,6 +76,14 @@ impl Host for Faulty {
         self.inner.set_sysctl(path, value)
     }
 
+    fn routes(&self, family: Family) -> Result<String, HostError> {
+        self.inner.routes(family)
+    }
+
+    fn routes_batch(&self, text: &str) -> Result<(), HostError> {
+        self.inner.routes_batch(text)
+    }
+
     fn has_module(&self, name: &str) -> bool {
         self.inner.has_module(name)
     }

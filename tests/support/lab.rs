@@ -31,6 +31,16 @@ pub(crate) struct Lab {
     _turn: Flock<File>,
 }
 
+/// Two Docker hosts and a router between them: `tests/lab/pair.sh`.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) alpha: Host,
+    pub(crate) beta: Host,
+    pub(crate) router: Client,
+    _script: Script,
+    _turn: Flock<File>,
+}
+
 /// A machine that commands can be run on.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -52,6 +62,26 @@ pub(crate) fn docker_host() -> Option<(Lab, Host)> {
     };
     equip(&host.path("/"));
     Some((lab, host))
+}
+
+/// Two Docker hosts; their engines are not started yet.
+pub(crate) fn docker_hosts() -> Option<Pair> {
+    let rootfs = rootfs()?;
+    let turn = take_turn();
+    let script = Script::start("pair.sh", &[rootfs.as_os_str()]);
+    let host = |name| {
+        let pid = script.pid(name);
+        let host = Host { pid };
+        equip(&host.path("/"));
+        host
+    };
+    Some(Pair {
+        alpha: host("alpha"),
+        beta: host("beta"),
+        router: Client::of_process(script.pid("router")),
+        _script: script,
+        _turn: turn,
+    })
 }
 
 /// A lab with a machine in it that is switched off.

@@ -11,6 +11,7 @@ mod exposures;
 mod files;
 mod good;
 mod host;
+mod hosts;
 mod limits;
 mod names;
 mod networks;

@@ -197,3 +197,45 @@ fn wrong_use_is_exit_code_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
 }
+
+const PAIR: &str = "host alpha { forward drop }\nhost beta { forward drop }\n\
+    network shop on alpha {\n  bridge br-shop\n  subnet 172.18.0.0/24\n}\n\
+    network stock on beta {\n  bridge br-stock\n  subnet 172.19.0.0/24\n}\n";
+
+#[test]
+fn a_policy_for_several_hosts_becomes_a_bundle_for_each() {
+    let desk = Desk::new();
+    desk.write("pair.tide", PAIR);
+    let output = desk.run(&["compile", "pair.tide", "--all-hosts", "-o", "out"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains("pair.tide for beta, version "));
+    let output = desk.run(&["compile", "pair.tide", "--host", "beta", "-o", "one"]);
+    assert!(output.status.success(), "{output:?}");
+    let rules = |folder: &str| fs::read_to_string(desk.path(folder).join("rules.v4")).unwrap();
+    assert_eq!(rules("one"), rules("out/beta"));
+    assert!(rules("out/alpha").contains("-o br-shop") && !rules("out/alpha").contains("br-stock"));
+}
+
+#[test]
+fn which_host_is_meant_has_to_be_said() {
+    let desk = Desk::with_policy();
+    desk.write("pair.tide", PAIR);
+    let said = |arguments: &[&str]| {
+        let output = desk.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        text(&output.stderr)
+    };
+    let several = said(&["compile", "pair.tide", "-o", "out"]);
+    assert_eq!(
+        several,
+        "error: the policy has several hosts\nhelp: say which with `--host`: alpha, beta\n"
+    );
+    let unknown = said(&["compile", "pair.tide", "--host", "gamma", "-o", "out"]);
+    assert_eq!(
+        unknown,
+        "error: the policy has no host `gamma`\nhelp: its hosts are alpha, beta\n"
+    );
+    let nameless = said(&["compile", "shop.tide", "--host", "alpha", "-o", "out"]);
+    assert!(nameless.contains("its only host has no name"), "{nameless}");
+    assert!(!desk.path("out").exists());
+}

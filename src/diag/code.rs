@@ -102,6 +102,7 @@ codes! {
     NETWORK_WITHOUT_HOST = "T0345", "A network in a policy of several hosts that does not say on which it is.";
     ON_TWO_HOSTS = "T0346", "A container on networks of two hosts.";
     BAD_ROUTE = "T0347", "A route that cannot be.";
+    LIMIT_OF_NOBODY = "T0348", "A limit on an exposure that is offered to nobody.";
     FORWARD_LEFT_OPEN = "T0350", "Forwarding is on and FORWARD's policy is left as it is.";
     UPLINK_UNNAMED = "T0351", "IPv6 forwarding is on and no uplink is named.";
     GATEWAY_ADDRESS = "T0352", "A container's address that is usually the bridge's own.";
@@ -111,7 +112,6 @@ codes! {
     FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
     LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
     NO_ROUTE = "T0356", "A host without a route to another's containers.";
-    NOT_IN_THIS_VERSION = "T0390", "Part of the language that this version does not compile.";
     TOO_MANY_RULES = "T0401", "A policy becomes more rules than a host should load.";
     BUNDLE_DAMAGED = "T0501", "A bundle that is not as it was compiled.";
     REHEARSAL_DIFFERS = "T0502", "This machine's iptables prints a rule otherwise than it was compiled.";

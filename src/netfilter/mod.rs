@@ -12,6 +12,6 @@ pub use crate::net::Family;
 pub use chain_name::ChainName;
 pub use lower::{TooManyRules, lower};
 pub use render::{ChainText, policy_name, render, render_chains};
-pub use rule::{Conntrack, Hook, Interface, Limit, Origin, Rule, Ruleset, Service, Target};
+pub use rule::{Conntrack, Hook, Interface, Limit, Origin, Over, Rule, Ruleset, Service, Target};
 pub use table::{Place, Table};
 pub use walk::{ConnState, Packet, Trail, Verdict, walk};

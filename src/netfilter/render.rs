@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::rule::{
-    Conntrack, Hook, Interface, Limit, Rule, Ruleset, Service, Target, protocol_word,
+    Conntrack, Hook, Interface, Over, Rule, Ruleset, Service, Target, protocol_word,
 };
 use super::{ChainName, Family, Place, Table};
 use crate::net::PortRange;
@@ -119,7 +119,11 @@ fn write_rule(out: &mut String, rule: &Rule, ruleset: &Ruleset, sources: &Source
         }
     }
     if let Some(limit) = rule.limit {
-        word(out, format_args!("-m limit --limit {}", rate(limit)));
+        let rate = rate(limit.period.into(), 10_000);
+        word(out, format_args!("-m limit --limit {rate}"));
+    }
+    if let Some(over) = &rule.over {
+        write_over(out, over, family);
     }
     // A comment for rules that decide; one that only leads on is no answer to "which line was it?".
     let leads_on = matches!(rule.target, Target::Goto(_));
@@ -251,19 +255,54 @@ fn port_text(ports: PortRange) -> String {
     }
 }
 
+/// The default prefix, one address, is not printed for rates and is printed for connections.
+fn write_over(out: &mut String, over: &Over, family: Family) {
+    let whole = match family {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    };
+    match over {
+        Over::Connections { count, sources } => word(
+            out,
+            format_args!(
+                "-m connlimit --connlimit-above {count} --connlimit-mask {sources} --connlimit-saddr"
+            ),
+        ),
+        Over::Rate {
+            period,
+            burst,
+            sources,
+            name,
+        } => {
+            let rate = rate(*period, 1_000_000);
+            let limit =
+                format_args!("-m hashlimit --hashlimit-above {rate} --hashlimit-burst {burst}");
+            word(out, limit);
+            if sources.is_some() {
+                word(out, format_args!("--hashlimit-mode srcip"));
+            }
+            word(out, format_args!("--hashlimit-name {name}"));
+            if let Some(length) = sources.filter(|length| *length != whole) {
+                word(out, format_args!("--hashlimit-srcmask {length}"));
+            }
+        }
+    }
+}
+
 /// Spells a rate as iptables does: in the largest unit that keeps it exact enough (`print_rate` in
-/// `libxt_limit.c` of iptables 1.8).
-fn rate(limit: Limit) -> String {
-    const UNITS: [(&str, u32); 4] = [
-        ("day", 864_000_000),
-        ("hour", 36_000_000),
-        ("min", 600_000),
-        ("sec", 10_000),
+/// `libxt_limit.c` and `libxt_hashlimit.c` of iptables 1.8). A second has `second` parts, and the
+/// period is counted in them.
+fn rate(period: u64, second: u64) -> String {
+    let units = [
+        ("day", 86_400 * second),
+        ("hour", 3_600 * second),
+        ("min", 60 * second),
+        ("sec", second),
     ];
-    let period = limit.period.max(1);
-    let exact = |(_, scale): &&(&str, u32)| period <= *scale && scale / period >= scale % period;
+    let period = period.max(1);
+    let exact = |(_, scale): &&(&str, u64)| period <= *scale && scale / period >= scale % period;
     // Units are tried from the longest and the first that does not fit ends the search.
-    let [day, shorter @ ..] = UNITS;
+    let [day, shorter @ ..] = units;
     let (name, scale) = shorter
         .iter()
         .take_while(exact)

@@ -28,6 +28,7 @@ pub struct Rule {
     /// The grant bit must be set in the packet's mark.
     pub mark: bool,
     pub limit: Option<Limit>,
+    pub over: Option<Over>,
     pub target: Target,
     pub origin: Option<Origin>,
 }
@@ -70,6 +71,26 @@ pub enum Conntrack {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     pub period: u32,
+}
+
+/// More connections than a limit has, `hashlimit` and `connlimit` in iptables-extensions(8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Over {
+    Connections {
+        /// The most that there may be at once.
+        count: u32,
+        /// Length of the prefix that is one source; 0 takes all together.
+        sources: u8,
+    },
+    Rate {
+        /// Millionths of a second between two connections on average (`XT_HASHLIMIT_SCALE_v2`).
+        period: u64,
+        burst: u32,
+        /// Length of the prefix that is one source; `None` takes all together.
+        sources: Option<u8>,
+        /// The kernel's counters, shared by all rules that name them.
+        name: String,
+    },
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

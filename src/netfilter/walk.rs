@@ -36,6 +36,8 @@ pub struct Packet {
     pub icmp_type: u8,
     pub conn: ConnState,
     pub mark: u32,
+    /// Whether its source is over every limit, or over none.
+    pub over: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +148,7 @@ impl<'r> Walker<'r, '_> {
             && rule
                 .conntrack
                 .is_none_or(|conntrack| tracks(conntrack, &packet.conn))
+            && (rule.over.is_none() || packet.over)
             && (!rule.connmark || packet.conn.mark & grant == grant)
             && (!rule.mark || packet.mark & grant == grant)
     }

@@ -12,7 +12,7 @@ use super::check::addresses::{Need, Use};
 use super::check::host_ports::Claim;
 use super::ir::{ContainerId, Exposure, Party, Published};
 use super::names::Scope;
-use super::{literal, ports, unsupported};
+use super::{limits, literal, ports};
 
 /// What all exposures together ask for, checked when all are read.
 #[derive(Debug, Default)]
@@ -56,9 +56,7 @@ type Pairs = Vec<(PortRange, Option<Published>)>;
 impl<'a> Reading<'a, '_> {
     /// Reads one statement; every part of it is checked before it is given up.
     fn expose(&mut self, expose: &'a Expose) -> Option<Vec<Exposure>> {
-        if let Some(limit) = expose.limit {
-            self.refuse_limit(limit);
-        }
+        let limits = limits::read(expose, self.diagnostics);
         let pairs = self.pairs(expose);
         let from = self.from(expose);
         let (pairs, from) = (pairs?, from?);
@@ -68,14 +66,11 @@ impl<'a> Reading<'a, '_> {
             ports,
             published,
             from: from.clone(),
+            limits,
             log: expose.log.is_some(),
             span: expose.span,
         };
         Some(pairs.into_iter().map(exposure).collect())
-    }
-
-    fn refuse_limit(&mut self, span: Span) {
-        self.diagnostics.push(unsupported::refuse("`limit`", span));
     }
 
     fn from(&mut self, expose: &'a Expose) -> Option<Vec<Party>> {

@@ -66,6 +66,8 @@ pub struct Host {
     pub routes: Vec<Route>,
     pub sysctls: Vec<Sysctl>,
     pub log_denied: Option<LogDenied>,
+    /// Where `others drop` is written: nothing but what the policy declares is forwarded.
+    pub others_drop: Option<Span>,
 }
 
 /// The engine that writes NAT and publishing; a version is major and minor, as in `28.5`.
@@ -180,9 +182,39 @@ pub struct Exposure {
     pub ports: PortRange,
     pub published: Option<Published>,
     pub from: Vec<Party>,
+    pub limits: Limits,
     pub log: bool,
     /// The whole `expose` statement.
     pub span: Span,
+}
+
+/// How much of an exposure those in its `from` may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub rate: Option<RateLimit>,
+    pub connections: Option<ConnectionLimit>,
+}
+
+impl Limits {
+    pub fn is_none(&self) -> bool {
+        *self == Limits::default()
+    }
+}
+
+/// New connections in a time; `burst` of them may come at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    pub rate: Rate,
+    pub burst: u32,
+    /// Each source is counted by itself, not all together.
+    pub per_source: bool,
+}
+
+/// Connections at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimit {
+    pub count: u32,
+    pub per_source: bool,
 }
 
 /// The host's side of a published exposure; as many ports as the container's side.

@@ -12,6 +12,7 @@ mod icmp;
 mod imports;
 mod interface;
 pub mod ir;
+mod limits;
 mod links;
 mod list;
 mod literal;
@@ -28,7 +29,6 @@ mod sysctl;
 #[cfg(test)]
 mod tests;
 mod trust;
-mod unsupported;
 
 use thiserror::Error;
 

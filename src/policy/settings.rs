@@ -10,7 +10,7 @@ use crate::syntax::ast::{HostSetting, Name, Rate, RateUnit, Spanned};
 use super::ir::{Backend, Engine, Host, IfName, LogDenied};
 use super::once::Once;
 use super::sysctl::Sysctls;
-use super::{engine, interface, routes, unsupported};
+use super::{engine, interface, routes};
 
 /// The bit of the packet mark that carries a grant, unless `mark` names another.
 pub(super) const DEFAULT_MARK: u32 = 0x1000_0000;
@@ -30,6 +30,7 @@ pub(super) fn defaults() -> Host {
         routes: Vec::new(),
         sysctls: Vec::new(),
         log_denied: None,
+        others_drop: None,
     }
 }
 
@@ -96,7 +97,7 @@ impl Block<'_> {
             HostSetting::LogDenied(rate) => self.log_denied(rate.as_ref(), span),
             HostSetting::Mark(mark) => self.mark(mark),
             HostSetting::Others { drop: false } => {}
-            HostSetting::Others { drop: true } => self.refuse("`others drop`", span),
+            HostSetting::Others { drop: true } => self.host.others_drop = Some(span),
             HostSetting::Route { prefix, via, dev } => {
                 let route = routes::read(prefix, via, dev.as_ref(), span, self.diagnostics);
                 self.host.routes.extend(route);
@@ -106,10 +107,6 @@ impl Block<'_> {
             }
             HostSetting::Uplink(names) => self.host.uplinks = uplinks(names, self.diagnostics),
         }
-    }
-
-    fn refuse(&mut self, what: &str, span: Span) {
-        self.diagnostics.push(unsupported::refuse(what, span));
     }
 
     fn engine(
@@ -145,7 +142,7 @@ impl Block<'_> {
 
 /// Returns what is wrong with a rate. The fastest is `XT_LIMIT_SCALE` of the kernel's
 /// `include/uapi/linux/netfilter/xt_limit.h`: 10,000 a second.
-fn flaw(rate: Rate) -> Option<String> {
+pub(super) fn flaw(rate: Rate) -> Option<String> {
     let (seconds, unit) = match rate.unit {
         RateUnit::Day => (86_400, "day"),
         RateUnit::Hour => (3_600, "hour"),

@@ -159,10 +159,22 @@ pub struct Expose {
     pub published: Option<Published>,
     /// `None` without `from`.
     pub from: Option<Vec<Name>>,
-    /// The place of a `limit` clause.
-    pub limit: Option<Span>,
+    pub limits: Vec<Spanned<Limit>>,
     pub log: Option<Span>,
     pub span: Span,
+}
+
+/// `limit N/UNIT [burst N] [per source]` or `limit N connections [per source]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    pub kind: LimitKind,
+    pub per_source: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum LimitKind {
+    Connections(u32),
+    Rate { rate: Rate, burst: Option<u32> },
 }
 
 #[derive(Debug, Clone)]

@@ -45,6 +45,7 @@ impl Rule {
             Rule::kw_at => "at",
             Rule::kw_bridge => "bridge",
             Rule::kw_burst => "burst",
+            Rule::kw_connections => "connections",
             Rule::kw_container => "container",
             Rule::kw_day => "day",
             Rule::kw_denied => "denied",

@@ -98,16 +98,10 @@ const CHANGES: &[(&str, &str, &str, &str)] = &[
         "T0205",
     ),
     (
-        "not in this version",
-        "host {",
-        "host {\n  others drop",
-        "T0390",
-    ),
-    (
         "limit",
         "from office",
-        "from office limit 5/second",
-        "T0390",
+        "from office limit 0 connections",
+        "T0329",
     ),
 ];
 

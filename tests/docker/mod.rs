@@ -3,6 +3,7 @@
 //! Each test shows first that the engine alone lets the client in that the policy keeps out.
 
 mod drift;
+mod limits;
 mod links;
 mod no_engine;
 mod order;

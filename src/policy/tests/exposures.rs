@@ -224,20 +224,53 @@ error[T0301]: `fd00::zz` is not an address
 }
 
 #[test]
-fn limits_are_refused() {
+fn limits_that_cannot_be() {
     insta::assert_snapshot!(said_in_shop("
-container a on shop {
-  expose 80/tcp as 80 from any limit 50/second burst 100 per source
+container a on shop at 172.18.0.30 {
+  expose 80/tcp as 80 from any limit 50/second burst 0 per source
+  expose 81/tcp as 81 from any limit 50/second limit 3/day
+  expose 82/tcp as 82 from any limit 0 connections
+  expose 83/tcp as 83 from any limit 20000/second burst 99999
+  expose 84/tcp limit 5/second
 }
-"), @r#"
-error[T0390]: `limit`: not in this version
- --> p.tide:9:32
-  |
-9 |   expose 80/tcp as 80 from any limit 50/second burst 100 per source
-  |                                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ not compiled yet
-  |
-  = note: The policy would otherwise be enforced without it, which is not what it says.
-"#);
+"), @"
+    error[T0329]: the kernel cannot keep this limit
+     --> p.tide:9:32
+      |
+    9 |   expose 80/tcp as 80 from any limit 50/second burst 0 per source
+      |                                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ a burst of 0 lets nobody in
+
+    error[T0309]: two limits of one kind for one exposure
+      --> p.tide:10:48
+       |
+    10 |   expose 81/tcp as 81 from any limit 50/second limit 3/day
+       |                                --------------- ^^^^^^^^^^^ limited again here
+       |                                |
+       |                                first limited here
+       |
+       = help: an exposure has one rate and one number of connections
+
+    error[T0329]: the kernel cannot keep this limit
+      --> p.tide:11:32
+       |
+    11 |   expose 82/tcp as 82 from any limit 0 connections
+       |                                ^^^^^^^^^^^^^^^^^^^ 0 connections let nobody in
+
+    error[T0329]: the kernel cannot keep this limit
+      --> p.tide:12:32
+       |
+    12 |   expose 83/tcp as 83 from any limit 20000/second burst 99999
+       |                                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ the kernel keeps at most 10000/second
+
+    error[T0348]: a limit for nobody
+      --> p.tide:13:17
+       |
+    13 |   expose 84/tcp limit 5/second
+       |                 ^^^^^^^^^^^^^^ this exposure has no `from`
+       |
+       = note: A limit is for those in `from`; links and allows are not limited.
+       = help: say `from` whom, or leave out the limit
+    ");
 }
 
 #[test]

@@ -139,23 +139,6 @@ error[T0327]: `28` is not a version of Docker
 }
 
 #[test]
-fn what_this_version_does_not_compile() {
-    insta::assert_snapshot!(said_in_shop("
-host {
-  others drop
-}
-"), @"
-    error[T0390]: `others drop`: not in this version
-     --> p.tide:9:3
-      |
-    9 |   others drop
-      |   ^^^^^^^^^^^ not compiled yet
-      |
-      = note: The policy would otherwise be enforced without it, which is not what it says.
-    ");
-}
-
-#[test]
 fn a_second_block_for_one_host() {
     insta::assert_snapshot!(said_in_shop("
 host { forward drop }

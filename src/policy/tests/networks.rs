@@ -260,26 +260,6 @@ error[T0309]: `icc` is written twice in this block
 }
 
 #[test]
-fn a_network_on_a_host_is_refused() {
-    insta::assert_snapshot!(said("
-host alpha { }
-network a on alpha {
-  bridge br-a
-  subnet 10.1.0.0/16
-}
-"), @r#"
-error[T0390]: a network `on` a host: not in this version
- --> p.tide:3:14
-  |
-3 | network a on alpha {
-  |              ^^^^^ not compiled yet
-  |
-  = note: The policy would otherwise be enforced without it, which is not what it says.
-  = help: leave out `on alpha`: the policy has only one host
-"#);
-}
-
-#[test]
 fn a_policy_without_networks_is_refused() {
     insta::assert_snapshot!(said("
 host { forward drop }

@@ -2,8 +2,8 @@
 
 use pest::iterators::Pair;
 
-use super::{Builder, child, children};
-use crate::syntax::ast::{Attachment, Container, Expose, Published};
+use super::{Builder, child, children, has};
+use crate::syntax::ast::{Attachment, Container, Expose, Limit, LimitKind, Published, Spanned};
 use crate::syntax::grammar::Rule;
 
 impl Builder<'_> {
@@ -45,12 +45,13 @@ impl Builder<'_> {
     pub(in crate::syntax) fn expose(&mut self, pair: Pair<'_, Rule>) -> Expose {
         let span = self.span(&pair);
         let service = self.service(child(pair.clone(), Rule::service));
-        let (mut published, mut from, mut limit, mut log) = (None, None, None, None);
+        let (mut published, mut from, mut log) = (None, None, None);
+        let mut limits = Vec::new();
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::from => from = Some(self.party_list(children(part, Rule::party))),
                 Rule::kw_log => log = Some(self.span(&part)),
-                Rule::limit => limit = Some(self.limit(part)),
+                Rule::limit => limits.push(self.limit(&part)),
                 Rule::published => published = Some(self.published(part)),
                 _ => {}
             }
@@ -59,7 +60,7 @@ impl Builder<'_> {
             service,
             published,
             from,
-            limit,
+            limits,
             log,
             span,
         }
@@ -82,20 +83,19 @@ impl Builder<'_> {
         }
     }
 
-    /// Checks the numbers of a `limit` clause and returns its place.
-    fn limit(&mut self, pair: Pair<'_, Rule>) -> crate::source::Span {
-        let span = self.span(&pair);
-        for part in pair.into_inner() {
-            match part.as_rule() {
-                Rule::number => {
-                    self.number::<u32>(&part);
-                }
-                Rule::rate => {
-                    self.rate(&part);
-                }
-                _ => {}
-            }
-        }
-        span
+    fn limit(&mut self, pair: &Pair<'_, Rule>) -> Spanned<Limit> {
+        let number = children(pair.clone(), Rule::number).next();
+        // A number too large is reported; any other stands in for it.
+        let number = number.map(|part| self.number(&part).unwrap_or(1));
+        let rate = children(pair.clone(), Rule::rate).next();
+        let kind = match rate {
+            None => LimitKind::Connections(number.unwrap_or(1)),
+            Some(rate) => LimitKind::Rate {
+                rate: self.rate(&rate).node,
+                burst: number,
+            },
+        };
+        let per_source = has(pair, Rule::kw_per);
+        self.spanned(pair, Limit { kind, per_source })
     }
 }

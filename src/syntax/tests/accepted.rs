@@ -134,7 +134,7 @@ fn exposures_have_all_clauses() {
         .map(|name| name.node)
         .collect();
     assert_eq!(from, ["any", "office"]);
-    assert!(all.limit.is_some() && all.log.is_some());
+    assert!(all.limits.len() == 1 && all.log.is_some());
 }
 
 #[test]

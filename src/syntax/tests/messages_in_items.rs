@@ -254,51 +254,51 @@ fn habits_of_other_tools_get_advice() {
     assert_snapshot!(told(
         "network n {\n  icc on, egress off\n}\ncontainer c on n {\n  expose 80/icmp\n  \
          expose 1/tcp as 1 from a limit 5 per sec\n}\nallow -> b"
-    ), @r##"
-network n {
-  icc on, egress off
-}
-container c on n {
-  expose 80/icmp
-  expose 1/tcp as 1 from a limit 5 per sec
-}
-allow -> b
-────
-error[T0110]: expected end of line, found `,`
- --> test.tide:2:9
-  |
-2 |   icc on, egress off
-  |         ^ expected end of line
-  |
-  = note: The form is `icc on|off`.
-  = help: only one statement stands on a line
+    ), @"
+    network n {
+      icc on, egress off
+    }
+    container c on n {
+      expose 80/icmp
+      expose 1/tcp as 1 from a limit 5 per sec
+    }
+    allow -> b
+    ────
+    error[T0110]: expected end of line, found `,`
+     --> test.tide:2:9
+      |
+    2 |   icc on, egress off
+      |         ^ expected end of line
+      |
+      = note: The form is `icc on|off`.
+      = help: only one statement stands on a line
 
-error[T0110]: expected `sctp`, `tcp` or `udp`, found `icmp`
- --> test.tide:5:13
-  |
-5 |   expose 80/icmp
-  |             ^^^^ expected `sctp`, `tcp` or `udp`
-  |
-  = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
-  = help: ICMP has no ports: write `icmp`, or `icmp` and a type
+    error[T0110]: expected `sctp`, `tcp` or `udp`, found `icmp`
+     --> test.tide:5:13
+      |
+    5 |   expose 80/icmp
+      |             ^^^^ expected `sctp`, `tcp` or `udp`
+      |
+      = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
+      = help: ICMP has no ports: write `icmp`, or `icmp` and a type
 
-error[T0110]: expected `/`, found `per`
- --> test.tide:6:36
-  |
-6 |   expose 1/tcp as 1 from a limit 5 per sec
-  |                                    ^^^ expected `/`
-  |
-  = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
-  = help: a rate has a unit, as in `50/second`
+    error[T0110]: expected `/` or `connections`, found `per`
+     --> test.tide:6:36
+      |
+    6 |   expose 1/tcp as 1 from a limit 5 per sec
+      |                                    ^^^ expected `/` or `connections`
+      |
+      = note: The form is `expose PORTS/PROTOCOL [as [ADDRESS:]PORTS] [from WHO,…] [limit …] [log]`.
+      = help: a rate has a unit, as in `50/second`
 
-error[T0110]: expected a name, found `->`
- --> test.tide:8:7
-  |
-8 | allow -> b
-  |       ^^ expected a name
-  |
-  = note: The form is `allow WHO,… -> WHO,… [: PORTS/PROTOCOL,…]`.
-"##);
+    error[T0110]: expected a name, found `->`
+     --> test.tide:8:7
+      |
+    8 | allow -> b
+      |       ^^ expected a name
+      |
+      = note: The form is `allow WHO,… -> WHO,… [: PORTS/PROTOCOL,…]`.
+    ");
 }
 
 #[test]

@@ -49,6 +49,10 @@ pub struct CheckArgs {
     /// Main file of the policy
     pub policy: PathBuf,
 
+    /// Look at this machine, too: at files that would undo the policy's kernel settings
+    #[arg(long, conflicts_with = "format")]
+    pub live: bool,
+
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

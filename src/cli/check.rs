@@ -4,17 +4,35 @@ use std::path::Path;
 
 use super::args::{CheckArgs, Format};
 use super::failure::{Failure, FailureKind};
-use super::{Done, policy};
+use super::{Done, notes, policy};
 use crate::compile::Compiled;
+use crate::deploy;
 use crate::diag::{Severity, json};
-use crate::host::{self, Trust};
+use crate::host::{self, LinuxHost, Trust, Variant};
 
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     let compiled = policy::read(&args.policy, Trust::Anybody)?;
     match args.format {
         Format::Json => Ok(as_json(&compiled, &args.policy)),
-        Format::Text => as_text(&compiled, &args.policy),
+        Format::Text => {
+            let mut done = as_text(&compiled, &args.policy)?;
+            if args.live {
+                done.text.push_str(&notes(&live(&compiled)?));
+            }
+            Ok(done)
+        }
     }
+}
+
+/// Looks at the machine for what would undo the policy.
+fn live(compiled: &Compiled) -> Result<Vec<String>, Failure> {
+    let machine = LinuxHost::new("/", Variant::Auto);
+    let mut found = Vec::new();
+    for bundle in &compiled.bundles {
+        found.extend(deploy::overridden(&machine, &bundle.manifest().sysctls)?);
+    }
+    found.dedup();
+    Ok(found)
 }
 
 fn as_json(compiled: &Compiled, path: &Path) -> Done {

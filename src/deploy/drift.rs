@@ -3,6 +3,7 @@
 use super::apply::{self, SettingStatus, families, live, status};
 use super::compare::{RuleChange, compare, never_meet};
 use super::error::{ApplyError, Problem};
+use super::overrides;
 use super::plan::{is_ours, layout};
 use super::report::{Drift, DriftKind, DriftReport};
 use super::routes;
@@ -87,6 +88,8 @@ impl<'a> Drifts<'a> {
             drifts.notes.push(note.to_owned());
         }
         drifts.settings(bundle)?;
+        let overridden = overrides::overridden(host, &bundle.manifest().sysctls)?;
+        drifts.notes.extend(overridden);
         drifts.routes(bundle)?;
         drifts.modules(bundle);
         drifts.files(bundle)?;

@@ -57,6 +57,20 @@ pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<Option<Strin
     read_text(file, path, limit).map(Some)
 }
 
+/// Reads somebody else's file wherever its path leads, as sysctl(8) would; one that leads to no
+/// regular file, such as a link to /dev/null, says nothing.
+pub(super) fn read_linked(path: &Path, limit: u64) -> Result<Option<String>, HostError> {
+    let target = match path.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        target => target.map_err(io_error("look at", path))?,
+    };
+    if target.is_file() {
+        read(&target, limit, Trust::Anybody)
+    } else {
+        Ok(None)
+    }
+}
+
 fn open(path: &Path) -> std::io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     OpenOptions::new()
@@ -134,6 +148,21 @@ pub(super) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Host
         .and_then(|()| file.write_all(bytes))
         .and_then(|()| file.sync_all())
         .map_err(io_error("write", path))
+}
+
+/// Returns the names of what is in a folder, sorted; none if there is no such folder.
+pub(super) fn names(path: &Path) -> Result<Vec<String>, HostError> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(io_error("list", path))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(io_error("list", path))?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 pub(super) fn remove(path: &Path) -> Result<(), HostError> {

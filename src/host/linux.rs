@@ -136,6 +136,14 @@ impl Host for LinuxHost {
         files::read(&self.path(path), files::BUNDLE_FILE, Trust::Anybody)
     }
 
+    fn read_linked(&self, path: &str) -> Result<Option<String>, HostError> {
+        files::read_linked(&self.path(path), files::BUNDLE_FILE)
+    }
+
+    fn names(&self, path: &str) -> Result<Vec<String>, HostError> {
+        files::names(&self.path(path))
+    }
+
     fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
         let path = self.path(path);
         files::make_folder(path.parent().unwrap_or(&self.root))?;

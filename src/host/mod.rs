@@ -65,6 +65,12 @@ pub trait Host {
     /// Returns a file's text, or nothing if there is no such file.
     fn read(&self, path: &str) -> Result<Option<String>, HostError>;
 
+    /// Returns the text of somebody else's file, links followed; nothing where there is none.
+    fn read_linked(&self, path: &str) -> Result<Option<String>, HostError>;
+
+    /// Returns the names of what is in a folder, sorted; none if there is no such folder.
+    fn names(&self, path: &str) -> Result<Vec<String>, HostError>;
+
     /// Writes a file so that, at any moment, the old text or the new one is there.
     fn write(&self, path: &str, text: &str) -> Result<(), HostError>;
 

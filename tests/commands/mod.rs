@@ -239,3 +239,13 @@ fn which_host_is_meant_has_to_be_said() {
     assert!(nameless.contains("its only host has no name"), "{nameless}");
     assert!(!desk.path("out").exists());
 }
+
+#[test]
+fn a_check_may_look_at_this_machine_too() {
+    let desk = Desk::with_policy();
+    let output = desk.run(&["check", "shop.tide", "--live"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).starts_with("shop.tide: no mistakes"));
+    let output = desk.run(&["check", "shop.tide", "--live", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}

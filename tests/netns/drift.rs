@@ -4,11 +4,11 @@ use tidegate::artifact::Bundle;
 use tidegate::compile::compile;
 use tidegate::deploy::report::DriftKind;
 use tidegate::deploy::{self, Options, store};
-use tidegate::host::Host;
+use tidegate::host::{Host, Variant};
 use tidegate::netfilter::{Family, Table};
 
 use crate::support::bundle::Sample;
-use crate::support::env::{Env, on_both};
+use crate::support::env::{Env, on, on_both};
 use crate::support::files::Files;
 
 fn kinds(env: &Env) -> Vec<DriftKind> {
@@ -209,5 +209,31 @@ fn a_hook_that_sinks_under_an_early_engine_is_found_and_put_back() {
         assert_eq!(forward.first().map(String::as_str), Some("-j TIDE-PASS"));
         assert_eq!(forward.len(), 3, "{forward:?}");
         assert_eq!(kinds(env), []);
+    });
+}
+
+#[test]
+fn a_later_file_that_undoes_a_setting_is_told_and_a_masked_one_is_not() {
+    on(Variant::Nft, |env| {
+        deploy::apply(&env.host, &Sample::shop().bundle(), Options::default()).unwrap();
+        let notes = || deploy::drift(&env.host).unwrap().notes;
+        let undone = |note: &String| note.contains("sysctl.d") || note.contains("sysctl.conf");
+        let put = |path: &str| env.host.write(path, "net.ipv4.ip_forward = 0\n").unwrap();
+        put("/etc/sysctl.d/10-early.conf");
+        put("/usr/lib/sysctl.d/99-late.conf");
+        env.host.write("/etc/sysctl.d/99-late.conf", "").unwrap();
+        assert!(!notes().iter().any(undone), "{:?}", notes());
+        env.host
+            .link("/etc/sysctl.d/98-masked.conf", "/dev/null")
+            .unwrap();
+        put("/usr/lib/sysctl.d/98-masked.conf");
+        assert!(!notes().iter().any(undone), "{:?}", notes());
+        put("/etc/sysctl.d/99-zz.conf");
+        let told = notes();
+        assert!(
+            told.iter().any(|note| note
+                .contains("/etc/sysctl.d/99-zz.conf:1 sets net.ipv4.conf.all.forwarding = 0")),
+            "{told:?}"
+        );
     });
 }

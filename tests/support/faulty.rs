@@ -96,6 +96,14 @@ impl Host for Faulty {
         self.inner.read(path)
     }
 
+    fn read_linked(&self, path: &str) -> Result<Option<String>, HostError> {
+        self.inner.read_linked(path)
+    }
+
+    fn names(&self, path: &str) -> Result<Vec<String>, HostError> {
+        self.inner.names(path)
+    }
+
     fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
         self.inner.write(path, text)
     }

@@ -10,6 +10,7 @@ use crate::artifact::{
 };
 use crate::diag::{Diagnostic, Diagnostics, Severity, code};
 use crate::hash::sha256;
+use crate::inventory::Inventory;
 use crate::netfilter::{
     ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, policy_name, render,
     render_chains,
@@ -46,11 +47,16 @@ impl Compiled {
 
 /// Compiles the policy whose main file `loader` knows as `main`.
 pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
+    compile_with(loader, main, None)
+}
+
+/// Like [`compile`], with addresses of an inventory for containers to which the policy gives none.
+pub fn compile_with(loader: &dyn Loader, main: &str, inventory: Option<&Inventory>) -> Compiled {
     let Loaded {
         sources,
         mut diagnostics,
         policies,
-    } = policy::load(loader, main);
+    } = policy::load_with(loader, main, inventory);
     let first = policies.first();
     let expectations = first.map_or(0, |policy| policy.expectations.len());
     let mut bundles = Vec::with_capacity(policies.len());

@@ -15,6 +15,7 @@ pub mod deploy;
 pub mod diag;
 mod hash;
 pub mod host;
+pub mod inventory;
 pub mod net;
 pub mod netfilter;
 pub mod policy;

@@ -145,9 +145,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("hash", &[]),
     ("source", &[]),
     ("net", &[]),
+    ("inventory", &[]),
     ("diag", &["source"]),
     ("syntax", &["diag", "source"]),
-    ("policy", &["diag", "net", "source", "syntax"]),
+    ("policy", &["diag", "inventory", "net", "source", "syntax"]),
     ("netfilter", &["hash", "net", "policy", "source"]),
     ("sysctl", &["policy", "source"]),
     ("artifact", &["hash", "netfilter"]),
@@ -157,6 +158,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "artifact",
             "diag",
             "hash",
+            "inventory",
             "netfilter",
             "policy",
             "source",
@@ -167,7 +169,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("deploy", &["artifact", "diag", "hash", "host", "netfilter"]),
     (
         "cli",
-        &["artifact", "compile", "deploy", "diag", "host", "netfilter"],
+        &[
+            "artifact",
+            "compile",
+            "deploy",
+            "diag",
+            "host",
+            "inventory",
+            "netfilter",
+        ],
     ),
 ];
 

@@ -3,19 +3,23 @@
 use super::args::ApplyArgs;
 use super::failure::Failure;
 use super::policy::Checked;
-use super::{Done, notes, target};
+use super::{Done, notes, policy, target};
 use crate::deploy::{self, Options};
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
     let options = Options { boot: args.boot };
+    let from = policy::From {
+        host: args.host_name.as_deref(),
+        inventory: args.inventory.as_deref(),
+    };
     let (bundle, warnings, outcome) = match &args.what {
         None => {
             let (bundle, outcome) = deploy::apply_installed(&host, options)?;
             (bundle, String::new(), outcome)
         }
         Some(path) => {
-            let Checked { bundle, warnings } = target::bundle(path, args.host_name.as_deref())?;
+            let Checked { bundle, warnings } = target::bundle(path, &from)?;
             let outcome = deploy::apply(&host, &bundle, options)?;
             (bundle, warnings, outcome)
         }

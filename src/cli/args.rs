@@ -35,6 +35,10 @@ pub struct ApplyArgs {
     #[arg(long = "host", value_name = "NAME")]
     pub host_name: Option<String>,
 
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
     /// Put the installed bundle in force; whatever fails, keep what could be loaded
     #[arg(long, conflicts_with = "what")]
     pub boot: bool,
@@ -53,6 +57,10 @@ pub struct CheckArgs {
     #[arg(long, conflicts_with = "format")]
     pub live: bool,
 
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
@@ -70,6 +78,10 @@ pub struct CompileArgs {
     /// Compile for the host of this name; a policy with several hosts needs it
     #[arg(long = "host", value_name = "NAME", conflicts_with = "all_hosts")]
     pub host_name: Option<String>,
+
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
 
     /// Write a bundle for each host, to a folder of its name below DIR
     #[arg(long)]
@@ -100,6 +112,10 @@ pub struct InstallArgs {
     /// Compile for the host of this name; a policy with several hosts needs it
     #[arg(long = "host", value_name = "NAME")]
     pub host_name: Option<String>,
+
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
 
     #[command(flatten)]
     pub host: HostArgs,

@@ -11,7 +11,7 @@ use crate::diag::{Severity, json};
 use crate::host::{self, LinuxHost, Trust, Variant};
 
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
-    let compiled = policy::read(&args.policy, Trust::Anybody)?;
+    let compiled = policy::read(&args.policy, args.inventory.as_deref(), Trust::Anybody)?;
     match args.format {
         Format::Json => Ok(as_json(&compiled, &args.policy)),
         Format::Text => {

@@ -15,10 +15,14 @@ const CONSEQUENCE: &str = "nothing is written";
 
 pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
     let (bundles, warnings) = if args.all_hosts {
-        policy::all(&args.policy, Trust::Anybody, CONSEQUENCE)?
+        let inventory = args.inventory.as_deref();
+        policy::all(&args.policy, inventory, Trust::Anybody, CONSEQUENCE)?
     } else {
-        let host = args.host_name.as_deref();
-        let checked = policy::checked(&args.policy, host, Trust::Anybody, CONSEQUENCE)?;
+        let from = policy::From {
+            host: args.host_name.as_deref(),
+            inventory: args.inventory.as_deref(),
+        };
+        let checked = policy::checked(&args.policy, &from, Trust::Anybody, CONSEQUENCE)?;
         (vec![checked.bundle], checked.warnings)
     };
     let mut text = String::new();

@@ -5,12 +5,16 @@ use std::path::Path;
 use super::args::{InstallArgs, UninstallArgs};
 use super::failure::Failure;
 use super::policy::Checked;
-use super::{Done, notes, target};
+use super::{Done, notes, policy, target};
 use crate::deploy;
 
 pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
-    let Checked { bundle, warnings } = target::bundle(&args.what, args.host_name.as_deref())?;
+    let from = policy::From {
+        host: args.host_name.as_deref(),
+        inventory: args.inventory.as_deref(),
+    };
+    let Checked { bundle, warnings } = target::bundle(&args.what, &from)?;
     deploy::install(&host, &bundle)?;
     let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
     let mut lines = vec!["keep the policy itself in /etc/tidegate"];

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use super::failure::{Failure, FailureKind};
 use crate::artifact::Bundle;
-use crate::compile::{Compiled, compile};
+use crate::compile::{Compiled, compile_with};
 use crate::diag::Severity;
 use crate::diag::text::{Style, render};
-use crate::host::{FolderLoader, Trust, shown as shown_path};
+use crate::host::{self, FolderLoader, Trust, shown as shown_path};
+use crate::inventory::{self, Inventory};
 
 /// Columns that messages are trimmed to; wide enough for a policy's lines.
 const WIDTH: usize = 120;
@@ -24,11 +25,12 @@ pub(super) struct Checked {
 /// Errors: those of [`all`]; a name that no host has; several hosts, and no name.
 pub(super) fn checked(
     path: &Path,
-    host: Option<&str>,
+    from: &From<'_>,
     trust: Trust,
     consequence: &str,
 ) -> Result<Checked, Failure> {
-    let (bundles, warnings) = all(path, trust, consequence)?;
+    let host = from.host;
+    let (bundles, warnings) = all(path, from.inventory, trust, consequence)?;
     let names: Vec<String> = bundles.iter().map(name).collect();
     let mut fitting = bundles
         .into_iter()
@@ -44,10 +46,11 @@ pub(super) fn checked(
 /// Errors: mistakes in the policy, all of them in one text, which ends with `consequence`.
 pub(super) fn all(
     path: &Path,
+    inventory: Option<&Path>,
     trust: Trust,
     consequence: &str,
 ) -> Result<(Vec<Bundle>, String), Failure> {
-    let compiled = read(path, trust)?;
+    let compiled = read(path, inventory, trust)?;
     let text = shown(&compiled, path);
     if !compiled.bundles.is_empty() {
         return Ok((compiled.bundles, text));
@@ -92,9 +95,35 @@ fn which_host(wanted: Option<&str>, names: &[String]) -> Failure {
 }
 
 /// Compiles the policy at `path`, whatever comes of it.
-pub(super) fn read(path: &Path, trust: Trust) -> Result<Compiled, Failure> {
+pub(super) fn read(
+    path: &Path,
+    inventory: Option<&Path>,
+    trust: Trust,
+) -> Result<Compiled, Failure> {
     let (loader, main) = FolderLoader::of_policy(path, trust)?;
-    Ok(compile(&loader, &main))
+    let inventory = inventory.map(|path| read_inventory(path, trust));
+    Ok(compile_with(
+        &loader,
+        &main,
+        inventory.transpose()?.as_ref(),
+    ))
+}
+
+fn read_inventory(path: &Path, trust: Trust) -> Result<Inventory, Failure> {
+    let text = host::read_file(path, inventory::MAX_BYTES, trust)?;
+    Inventory::read(&text).map_err(|error| {
+        let message = format!("{}: {error}", shown_path(path));
+        let help = "make it with `tidegate inventory`, or write it in the same form";
+        Failure::new(FailureKind::No, &message, help)
+    })
+}
+
+/// What a policy is compiled for and with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct From<'a> {
+    /// The host's name, where the policy has several.
+    pub(super) host: Option<&'a str>,
+    pub(super) inventory: Option<&'a Path>,
 }
 
 /// Returns all diagnostics as text, with colours that the stream takes out where nobody sees them.

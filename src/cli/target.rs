@@ -23,8 +23,8 @@ pub(super) fn machine(args: &HostArgs) -> Result<LinuxHost, Failure> {
 }
 
 /// Reads the bundle at `path`, every file once, and checks whose it is and that it is whole; a
-/// policy is compiled for the host of a name under the same conditions.
-pub(super) fn bundle(path: &Path, name: Option<&str>) -> Result<Checked, Failure> {
+/// policy is compiled under the same conditions.
+pub(super) fn bundle(path: &Path, from: &policy::From<'_>) -> Result<Checked, Failure> {
     match host::kind(path) {
         FileKind::Absent => {
             let message = format!("{} is not there", host::shown(path));
@@ -34,7 +34,7 @@ pub(super) fn bundle(path: &Path, name: Option<&str>) -> Result<Checked, Failure
         FileKind::Folder => {
             let files = host::read_folder(path, Trust::Root)?.unwrap_or_default();
             let bundle = Bundle::read(files).map_err(Problem::from)?;
-            if let Some(name) = name.filter(|name| *name != policy::name(&bundle)) {
+            if let Some(name) = from.host.filter(|name| *name != policy::name(&bundle)) {
                 let message = format!("{} is not a bundle for `{name}`", host::shown(path));
                 let help = "give the bundle that was compiled for this machine";
                 return Err(Failure::new(FailureKind::Usage, &message, help));
@@ -44,6 +44,6 @@ pub(super) fn bundle(path: &Path, name: Option<&str>) -> Result<Checked, Failure
                 warnings: String::new(),
             })
         }
-        FileKind::Other => checked(path, name, Trust::Root, "this machine stays as it is"),
+        FileKind::Other => checked(path, from, Trust::Root, "this machine stays as it is"),
     }
 }

@@ -103,12 +103,16 @@ codes! {
     ON_TWO_HOSTS = "T0346", "A container on networks of two hosts.";
     BAD_ROUTE = "T0347", "A route that cannot be.";
     LIMIT_OF_NOBODY = "T0348", "A limit on an exposure that is offered to nobody.";
+    UNGOVERNED_NETWORK = "T0349", "A network whose packets no rule of the host sees.";
     FORWARD_LEFT_OPEN = "T0350", "Forwarding is on and FORWARD's policy is left as it is.";
     UPLINK_UNNAMED = "T0351", "IPv6 forwarding is on and no uplink is named.";
     GATEWAY_ADDRESS = "T0352", "A container's address that is usually the bridge's own.";
     EXCEPT_NOTHING = "T0353", "An exception that takes nothing out.";
     NEW_ENGINE = "T0354", "A release of Docker that is newer than this tidegate knows.";
     NFTABLES_NEEDS_FORWARDING = "T0355", "An engine that does not start without forwarding, and forwarding is not on.";
+    INVENTORY_DIFFERS = "T0357", "An inventory that cannot be of the networks that the policy declares.";
+    NOT_IN_INVENTORY = "T0358", "A network that the inventory does not have.";
+    INVENTORY_STALE = "T0359", "A container whose address the policy and the inventory tell otherwise.";
     FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
     LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
     NO_ROUTE = "T0356", "A host without a route to another's containers.";

@@ -57,6 +57,13 @@ pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<Option<Strin
     read_text(file, path, limit).map(Some)
 }
 
+/// Reads a file that the user names; that there is none is an error.
+pub fn read_file(path: &Path, limit: u64, trust: Trust) -> Result<String, HostError> {
+    let missing = || io_error("find", path)(ErrorKind::NotFound.into());
+    trust.check_folder(parent(path))?;
+    read(path, limit, trust)?.ok_or_else(missing)
+}
+
 /// Reads somebody else's file wherever its path leads, as sysctl(8) would; one that leads to no
 /// regular file, such as a link to /dev/null, says nothing.
 pub(super) fn read_linked(path: &Path, limit: u64) -> Result<Option<String>, HostError> {

@@ -24,7 +24,7 @@ pub use lock::Lock;
 pub use output::print;
 pub use owner::Trust;
 
-pub use self::files::{FileKind, kind, read_folder};
+pub use self::files::{FileKind, kind, read_file, read_folder};
 use crate::netfilter::Family;
 
 /// Reads and changes one machine.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, Diagnostics, code};
+use crate::inventory::Inventory;
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::syntax::ast::Spanned;
@@ -15,7 +16,7 @@ use super::hidden::Hidden;
 use super::ir::{Attachment, Container, ContainerId, NetworkId};
 use super::literal;
 use super::names::Scope;
-use super::networks;
+use super::{networks, stock};
 
 /// A container, and what is known of it besides.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(super) struct Draft {
 
 /// What containers are checked against.
 pub(super) struct Surroundings<'n> {
+    pub(super) inventory: Option<&'n Inventory>,
     pub(super) networks: &'n [networks::Draft],
     pub(super) hidden: &'n Hidden,
 }
@@ -81,7 +83,18 @@ fn attach<'a>(
         let Some(network) = around.networks.get(id.0) else {
             continue;
         };
-        let addresses = draft.read_addresses(attachment, network, diagnostics);
+        let addresses = if attachment.addresses.is_empty() {
+            draft.look_up(around.inventory, network, diagnostics)
+        } else {
+            draft.read_addresses(attachment, network, diagnostics)
+        };
+        let who = (draft.container.name.as_str(), draft.container.span);
+        if let Some(inventory) = around
+            .inventory
+            .filter(|_| !attachment.addresses.is_empty())
+        {
+            diagnostics.extend(stock::contradiction(inventory, who, network, &addresses));
+        }
         draft.container.attachments.push(Attachment {
             network: id,
             addresses,
@@ -111,6 +124,24 @@ impl Draft {
         let first = self.container.attachments.first();
         let network = first.and_then(|at| networks.get(at.network.0));
         network.map_or(0, |network| network.host)
+    }
+
+    /// Returns the inventory's addresses.
+    fn look_up(
+        &mut self,
+        inventory: Option<&Inventory>,
+        network: &networks::Draft,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<IpAddr> {
+        let Some(inventory) = inventory else {
+            return Vec::new();
+        };
+        let span = self.container.span;
+        let who = (self.container.name.as_str(), span);
+        let addresses = stock::addresses(inventory, who, network, diagnostics);
+        self.addresses
+            .extend(addresses.iter().map(|address| (*address, span)));
+        addresses
     }
 
     fn read_addresses(

@@ -25,6 +25,7 @@ mod reader;
 mod resolve;
 mod routes;
 mod settings;
+mod stock;
 mod sysctl;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ mod trust;
 use thiserror::Error;
 
 use crate::diag::Diagnostics;
+use crate::inventory::Inventory;
 use crate::source::SourceMap;
 
 use reader::Reader;
@@ -81,10 +83,15 @@ pub struct Loaded {
 /// A `main` with folders has its own folder as the policy's: names that the loader is asked for
 /// then start with that folder.
 pub fn load(loader: &dyn Loader, main: &str) -> Loaded {
+    load_with(loader, main, None)
+}
+
+/// Like [`load`], with addresses of an inventory for containers to which the policy gives none.
+pub fn load_with(loader: &dyn Loader, main: &str, inventory: Option<&Inventory>) -> Loaded {
     let mut reader = Reader::new(loader, main);
     let policies = reader.main(main).map(|main| {
         let imports = imports::read(&mut reader, main);
-        resolve::resolve(&imports, main, &mut reader)
+        resolve::resolve(&imports, main, inventory, &mut reader)
     });
     let policies = policies.unwrap_or_default();
     let Reader {

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, code};
+use crate::inventory::Inventory;
 use crate::source::{SourceId, Span};
 use crate::syntax::ast::{self, HostSetting, Item, Name};
 
@@ -15,7 +16,7 @@ use super::imports::Imports;
 use super::ir::{ContainerId, NetworkId, Policy, TrustId};
 use super::names::{Entity, Scope};
 use super::reader::Reader;
-use super::{networks, settings, trust};
+use super::{networks, settings, stock, trust};
 
 const MAX_NETWORKS: usize = 4_096;
 const MAX_CONTAINERS: usize = 100_000;
@@ -64,7 +65,12 @@ impl<'a> Items<'a> {
 }
 
 /// Looks up all names and makes all checks. The result stands only if no errors were reported.
-pub(super) fn resolve(imports: &Imports, main: SourceId, reader: &mut Reader<'_>) -> Vec<Policy> {
+pub(super) fn resolve(
+    imports: &Imports,
+    main: SourceId,
+    inventory: Option<&Inventory>,
+    reader: &mut Reader<'_>,
+) -> Vec<Policy> {
     let items = Items::sort(&imports.items);
     check_size(&items, imports, main, reader);
     let mut scope = declare(&items, imports, reader);
@@ -78,7 +84,11 @@ pub(super) fn resolve(imports: &Imports, main: SourceId, reader: &mut Reader<'_>
         &imports.hidden,
         diagnostics,
     );
+    if let Some(inventory) = inventory {
+        stock::check(inventory, &networks, diagnostics);
+    }
     let around = Surroundings {
+        inventory,
         networks: &networks,
         hidden: &imports.hidden,
     };

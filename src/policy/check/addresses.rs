@@ -118,5 +118,8 @@ fn has_hole(
 }
 
 fn give(network: &str, subnets: &str) -> String {
-    format!("give it a fixed address of {subnets}, as in `on {network} at ADDRESS`")
+    format!(
+        "give it a fixed address of {subnets}, as in `on {network} at ADDRESS`, or compile with an \
+         `--inventory` that knows it"
+    )
 }

@@ -113,7 +113,8 @@ fn no_address(
         .also(engine, "no engine translates published ports");
     match place(draft, networks, family) {
         Some((network, subnet)) => error.help(format!(
-            "give it a fixed address of {subnet}, as in `on {network} at ADDRESS`"
+            "give it a fixed address of {subnet}, as in `on {network} at ADDRESS`, or compile with \
+             an `--inventory` that knows it"
         )),
         None => error
             .help("give its network a subnet of that family and the container an address there"),

@@ -193,17 +193,17 @@ fn an_allow_needs_one_address() {
 container a on shop
 link a -> db
 allow any -> a : 80/tcp
-"), @r#"
-error[T0339]: the address of the container `a` is not known
- --> p.tide:9:6
-  |
-8 | container a on shop
-  |           - declared here without `at`
-9 | link a -> db
-  |      ^ a rule for this needs an address of `a`
-  |
-  = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`
-"#);
+"), @"
+    error[T0339]: the address of the container `a` is not known
+     --> p.tide:9:6
+      |
+    8 | container a on shop
+      |           - declared here without `at`
+    9 | link a -> db
+      |      ^ a rule for this needs an address of `a`
+      |
+      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+    ");
 }
 
 #[test]
@@ -224,29 +224,29 @@ deny a -> outside
 deny outside -> b
 deny c -> outside
 allow a -> outside
-"), @r#"
-error[T0339]: this deny has a hole: the IPv6 address of `a` on `shop` is not known
-  --> p.tide:13:6
-   |
-10 | container a on shop at 172.18.0.3 on back at 172.19.0.3
-   |           - has no IPv6 address on `shop`
-...
-13 | deny a -> outside
-   |      ^ a deny needs every address of `a`
-   |
-   = help: give it a fixed address of fd00:18::/64, as in `on shop at ADDRESS`
+"), @"
+    error[T0339]: this deny has a hole: the IPv6 address of `a` on `shop` is not known
+      --> p.tide:13:6
+       |
+    10 | container a on shop at 172.18.0.3 on back at 172.19.0.3
+       |           - has no IPv6 address on `shop`
+    ...
+    13 | deny a -> outside
+       |      ^ a deny needs every address of `a`
+       |
+       = help: give it a fixed address of fd00:18::/64, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
 
-error[T0339]: this deny has a hole: the IPv4 address of `b` on `back` is not known
-  --> p.tide:14:17
-   |
-11 | container b on shop at 172.18.0.4, fd00:18::4 on back
-   |           - has no IPv4 address on `back`
-...
-14 | deny outside -> b
-   |                 ^ a deny needs every address of `b`
-   |
-   = help: give it a fixed address of 172.19.0.0/16, as in `on back at ADDRESS`
-"#);
+    error[T0339]: this deny has a hole: the IPv4 address of `b` on `back` is not known
+      --> p.tide:14:17
+       |
+    11 | container b on shop at 172.18.0.4, fd00:18::4 on back
+       |           - has no IPv4 address on `back`
+    ...
+    14 | deny outside -> b
+       |                 ^ a deny needs every address of `b`
+       |
+       = help: give it a fixed address of 172.19.0.0/16, as in `on back at ADDRESS`, or compile with an `--inventory` that knows it
+    ");
 }
 
 #[test]

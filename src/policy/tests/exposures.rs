@@ -284,15 +284,15 @@ container b on shop {
   expose 80/tcp as 80 from a
 }
 container c on shop { expose 80/tcp from host }
-"), @r#"
-error[T0339]: the address of the container `a` is not known
- --> p.tide:9:22
-  |
-8 | container a on shop {
-  |           - declared here without `at`
-9 |   expose 80/tcp from any
-  |                      ^^^ a rule for this needs an address of `a`
-  |
-  = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`
-"#);
+"), @"
+    error[T0339]: the address of the container `a` is not known
+     --> p.tide:9:22
+      |
+    8 | container a on shop {
+      |           - declared here without `at`
+    9 |   expose 80/tcp from any
+      |                      ^^^ a rule for this needs an address of `a`
+      |
+      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+    ");
 }

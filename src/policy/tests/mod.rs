@@ -12,6 +12,7 @@ mod files;
 mod good;
 mod host;
 mod hosts;
+mod inventory;
 mod limits;
 mod names;
 mod networks;

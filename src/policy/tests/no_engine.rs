@@ -61,40 +61,40 @@ warning[T0350]: `forwarding on` without `forward drop`
 
 #[test]
 fn published_ports_need_to_know_where_they_lead() {
-    insta::assert_snapshot!(published("container web on shop { expose 80/tcp as 8080 from any }\n"), @r#"
-error[T0339]: the address of the container `web` is not known
-  --> p.tide:11:25
-   |
- 2 |   engine none
-   |   ----------- no engine translates published ports
-...
-11 | container web on shop { expose 80/tcp as 8080 from any }
-   |           ---           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ this port has to lead to `web`
-   |           |
-   |           has no fixed address
-   |
-   = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`
-"#);
+    insta::assert_snapshot!(published("container web on shop { expose 80/tcp as 8080 from any }\n"), @"
+    error[T0339]: the address of the container `web` is not known
+      --> p.tide:11:25
+       |
+     2 |   engine none
+       |   ----------- no engine translates published ports
+    ...
+    11 | container web on shop { expose 80/tcp as 8080 from any }
+       |           ---           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ this port has to lead to `web`
+       |           |
+       |           has no fixed address
+       |
+       = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+    ");
 }
 
 #[test]
 fn a_port_on_an_address_leads_to_one_of_the_same_family() {
     insta::assert_snapshot!(published(
         "container web on shop at 172.18.0.10 { expose 80/tcp as [2001:db8::1]:8080 from any }\n"
-    ), @r#"
-error[T0339]: the IPv6 address of the container `web` is not known
-  --> p.tide:11:40
-   |
- 2 |   engine none
-   |   ----------- no engine translates published ports
-...
-11 | container web on shop at 172.18.0.10 { expose 80/tcp as [2001:db8::1]:8080 from any }
-   |           ---                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ this port has to lead to `web`
-   |           |
-   |           has no fixed IPv6 address
-   |
-   = help: give it a fixed address of fd00:18::/64, as in `on shop at ADDRESS`
-"#);
+    ), @"
+    error[T0339]: the IPv6 address of the container `web` is not known
+      --> p.tide:11:40
+       |
+     2 |   engine none
+       |   ----------- no engine translates published ports
+    ...
+    11 | container web on shop at 172.18.0.10 { expose 80/tcp as [2001:db8::1]:8080 from any }
+       |           ---                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ this port has to lead to `web`
+       |           |
+       |           has no fixed IPv6 address
+       |
+       = help: give it a fixed address of fd00:18::/64, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+    ");
 }
 
 #[test]

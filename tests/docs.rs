@@ -165,7 +165,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sysctl",
         ],
     ),
-    ("host", &["artifact", "diag", "netfilter", "policy"]),
+    (
+        "host",
+        &["artifact", "diag", "inventory", "netfilter", "policy"],
+    ),
     ("deploy", &["artifact", "diag", "hash", "host", "netfilter"]),
     (
         "cli",

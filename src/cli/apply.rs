@@ -12,6 +12,7 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let from = policy::From {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),
+        ..policy::From::default()
     };
     let (bundle, warnings, outcome) = match &args.what {
         None => {

@@ -21,6 +21,7 @@ pub enum Verb {
     Compile(CompileArgs),
     Drift(DriftArgs),
     Install(InstallArgs),
+    Inventory(InventoryArgs),
     Uninstall(UninstallArgs),
 }
 
@@ -119,6 +120,18 @@ pub struct InstallArgs {
 
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// Print what the engine knows of its networks and running containers, for `--inventory`
+#[derive(Debug, Args)]
+pub struct InventoryArgs {
+    /// Where the engine listens
+    #[arg(long, value_name = "PATH", default_value = crate::host::SOCKET)]
+    pub socket: PathBuf,
+
+    /// File to write instead
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Remove the rules, the units and everything else that tidegate has written

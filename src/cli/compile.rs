@@ -21,6 +21,7 @@ pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
         let from = policy::From {
             host: args.host_name.as_deref(),
             inventory: args.inventory.as_deref(),
+            ..policy::From::default()
         };
         let checked = policy::checked(&args.policy, &from, Trust::Anybody, CONSEQUENCE)?;
         (vec![checked.bundle], checked.warnings)

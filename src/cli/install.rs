@@ -13,6 +13,7 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let from = policy::From {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),
+        ..policy::From::default()
     };
     let Checked { bundle, warnings } = target::bundle(&args.what, &from)?;
     deploy::install(&host, &bundle)?;

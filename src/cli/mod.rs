@@ -7,6 +7,7 @@ mod compile;
 mod drift;
 pub mod failure;
 mod install;
+mod inventory;
 mod policy;
 mod target;
 
@@ -59,6 +60,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Check(args) => check::run(args),
         Verb::Compile(args) => compile::run(args),
         Verb::Drift(args) => drift::run(args),
+        Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
         Verb::Uninstall(args) => install::remove(args),
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::failure::{Failure, FailureKind};
 use crate::artifact::Bundle;
 use crate::compile::{Compiled, compile_with};
-use crate::diag::Severity;
 use crate::diag::text::{Style, render};
+use crate::diag::{Severity, code};
 use crate::host::{self, FolderLoader, Trust, shown as shown_path};
 use crate::inventory::{self, Inventory};
 
@@ -30,7 +30,11 @@ pub(super) fn checked(
     consequence: &str,
 ) -> Result<Checked, Failure> {
     let host = from.host;
-    let (bundles, warnings) = all(path, from.inventory, trust, consequence)?;
+    let compiled = match &from.engine {
+        None => read(path, from.inventory, trust)?,
+        Some(engine) => compiled(path, Some(engine), trust)?,
+    };
+    let (bundles, warnings) = bundles(path, compiled, consequence)?;
     let names: Vec<String> = bundles.iter().map(name).collect();
     let mut fitting = bundles
         .into_iter()
@@ -50,7 +54,14 @@ pub(super) fn all(
     trust: Trust,
     consequence: &str,
 ) -> Result<(Vec<Bundle>, String), Failure> {
-    let compiled = read(path, inventory, trust)?;
+    bundles(path, read(path, inventory, trust)?, consequence)
+}
+
+fn bundles(
+    path: &Path,
+    compiled: Compiled,
+    consequence: &str,
+) -> Result<(Vec<Bundle>, String), Failure> {
     let text = shown(&compiled, path);
     if !compiled.bundles.is_empty() {
         return Ok((compiled.bundles, text));
@@ -100,13 +111,19 @@ pub(super) fn read(
     inventory: Option<&Path>,
     trust: Trust,
 ) -> Result<Compiled, Failure> {
-    let (loader, main) = FolderLoader::of_policy(path, trust)?;
     let inventory = inventory.map(|path| read_inventory(path, trust));
-    Ok(compile_with(
-        &loader,
-        &main,
-        inventory.transpose()?.as_ref(),
-    ))
+    compiled(path, inventory.transpose()?.as_ref(), trust)
+}
+
+fn compiled(path: &Path, inventory: Option<&Inventory>, trust: Trust) -> Result<Compiled, Failure> {
+    let (loader, main) = FolderLoader::of_policy(path, trust)?;
+    Ok(compile_with(&loader, &main, inventory))
+}
+
+/// Returns whether the policy needs addresses that it does not say.
+pub(super) fn lacks_addresses(path: &Path) -> Result<bool, Failure> {
+    let diagnostics = compiled(path, None, Trust::Root)?.diagnostics;
+    Ok(diagnostics.iter().any(|it| it.code == code::ADDRESS_NEEDED))
 }
 
 fn read_inventory(path: &Path, trust: Trust) -> Result<Inventory, Failure> {
@@ -119,11 +136,13 @@ fn read_inventory(path: &Path, trust: Trust) -> Result<Inventory, Failure> {
 }
 
 /// What a policy is compiled for and with.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct From<'a> {
     /// The host's name, where the policy has several.
     pub(super) host: Option<&'a str>,
     pub(super) inventory: Option<&'a Path>,
+    /// What the engine of this machine knows, instead of a file.
+    pub(super) engine: Option<Inventory>,
 }
 
 /// Returns all diagnostics as text, with colours that the stream takes out where nobody sees them.

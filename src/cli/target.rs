@@ -44,6 +44,22 @@ pub(super) fn bundle(path: &Path, from: &policy::From<'_>) -> Result<Checked, Fa
                 warnings: String::new(),
             })
         }
-        FileKind::Other => checked(path, from, Trust::Root, "this machine stays as it is"),
+        FileKind::Other => policy(path, from),
     }
 }
+
+/// Compiles a policy. Addresses that it needs and does not say come from the engine of this machine.
+fn policy(path: &Path, from: &policy::From<'_>) -> Result<Checked, Failure> {
+    let socket = Path::new(host::SOCKET);
+    let alone = from.inventory.is_some() || !policy::lacks_addresses(path)?;
+    if alone || !host::engine_runs(socket) {
+        return checked(path, from, Trust::Root, CONSEQUENCE);
+    }
+    let engine = policy::From {
+        engine: Some(host::engine_inventory(socket)?),
+        ..from.clone()
+    };
+    checked(path, &engine, Trust::Root, CONSEQUENCE)
+}
+
+const CONSEQUENCE: &str = "this machine stays as it is";

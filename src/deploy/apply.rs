@@ -1,6 +1,7 @@
 //! Brings a machine to a bundle's state: looks, rehearses, loads, reads back, and goes back to
 //! what was there if any of it fails.
 
+use super::engine;
 use super::error::{ApplyError, Problem};
 use super::plan::transaction;
 use super::rehearse::rehearse;
@@ -181,7 +182,24 @@ impl<'a> Job<'a> {
             job.notes.push(NO_IPV6.to_owned());
         }
         job.look_at_settings(options)?;
+        if !options.boot {
+            job.look_at_engine()?;
+        }
         Ok(job)
+    }
+
+    /// At boot there may be no engine yet, and the rules must not wait for one.
+    fn look_at_engine(&mut self) -> Result<(), Problem> {
+        let Some(facts) = self.host.engine()? else {
+            return Ok(());
+        };
+        let file = self.host.read_linked(DAEMON_JSON)?;
+        let found = engine::mismatches(self.bundle.manifest(), &facts, file.as_deref());
+        self.notes.extend(found.notes);
+        if found.errors.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::Engine(found.errors.join("; ")))
     }
 
     fn look_at_settings(&mut self, options: Options) -> Result<(), Problem> {
@@ -341,6 +359,7 @@ fn changed<'f>(wanted: &'f [Fragment], now: &'f [Fragment]) -> impl Iterator<Ite
         .map(|(wanted, _)| wanted)
 }
 
+const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 const NO_IPV6: &str = "this kernel has no IPv6: the IPv6 rules and settings are left out";
 
 fn look_at_rules(host: &dyn Host, family: Family, wanted: TideState) -> Result<Rules, Problem> {

@@ -19,6 +19,8 @@ pub enum Problem {
     Differs(Box<Difference>),
     #[error(transparent)]
     Host(#[from] HostError),
+    #[error("the engine that runs is not the one of the policy: {0}")]
+    Engine(String),
     #[error("{0}")]
     Key(#[from] KeyError),
     #[error("{place}: this kernel has no setting {key}")]
@@ -82,6 +84,7 @@ impl Problem {
             Problem::Host(HostError::Locked { .. }) => code::LOCKED,
             Problem::Host(HostError::Occupied { .. }) => code::FOLDER_OCCUPIED,
             Problem::Host(HostError::Unsafe { .. }) => code::UNSAFE_FILE,
+            Problem::Engine(_) => code::OTHER_ENGINE,
             Problem::Host(_) => code::HOST_FAILED,
             Problem::Key(_) | Problem::NoSetting { .. } => code::NO_SETTING,
             Problem::NotInstalled => code::NOT_INSTALLED,
@@ -111,6 +114,7 @@ impl Problem {
             Problem::Host(HostError::Unsafe { .. }) => {
                 "give it to root alone: chown root:root and chmod go-w, folders above it too"
             }
+            Problem::Engine(_) => "change the policy or the daemon as it says, then try again",
             Problem::Host(_) => "mend what the message names, then try again",
             Problem::Key(_) | Problem::NoSetting { .. } => {
                 "take the sysctl out of the policy, or load the module that brings it"

@@ -6,6 +6,7 @@
 mod apply;
 mod compare;
 mod drift;
+pub mod engine;
 mod error;
 mod install;
 mod overrides;

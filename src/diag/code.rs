@@ -113,6 +113,7 @@ codes! {
     INVENTORY_DIFFERS = "T0357", "An inventory that cannot be of the networks that the policy declares.";
     NOT_IN_INVENTORY = "T0358", "A network that the inventory does not have.";
     INVENTORY_STALE = "T0359", "A container whose address the policy and the inventory tell otherwise.";
+    ADDRESS_OF_NOW = "T0360", "Addresses that are the engine's of this moment.";
     FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
     LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
     NO_ROUTE = "T0356", "A host without a route to another's containers.";
@@ -131,4 +132,5 @@ codes! {
     SETTING_REFUSED = "T0512", "The kernel took a setting and has another value.";
     FOLDER_OCCUPIED = "T0513", "The folder for a bundle holds something else.";
     ROUTE_REFUSED = "T0514", "A route that this machine does not take, or routes that cannot be read.";
+    OTHER_ENGINE = "T0515", "An engine that runs otherwise than the policy says.";
 }

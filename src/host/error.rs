@@ -16,6 +16,8 @@ pub enum HostError {
         /// All that the command said.
         stderr: String,
     },
+    #[error("the engine behind {} does not answer: {error}", shown(path))]
+    Engine { path: PathBuf, error: String },
     #[error("cannot {action} {}: {source}", shown(path))]
     Io {
         action: &'static str,

@@ -130,7 +130,8 @@ pub fn read_folder(
 /// Writes a file beside the one it replaces, then renames it.
 ///
 /// The name beside it is always the same, so what a killed tidegate leaves is overwritten.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), HostError> {
+/// Writes a file so that, at any moment, the old text or the new one is there.
+pub fn write(path: &Path, text: &str) -> Result<(), HostError> {
     let beside = beside(path);
     write_new(&beside, text.as_bytes(), 0o644)?;
     rename(&beside, path)

@@ -13,6 +13,7 @@ use std::time::Duration;
 use nix::unistd::geteuid;
 
 use super::command::{self, Variant};
+use super::engine::{self, EngineFacts};
 use super::error::io_error;
 use super::{Host, HostError, Lock, Trust, files, scratch};
 use crate::netfilter::Family;
@@ -117,6 +118,15 @@ impl Host for LinuxHost {
 
     fn routes_batch(&self, text: &str) -> Result<(), HostError> {
         command::run("ip", &["-batch", "-"], text).map(drop)
+    }
+
+    fn engine(&self) -> Result<Option<EngineFacts>, HostError> {
+        let socket = self.path(engine::SOCKET);
+        if engine::is_running(&socket) {
+            engine::facts(&socket).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn has_module(&self, name: &str) -> bool {

@@ -4,6 +4,7 @@
 
 mod bundle;
 mod command;
+mod engine;
 mod error;
 mod files;
 mod linux;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 pub use bundle::write_bundle;
 pub use command::Variant;
+pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running as engine_runs};
 pub use error::{HostError, shown};
 pub use linux::{LinuxHost, is_root};
 pub use loader::FolderLoader;
@@ -24,7 +26,7 @@ pub use lock::Lock;
 pub use output::print;
 pub use owner::Trust;
 
-pub use self::files::{FileKind, kind, read_file, read_folder};
+pub use self::files::{FileKind, kind, read_file, read_folder, write as write_file};
 use crate::netfilter::Family;
 
 /// Reads and changes one machine.
@@ -57,6 +59,9 @@ pub trait Host {
 
     /// Changes routes by a text for `ip -batch`.
     fn routes_batch(&self, text: &str) -> Result<(), HostError>;
+
+    /// Returns what the running engine says of itself, or nothing where none runs.
+    fn engine(&self) -> Result<Option<EngineFacts>, HostError>;
 
     fn has_module(&self, name: &str) -> bool;
 

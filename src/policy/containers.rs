@@ -27,6 +27,8 @@ pub(super) struct Draft {
     /// False when an exposure is wrong.
     pub(super) exposures_known: bool,
     addresses: Vec<(IpAddr, Span)>,
+    /// An address is the inventory's.
+    looked_up: bool,
 }
 
 /// What containers are checked against.
@@ -59,6 +61,7 @@ pub(super) fn resolve<'a>(
         drafts.push(draft);
     }
     check_addresses(&drafts, diagnostics);
+    diagnostics.extend(stock::of_now(drafts.iter().filter(|draft| draft.looked_up)));
     drafts
 }
 
@@ -115,6 +118,7 @@ fn empty(written: &ast::Container) -> Draft {
         addresses_known: true,
         exposures_known: true,
         addresses: Vec::new(),
+        looked_up: false,
     }
 }
 
@@ -139,6 +143,7 @@ impl Draft {
         let span = self.container.span;
         let who = (self.container.name.as_str(), span);
         let addresses = stock::addresses(inventory, who, network, diagnostics);
+        self.looked_up |= !addresses.is_empty();
         self.addresses
             .extend(addresses.iter().map(|address| (*address, span)));
         addresses

@@ -8,6 +8,7 @@ use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::inventory::Inventory;
 use crate::source::Span;
 
+use super::containers;
 use super::networks::Draft;
 
 /// Drivers whose packets never cross the host's own tables; see Docker's "Packet filtering and
@@ -121,5 +122,25 @@ pub(super) fn contradiction(
     let warning = Diagnostic::warning(code::INVENTORY_STALE, title)
         .at(span, "the policy's `at` is taken")
         .help("start the container with the address that the policy says");
+    Some(warning)
+}
+
+/// Returns a warning about the containers whose addresses are the inventory's.
+pub(super) fn of_now<'d>(
+    drafts: impl Iterator<Item = &'d containers::Draft>,
+) -> Option<Diagnostic> {
+    let names: Vec<_> = drafts.map(|draft| &draft.container).collect();
+    let first = names.first()?;
+    let title = match names.len() {
+        1 => format!("the address of `{}` is the inventory's", first.name),
+        more => format!("the addresses of {more} containers are the inventory's"),
+    };
+    let warning = Diagnostic::warning(code::ADDRESS_OF_NOW, title)
+        .at(first.span, "has no `at`")
+        .note(
+            "Docker may give another container that address when they start again, and with it \
+             what the policy opens for this one.",
+        )
+        .help("fix it with `at` and `docker run --ip`, or compile anew whenever containers start");
     Some(warning)
 }

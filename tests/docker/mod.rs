@@ -3,6 +3,8 @@
 //! Each test shows first that the engine alone lets the client in that the policy keeps out.
 
 mod drift;
+mod engine;
+mod inventory;
 mod limits;
 mod links;
 mod no_engine;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use tidegate::host::{Host, HostError, LinuxHost, Lock};
+use tidegate::host::{EngineFacts, Host, HostError, LinuxHost, Lock};
 use tidegate::netfilter::Family;
 
 /// What the test has happen at a call.
@@ -82,6 +82,10 @@ impl Host for Faulty {
 
     fn routes_batch(&self, text: &str) -> Result<(), HostError> {
         self.inner.routes_batch(text)
+    }
+
+    fn engine(&self) -> Result<Option<EngineFacts>, HostError> {
+        self.inner.engine()
     }
 
     fn has_module(&self, name: &str) -> bool {

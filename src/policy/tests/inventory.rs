@@ -48,6 +48,15 @@ fn containers_get_their_addresses_from_it() {
 fn a_container_that_it_does_not_know_is_an_error_and_opens_nothing() {
     let without = INVENTORY.replace("  db: {networks: {shop: [172.18.0.3]}}\n", "");
     insta::assert_snapshot!(shown(loaded(POLICY, &without)), @"
+    warning[T0360]: the address of `web` is the inventory's
+     --> p.tide:5:11
+      |
+    5 | container web on shop { expose 80/tcp as 80 from any }
+      |           ^^^ has no `at`
+      |
+      = note: Docker may give another container that address when they start again, and with it what the policy opens for this one.
+      = help: fix it with `at` and `docker run --ip`, or compile anew whenever containers start
+
     error[T0339]: the address of the container `db` is not known
      --> p.tide:7:13
       |
@@ -75,6 +84,15 @@ fn an_inventory_of_other_networks_is_refused() {
       = note: Its containers would have addresses that no rule knows.
       = help: add 172.19.0.0/16 to `subnet`, or make the inventory anew
 
+    warning[T0360]: the addresses of 2 containers are the inventory's
+     --> p.tide:5:11
+      |
+    5 | container web on shop { expose 80/tcp as 80 from any }
+      |           ^^^ has no `at`
+      |
+      = note: Docker may give another container that address when they start again, and with it what the policy opens for this one.
+      = help: fix it with `at` and `docker run --ip`, or compile anew whenever containers start
+
     error[T0357]: 172.19.0.3 of `db` is not in the network `shop`
      --> p.tide:6:11
       |
@@ -88,6 +106,15 @@ fn an_inventory_of_other_networks_is_refused() {
     ");
     let twice = INVENTORY.replace("172.18.0.3", "172.18.0.2");
     insta::assert_snapshot!(shown(loaded(POLICY, &twice)), @"
+    warning[T0360]: the addresses of 2 containers are the inventory's
+     --> p.tide:5:11
+      |
+    5 | container web on shop { expose 80/tcp as 80 from any }
+      |           ^^^ has no `at`
+      |
+      = note: Docker may give another container that address when they start again, and with it what the policy opens for this one.
+      = help: fix it with `at` and `docker run --ip`, or compile anew whenever containers start
+
     error[T0319]: 172.18.0.2 is given twice
      --> p.tide:6:11
       |
@@ -136,6 +163,15 @@ fn what_the_policy_fixes_counts_and_is_told() {
       |           ^^^ the policy's `at` is taken
       |
       = help: start the container with the address that the policy says
+
+    warning[T0360]: the address of `db` is the inventory's
+     --> p.tide:6:11
+      |
+    6 | container db on shop { expose 5432/tcp }
+      |           ^^ has no `at`
+      |
+      = note: Docker may give another container that address when they start again, and with it what the policy opens for this one.
+      = help: fix it with `at` and `docker run --ip`, or compile anew whenever containers start
     ");
     let renamed = INVENTORY.replace("bridge: br-shop", "bridge: br-0123456789ab");
     insta::assert_snapshot!(shown(super::inventory::loaded(POLICY, &renamed)), @"

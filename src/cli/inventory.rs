@@ -1,0 +1,17 @@
+//! `tidegate inventory`.
+
+use super::Done;
+use super::args::InventoryArgs;
+use super::failure::Failure;
+use crate::host;
+
+pub(super) fn run(args: &InventoryArgs) -> Result<Done, Failure> {
+    let text = host::engine_inventory(&args.socket)?.print();
+    match &args.output {
+        None => Ok(Done::yes(text)),
+        Some(path) => {
+            host::write_file(path, &text)?;
+            Ok(Done::yes(format!("{} is written\n", host::shown(path))))
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Whether the engine that runs is the one that a bundle was compiled for.
+
+use serde_json::Value;
+
+use crate::artifact::Manifest;
+use crate::host::EngineFacts;
+
+/// What an engine has otherwise than the bundle takes it to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mismatches {
+    /// The policy would not be true.
+    pub errors: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// The daemon's own settings: its command line, then its daemon.json.
+struct Daemon<'a> {
+    options: &'a [String],
+    file: Value,
+}
+
+impl Daemon<'_> {
+    /// Returns a setting's text; the command line and the file cannot both have it.
+    fn setting(&self, key: &str) -> Option<String> {
+        let flag = format!("--{key}");
+        let mut words = self
+            .options
+            .iter()
+            .zip(self.options.iter().skip(1).map(Some).chain([None]));
+        let given = words.find_map(|(word, next)| match word.strip_prefix(&flag)? {
+            "" => {
+                let value = next.filter(|next| !next.starts_with('-'));
+                Some(value.map_or_else(|| "true".to_owned(), Clone::clone))
+            }
+            rest => rest.strip_prefix('=').map(str::to_owned),
+        });
+        given.or_else(|| match self.file.get(key)? {
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        })
+    }
+
+    fn writes_rules(&self) -> bool {
+        self.setting("iptables").as_deref() != Some("false")
+    }
+}
+
+/// Compares the engine with the bundle; `file` is the text of its daemon.json.
+///
+/// A daemon.json that cannot be read says nothing: the engine itself would not have started.
+pub fn mismatches(manifest: &Manifest, facts: &EngineFacts, file: Option<&str>) -> Mismatches {
+    let daemon = Daemon {
+        options: &facts.options,
+        file: file
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default(),
+    };
+    let mut found = Mismatches::default();
+    let wanted: Vec<&str> = manifest.engine.split(' ').collect();
+    match wanted.as_slice() {
+        ["none"] if daemon.writes_rules() => found.errors.push(
+            "the policy says `engine none`, and Docker writes rules of its own: start it with \
+             `\"iptables\": false, \"ip6tables\": false`, or write `engine docker`"
+                .to_owned(),
+        ),
+        ["none"] => {}
+        _ if !daemon.writes_rules() => found.errors.push(
+            "Docker runs with `iptables` off, so that nobody publishes ports: write `engine none` \
+             in the policy, or take the setting out"
+                .to_owned(),
+        ),
+        words => docker(words, facts, &mut found),
+    }
+    for (key, value) in &manifest.daemon {
+        found.errors.extend(needed(&daemon, key, value));
+    }
+    found
+}
+
+fn docker(words: &[&str], facts: &EngineFacts, found: &mut Mismatches) {
+    match (words.contains(&"nftables"), facts.nftables) {
+        (false, true) => found.errors.push(
+            "Docker writes its rules with nftables, and the policy was compiled for iptables: links \
+             and routed access would stay closed, and `forward drop` cut published ports; write \
+             `engine docker nftables`"
+                .to_owned(),
+        ),
+        (true, false) => found.errors.push(
+            "the policy was compiled for Docker's nftables backend, and Docker writes iptables: \
+             leave out `nftables`"
+                .to_owned(),
+        ),
+        _ => {}
+    }
+    let Some(live) = version(&facts.version) else {
+        return;
+    };
+    let said = words.get(1).and_then(|word| version(word));
+    let early = (17, 6);
+    if live < early && said.is_none_or(|said| said >= early) {
+        found.errors.push(format!(
+            "Docker {} has no DOCKER-USER, where the policy's grants would be accepted: write \
+             `engine docker {}.{}`",
+            facts.version, live.0, live.1
+        ));
+    } else if let Some(said) = said.filter(|said| *said != live) {
+        found.notes.push(format!(
+            "Docker is {}, and the policy says {}.{}",
+            facts.version, said.0, said.1
+        ));
+    }
+}
+
+/// Returns what is wrong with a setting that the policy cannot do without.
+fn needed(daemon: &Daemon<'_>, key: &str, value: &Value) -> Option<String> {
+    let wanted = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let now = daemon.setting(key);
+    if now.as_ref() == Some(&wanted) {
+        return None;
+    }
+    let now = now.unwrap_or_else(|| "not set".to_owned());
+    Some(format!(
+        "Docker needs `\"{key}\": {value}` in its daemon.json, and it is {now}"
+    ))
+}
+
+/// Reads major and minor of `28.5.2` or `17.06`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split(['.', '-', '+']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -91,7 +91,6 @@ codes! {
     LINK_SIDE = "T0334", "A side of a link that is no container.";
     LINK_TO_NOTHING = "T0335", "A link to a container that exposes nothing.";
     LINK_NOT_EXPOSED = "T0336", "A link to ports that the container does not expose.";
-    DENY_FROM_HOST = "T0337", "A deny of the host's own connections.";
     NO_DECLARED_SIDE = "T0338", "A statement with no declared network on either side.";
     ADDRESS_NEEDED = "T0339", "A rule about a container whose address is not known.";
     NO_NETWORK = "T0340", "A policy that declares no network.";

@@ -82,9 +82,6 @@ impl<'a> Reading<'a, '_> {
     fn access(&mut self, written: &ast::Access, sides: Sides) -> Option<Access> {
         let deny = written.verb.node == Verb::Deny;
         self.check_declared(written.span, &sides)?;
-        if deny {
-            self.check_deny(written, &sides)?;
-        }
         let need = if deny { Need::Every } else { Need::Some };
         self.use_containers(written, &sides, need);
         Some(Access {
@@ -131,15 +128,6 @@ impl<'a> Reading<'a, '_> {
         None
     }
 
-    fn check_deny(&mut self, written: &ast::Access, sides: &Sides) -> Option<()> {
-        let mut left = written.left.iter().zip(&sides.left);
-        let Some((host, _)) = left.find(|(_, party)| **party == Party::Host) else {
-            return Some(());
-        };
-        self.diagnostics.push(deny_from_host(host.span));
-        None
-    }
-
     fn check_link_sides(&mut self, written: &ast::Access, sides: &Sides) -> bool {
         let left = written.left.iter().zip(&sides.left);
         let both = left.chain(written.right.iter().zip(&sides.right));
@@ -171,14 +159,6 @@ fn nothing_declared(span: Span) -> Diagnostic {
         .at(span, "neither side is in a network of this policy")
         .note("A policy decides about connections from or to its networks and the host.")
         .help("name a container, a network or `host` on one side")
-}
-
-fn deny_from_host(span: Span) -> Diagnostic {
-    let title = "the host's own connections cannot be denied in this version";
-    Diagnostic::error(code::DENY_FROM_HOST, title)
-        .at(span, "the machine itself")
-        .note("Connections that the host opens are not filtered, so this would deny nothing.")
-        .help("leave `host` out of the left side")
 }
 
 fn link_side(name: &Name, party: Party) -> Diagnostic {

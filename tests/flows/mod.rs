@@ -132,9 +132,21 @@ fn packets_pass_the_evaluator_as_the_tables_say() {
     }
 }
 
+/// Sends a packet of the host's own through the only chain of ours on its way.
+fn host_may(policy: &Policy, ruleset: &Ruleset, flow: &Flow) -> bool {
+    let has_chain = ruleset
+        .table(Table::Filter)
+        .any(|(name, _)| name.as_str() == "TIDE-OUTPUT");
+    let mut packet = untranslated(policy, flow);
+    !has_chain || walk(ruleset, Table::Filter, "TIDE-OUTPUT", &mut packet).verdict != Verdict::Drop
+}
+
 /// Sends a flow's first packet through our chains. What they leave to the engine passes where the
 /// engine's own rules let it: into a published port, or out.
 fn evaluate(policy: &Policy, ruleset: &Ruleset, flow: &Flow) -> bool {
+    if let (Origin::Host, false) = (&flow.from, flow.at_host) {
+        return host_may(policy, ruleset, flow);
+    }
     let (mut packet, engine_accepts) = first_packet(policy, flow);
     let mut before = packet.clone();
     if let Some((address, port)) = packet.conn.translated_from {

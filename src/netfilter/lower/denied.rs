@@ -24,6 +24,8 @@ impl View<'_> {
             | Way::Far(_)
             | Way::HostFar
             | Way::HostIn
+            | Way::HostOut
+            | Way::HostTo(_)
             | Way::In(_)
             | Way::Out(_)
             | Way::Peer(_) => None,
@@ -40,7 +42,11 @@ impl View<'_> {
         let mut ends = self.targets(party, way);
         if access.effect == Effect::Deny {
             let more = match way {
-                Way::Icc(network) if self.told_by_address(party, network) => self.groups(network),
+                Way::HostTo(network) | Way::Icc(network)
+                    if self.told_by_address(party, network) =>
+                {
+                    self.groups(network)
+                }
                 Way::HostFrom(network) if party == Party::Network(network) => self.unnamed(),
                 _ => Vec::new(),
             };

@@ -356,7 +356,7 @@ fn denies(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
         | Way::In(network)
         | Way::Out(network)
         | Way::Peer(network) => network,
-        Way::HostFar | Way::HostFrom(_) | Way::HostIn => return,
+        Way::HostFar | Way::HostFrom(_) | Way::HostIn | Way::HostOut | Way::HostTo(_) => return,
     };
     for access in denials(chains.view) {
         let verdict = chains.drop_target(Table::Mangle, network);

@@ -9,6 +9,7 @@ mod denied;
 mod forward;
 mod host;
 mod limits;
+mod own;
 mod publish;
 mod raw;
 mod say;
@@ -47,6 +48,7 @@ pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
     };
     forward::lower(&mut chains);
     host::lower(&mut chains);
+    own::lower(&mut chains);
     raw::lower(&mut chains);
     publish::lower(&mut chains);
     if chains.count > MAX_RULES {
@@ -67,7 +69,7 @@ pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
 type Entry = (Table, &'static str, &'static str, Place, &'static str);
 
 /// Returns the entries of all chains that there may be.
-fn entries(engine: Engine) -> [Entry; 7] {
+fn entries(engine: Engine) -> [Entry; 8] {
     let (raw, nat) = match engine {
         Engine::Docker { .. } => (
             "false sources are dropped, and routed access gets past Docker's own drops",
@@ -81,6 +83,7 @@ fn entries(engine: Engine) -> [Entry; 7] {
     let first = Place::First;
     let gate = "forwarded connections meet the policy";
     let input = "connections to the host itself, published ports among them, meet the policy";
+    let output = "the host's own connections meet the denials";
     let dnat = "published ports lead to their containers";
     let own_dnat = "the host's own connections to published ports lead to the containers";
     [
@@ -90,6 +93,7 @@ fn entries(engine: Engine) -> [Entry; 7] {
         (Table::Nat, "OUTPUT", "DNAT", first, own_dnat),
         (Table::Nat, "POSTROUTING", "NAT", first, nat),
         (Table::Filter, "INPUT", "INPUT", first, input),
+        (Table::Filter, "OUTPUT", "OUTPUT", first, output),
         pass_entry(engine),
     ]
 }

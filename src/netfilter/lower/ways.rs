@@ -37,23 +37,39 @@ pub(super) enum Way {
     HostFrom(NetworkId),
     /// From another host's networks to the host itself.
     HostFar,
+    /// From the host itself into a network.
+    HostTo(NetworkId),
+    /// From the host itself to an interface that is no declared bridge.
+    HostOut,
 }
 
 impl Way {
     /// Returns the network that the packet enters, if it enters one.
     pub(super) fn target(self) -> Option<NetworkId> {
         match self {
-            Way::Far(network) | Way::In(network) | Way::Peer(network) | Way::Icc(network) => {
-                Some(network)
-            }
-            Way::Away(_) | Way::Out(_) | Way::HostFar | Way::HostIn | Way::HostFrom(_) => None,
+            Way::Far(network)
+            | Way::HostTo(network)
+            | Way::In(network)
+            | Way::Peer(network)
+            | Way::Icc(network) => Some(network),
+            Way::Away(_)
+            | Way::Out(_)
+            | Way::HostFar
+            | Way::HostIn
+            | Way::HostFrom(_)
+            | Way::HostOut => None,
         }
     }
 
     /// Returns true where the packet comes from `network`'s bridge or may do so.
     fn may_come_from(self, network: NetworkId) -> bool {
         match self {
-            Way::Far(_) | Way::HostFar | Way::In(_) | Way::HostIn => false,
+            Way::Far(_)
+            | Way::HostFar
+            | Way::HostOut
+            | Way::HostTo(_)
+            | Way::In(_)
+            | Way::HostIn => false,
             Way::Peer(target) => target != network,
             Way::Away(own) | Way::Icc(own) | Way::Out(own) | Way::HostFrom(own) => own == network,
         }
@@ -61,6 +77,10 @@ impl Way {
 
     fn is_to_host(self) -> bool {
         matches!(&self, Way::HostFar | Way::HostIn | Way::HostFrom(_))
+    }
+
+    fn is_from_host(self) -> bool {
+        matches!(&self, Way::HostOut | Way::HostTo(_))
     }
 
     /// Returns true where the packet comes from another host's networks.
@@ -221,6 +241,7 @@ impl<'a> View<'a> {
             Party::Network(id) if !self.network(id).local => self.far_ends(way.is_from_afar(), id),
             Party::Network(id) if way.may_come_from(id) => vec![self.bridge_source(id, way)],
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
+            Party::Host if way.is_from_host() => vec![End::default()],
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
             Party::Trust(id) => {
                 let mut set = self.set(id);
@@ -242,6 +263,8 @@ impl<'a> View<'a> {
         match way {
             Way::Away(id) | Way::HostFrom(id) | Way::Icc(id) | Way::Out(id) => own(id),
             Way::Far(_) | Way::HostFar => self.is_far(net),
+            // Which addresses are the host's, no policy says.
+            Way::HostOut | Way::HostTo(_) => false,
             Way::HostIn | Way::In(_) => true,
             Way::Peer(target) => self.network_ids().any(|id| id != target && own(id)),
         }
@@ -313,7 +336,9 @@ impl<'a> View<'a> {
     pub(super) fn targets(&self, party: Party, way: Way) -> Vec<End> {
         match party {
             Party::Any => vec![End::default()],
-            Party::Container(id) if matches!(way, Way::Away(_)) => self.far_container(true, id),
+            Party::Container(id) if matches!(way, Way::Away(_) | Way::HostOut) => {
+                self.far_container(true, id)
+            }
             Party::Container(id) => {
                 let target = way.target().into_iter();
                 target
@@ -323,12 +348,12 @@ impl<'a> View<'a> {
             }
             Party::Host if way.is_to_host() => vec![End::default()],
             Party::Network(id) if !self.network(id).local => {
-                self.far_ends(matches!(way, Way::Away(_)), id)
+                self.far_ends(matches!(way, Way::Away(_) | Way::HostOut), id)
             }
             Party::Network(id) if way.target() == Some(id) => vec![End::default()],
             // The host has an address in each of its networks.
             Party::Network(id) if way.is_to_host() => self.subnets(id).map(End::net).collect(),
-            Party::Outside if matches!(way, Way::Out(_)) => self.uplinks(),
+            Party::Outside if matches!(way, Way::HostOut | Way::Out(_)) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
             Party::Trust(id) => {
                 let mut set = self.set(id);

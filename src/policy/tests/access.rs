@@ -134,22 +134,6 @@ error[T0336]: `a` does not expose this
 }
 
 #[test]
-fn the_host_cannot_be_denied() {
-    insta::assert_snapshot!(said_in_shop("
-deny web, host -> db
-"), @r#"
-error[T0337]: the host's own connections cannot be denied in this version
- --> p.tide:8:11
-  |
-8 | deny web, host -> db
-  |           ^^^^ the machine itself
-  |
-  = note: Connections that the host opens are not filtered, so this would deny nothing.
-  = help: leave `host` out of the left side
-"#);
-}
-
-#[test]
 fn no_declared_network_on_either_side() {
     insta::assert_snapshot!(said_in_shop("
 trust office { 203.0.113.0/24 }

@@ -9,10 +9,10 @@ use crate::deploy::{self, Options};
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
     let options = Options { boot: args.boot };
-    let from = policy::From {
+    let with = policy::With {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),
-        ..policy::From::default()
+        ..policy::With::default()
     };
     let (bundle, warnings, outcome) = match &args.what {
         None => {
@@ -20,7 +20,7 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
             (bundle, String::new(), outcome)
         }
         Some(path) => {
-            let Checked { bundle, warnings } = target::bundle(path, &from)?;
+            let Checked { bundle, warnings } = target::bundle(path, &with)?;
             let outcome = deploy::apply(&host, &bundle, options)?;
             (bundle, warnings, outcome)
         }

@@ -18,12 +18,12 @@ pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
         let inventory = args.inventory.as_deref();
         policy::all(&args.policy, inventory, Trust::Anybody, CONSEQUENCE)?
     } else {
-        let from = policy::From {
+        let with = policy::With {
             host: args.host_name.as_deref(),
             inventory: args.inventory.as_deref(),
-            ..policy::From::default()
+            ..policy::With::default()
         };
-        let checked = policy::checked(&args.policy, &from, Trust::Anybody, CONSEQUENCE)?;
+        let checked = policy::checked(&args.policy, &with, Trust::Anybody, CONSEQUENCE)?;
         (vec![checked.bundle], checked.warnings)
     };
     let mut text = String::new();

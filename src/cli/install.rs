@@ -10,12 +10,12 @@ use crate::deploy;
 
 pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
-    let from = policy::From {
+    let with = policy::With {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),
-        ..policy::From::default()
+        ..policy::With::default()
     };
-    let Checked { bundle, warnings } = target::bundle(&args.what, &from)?;
+    let Checked { bundle, warnings } = target::bundle(&args.what, &with)?;
     deploy::install(&host, &bundle)?;
     let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
     let mut lines = vec!["keep the policy itself in /etc/tidegate"];

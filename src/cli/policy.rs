@@ -25,13 +25,13 @@ pub(super) struct Checked {
 /// Errors: those of [`all`]; a name that no host has; several hosts, and no name.
 pub(super) fn checked(
     path: &Path,
-    from: &From<'_>,
+    with: &With<'_>,
     trust: Trust,
     consequence: &str,
 ) -> Result<Checked, Failure> {
-    let host = from.host;
-    let compiled = match &from.engine {
-        None => read(path, from.inventory, trust)?,
+    let host = with.host;
+    let compiled = match &with.engine {
+        None => read(path, with.inventory, trust)?,
         Some(engine) => compiled(path, Some(engine), trust)?,
     };
     let (bundles, warnings) = bundles(path, compiled, consequence)?;
@@ -137,7 +137,7 @@ fn read_inventory(path: &Path, trust: Trust) -> Result<Inventory, Failure> {
 
 /// What a policy is compiled for and with.
 #[derive(Debug, Clone, Default)]
-pub(super) struct From<'a> {
+pub(super) struct With<'a> {
     /// The host's name, where the policy has several.
     pub(super) host: Option<&'a str>,
     pub(super) inventory: Option<&'a Path>,

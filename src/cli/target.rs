@@ -24,7 +24,7 @@ pub(super) fn machine(args: &HostArgs) -> Result<LinuxHost, Failure> {
 
 /// Reads the bundle at `path`, every file once, and checks whose it is and that it is whole; a
 /// policy is compiled under the same conditions.
-pub(super) fn bundle(path: &Path, from: &policy::From<'_>) -> Result<Checked, Failure> {
+pub(super) fn bundle(path: &Path, with: &policy::With<'_>) -> Result<Checked, Failure> {
     match host::kind(path) {
         FileKind::Absent => {
             let message = format!("{} is not there", host::shown(path));
@@ -34,7 +34,7 @@ pub(super) fn bundle(path: &Path, from: &policy::From<'_>) -> Result<Checked, Fa
         FileKind::Folder => {
             let files = host::read_folder(path, Trust::Root)?.unwrap_or_default();
             let bundle = Bundle::read(files).map_err(Problem::from)?;
-            if let Some(name) = from.host.filter(|name| *name != policy::name(&bundle)) {
+            if let Some(name) = with.host.filter(|name| *name != policy::name(&bundle)) {
                 let message = format!("{} is not a bundle for `{name}`", host::shown(path));
                 let help = "give the bundle that was compiled for this machine";
                 return Err(Failure::new(FailureKind::Usage, &message, help));
@@ -44,20 +44,20 @@ pub(super) fn bundle(path: &Path, from: &policy::From<'_>) -> Result<Checked, Fa
                 warnings: String::new(),
             })
         }
-        FileKind::Other => policy(path, from),
+        FileKind::Other => policy(path, with),
     }
 }
 
 /// Compiles a policy. Addresses that it needs and does not say come from the engine of this machine.
-fn policy(path: &Path, from: &policy::From<'_>) -> Result<Checked, Failure> {
+fn policy(path: &Path, with: &policy::With<'_>) -> Result<Checked, Failure> {
     let socket = Path::new(host::SOCKET);
-    let alone = from.inventory.is_some() || !policy::lacks_addresses(path)?;
+    let alone = with.inventory.is_some() || !policy::lacks_addresses(path)?;
     if alone || !host::engine_runs(socket) {
-        return checked(path, from, Trust::Root, CONSEQUENCE);
+        return checked(path, with, Trust::Root, CONSEQUENCE);
     }
-    let engine = policy::From {
+    let engine = policy::With {
         engine: Some(host::engine_inventory(socket)?),
-        ..from.clone()
+        ..with.clone()
     };
     checked(path, &engine, Trust::Root, CONSEQUENCE)
 }

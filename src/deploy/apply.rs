@@ -188,15 +188,26 @@ impl<'a> Job<'a> {
         Ok(job)
     }
 
-    /// At boot there may be no engine yet, and the rules must not wait for one.
+    /// At boot there may be no engine yet, and the rules must not wait for one. What is installed
+    /// already is put back in force whatever the engine has become: what it closes stays closed.
     fn look_at_engine(&mut self) -> Result<(), Problem> {
-        let Some(facts) = self.host.engine()? else {
-            return Ok(());
+        let facts = match self.host.engine() {
+            Ok(None) => return Ok(()),
+            Ok(Some(facts)) => facts,
+            Err(error) => {
+                self.notes
+                    .push(format!("{error}; its settings were not compared"));
+                return Ok(());
+            }
         };
         let file = self.host.read_linked(DAEMON_JSON)?;
         let found = engine::mismatches(self.bundle.manifest(), &facts, file.as_deref());
         self.notes.extend(found.notes);
         if found.errors.is_empty() {
+            return Ok(());
+        }
+        if self.is_installed {
+            self.notes.extend(found.errors);
             return Ok(());
         }
         Err(Problem::Engine(found.errors.join("; ")))

@@ -33,6 +33,8 @@ fn a_policy_that_would_not_be_true_on_this_engine_is_refused() {
     let refused = host.attempt(&format!("tidegate apply {POLICY}"));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("writes rules of its own"), "{said}");
-    // What was in force stays.
+    // What was in force stays, and is put back even though the engine has changed.
     host.run("tidegate drift");
+    host.run("engine restart --iptables=false --ip6tables=false");
+    host.run("iptables -t mangle -F TIDE-shop-in && tidegate drift --repair && tidegate drift");
 }

@@ -54,7 +54,7 @@ pub struct CheckArgs {
     /// Main file of the policy
     pub policy: PathBuf,
 
-    /// Look at this machine, too: at files that would undo the policy's kernel settings
+    /// Look at this machine, too: at its engine, and at files that would undo kernel settings
     #[arg(long, conflicts_with = "format")]
     pub live: bool,
 

@@ -24,12 +24,15 @@ pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     }
 }
 
-/// Looks at the machine for what would undo the policy.
+/// Looks at the machine for what would undo the policy or make it untrue.
 fn live(compiled: &Compiled) -> Result<Vec<String>, Failure> {
     let machine = LinuxHost::new("/", Variant::Auto);
     let mut found = Vec::new();
     for bundle in &compiled.bundles {
-        found.extend(deploy::overridden(&machine, &bundle.manifest().sysctls)?);
+        let manifest = bundle.manifest();
+        found.extend(deploy::overridden(&machine, &manifest.sysctls)?);
+        let engine = deploy::look_at_engine(&machine, manifest)?;
+        found.extend(engine.errors.into_iter().chain(engine.notes));
     }
     found.dedup();
     Ok(found)

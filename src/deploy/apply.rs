@@ -191,17 +191,7 @@ impl<'a> Job<'a> {
     /// At boot there may be no engine yet, and the rules must not wait for one. What is installed
     /// already is put back in force whatever the engine has become: what it closes stays closed.
     fn look_at_engine(&mut self) -> Result<(), Problem> {
-        let facts = match self.host.engine() {
-            Ok(None) => return Ok(()),
-            Ok(Some(facts)) => facts,
-            Err(error) => {
-                self.notes
-                    .push(format!("{error}; its settings were not compared"));
-                return Ok(());
-            }
-        };
-        let file = self.host.read_linked(DAEMON_JSON)?;
-        let found = engine::mismatches(self.bundle.manifest(), &facts, file.as_deref());
+        let found = engine::look(self.host, self.bundle.manifest())?;
         self.notes.extend(found.notes);
         if found.errors.is_empty() {
             return Ok(());
@@ -370,7 +360,6 @@ fn changed<'f>(wanted: &'f [Fragment], now: &'f [Fragment]) -> impl Iterator<Ite
         .map(|(wanted, _)| wanted)
 }
 
-const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 const NO_IPV6: &str = "this kernel has no IPv6: the IPv6 rules and settings are left out";
 
 fn look_at_rules(host: &dyn Host, family: Family, wanted: TideState) -> Result<Rules, Problem> {

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::error::Problem;
 use crate::artifact::Manifest;
-use crate::host::EngineFacts;
+use crate::host::{EngineFacts, Host};
 
 /// What an engine has otherwise than the bundle takes it to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +12,24 @@ pub struct Mismatches {
     /// The policy would not be true.
     pub errors: Vec<String>,
     pub notes: Vec<String>,
+}
+
+const DAEMON_JSON: &str = "/etc/docker/daemon.json";
+
+/// Compares the engine that runs with a bundle; without one there is nothing to say. An engine that
+/// does not answer is a note: rules must not wait for it.
+pub fn look(host: &dyn Host, manifest: &Manifest) -> Result<Mismatches, Problem> {
+    match host.engine() {
+        Ok(None) => Ok(Mismatches::default()),
+        Ok(Some(facts)) => {
+            let file = host.read_linked(DAEMON_JSON)?;
+            Ok(mismatches(manifest, &facts, file.as_deref()))
+        }
+        Err(error) => Ok(Mismatches {
+            errors: Vec::new(),
+            notes: vec![format!("{error}; its settings were not compared")],
+        }),
+    }
 }
 
 /// The daemon's own settings: its command line, then its daemon.json.
@@ -48,7 +67,7 @@ impl Daemon<'_> {
 /// Compares the engine with the bundle; `file` is the text of its daemon.json.
 ///
 /// A daemon.json that cannot be read says nothing: the engine itself would not have started.
-pub fn mismatches(manifest: &Manifest, facts: &EngineFacts, file: Option<&str>) -> Mismatches {
+fn mismatches(manifest: &Manifest, facts: &EngineFacts, file: Option<&str>) -> Mismatches {
     let daemon = Daemon {
         options: &facts.options,
         file: file

@@ -6,7 +6,7 @@
 mod apply;
 mod compare;
 mod drift;
-pub mod engine;
+mod engine;
 mod error;
 mod install;
 mod overrides;
@@ -20,6 +20,7 @@ pub mod store;
 
 pub use apply::{Options, Outcome, apply, apply_installed};
 pub use drift::{drift, repair};
+pub use engine::look as look_at_engine;
 pub use error::{ApplyError, Difference, Problem};
 pub use install::{install, uninstall};
 pub use overrides::overridden;

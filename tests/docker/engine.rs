@@ -23,6 +23,12 @@ fn a_policy_that_would_not_be_true_on_this_engine_is_refused() {
         "0"
     );
 
+    let checked = host.run(&format!("tidegate check {POLICY} --live"));
+    assert!(
+        checked.contains("note: Docker runs with `iptables` off"),
+        "{checked}"
+    );
+
     host.run("engine restart");
     host.run(&format!("tidegate apply {POLICY}"));
     let none = SHOP.replace("host {", "host {\n  engine none").replace(

@@ -13,6 +13,7 @@ mod pair;
 mod published;
 mod reboot;
 mod routed;
+mod seeds;
 mod storm;
 mod unaided;
 

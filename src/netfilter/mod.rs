@@ -1,11 +1,13 @@
 //! The rule set: tables, chains, matches and verdicts, apart from how iptables spells them.
 
 mod chain_name;
+pub mod dump;
 mod lower;
 mod render;
 mod rule;
 pub mod save;
 mod table;
+pub mod trace;
 mod walk;
 
 pub use crate::net::Family;

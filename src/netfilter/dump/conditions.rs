@@ -1,0 +1,234 @@
+//! The conditions of a rule, from its options.
+
+use super::options::{Module, Opt};
+use super::{AddressType, Condition, DumpErrorKind, Opaque, Pattern, States, Test, numbers};
+use crate::net::Family;
+
+/// Reads every condition. Options of a known match that are unknown stay as their text, each for
+/// itself; an unknown match stays whole.
+pub(super) fn read(
+    plain: &[Opt],
+    modules: &[Module],
+    family: Family,
+) -> Result<Vec<Condition>, DumpErrorKind> {
+    let mut found = Vec::with_capacity(plain.len() + modules.len());
+    for opt in plain {
+        found.extend(self::plain(opt, family)?);
+    }
+    for module in modules {
+        if module.name == "comment" {
+            continue;
+        }
+        match known(&module.name).filter(|_| !is_bound(module)) {
+            None => found.push(whole(module)),
+            Some(read) => {
+                for opt in &module.options {
+                    let test = read(opt, family)?;
+                    found.push(
+                        test.map_or_else(|| single(module, opt), |test| condition(opt, test)),
+                    );
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Tells whether one option of the match changes what another one means.
+fn is_bound(module: &Module) -> bool {
+    let limits = |opt: &Opt| opt.name.starts_with("--limit-iface");
+    module.options.iter().any(limits)
+}
+
+fn condition(opt: &Opt, test: Test) -> Condition {
+    // `! --ctdir ORIGINAL` and `--ctdir REPLY` are one condition.
+    let reply = opt.values.first().is_some_and(|value| value == "REPLY");
+    Condition {
+        not: opt.not ^ (test == Test::Original && reply),
+        test,
+    }
+}
+
+/// Keeps an option of a match as its text, without its negation.
+fn single(module: &Module, opt: &Opt) -> Condition {
+    let positive = Opt {
+        not: false,
+        ..opt.clone()
+    };
+    opaque(
+        opt.not,
+        format!("-m {} {}", module.name, positive.text()),
+        false,
+    )
+}
+
+/// Keeps a match as its text. Several options have no common negation.
+fn whole(module: &Module) -> Condition {
+    const PURE: [&str; 14] = [
+        "ah", "cgroup", "cluster", "cpu", "dst", "eui64", "frag", "hl", "length", "mac", "owner",
+        "physdev", "pkttype", "ttl",
+    ];
+    let mut options = module.options.clone();
+    let not = match options.as_mut_slice() {
+        [only] => std::mem::take(&mut only.not),
+        _ => false,
+    };
+    let texts: String = options
+        .iter()
+        .map(|opt| format!(" {}", opt.text()))
+        .collect();
+    let stateful = !PURE.contains(&module.name.as_str()) && module.name != "set";
+    opaque(not, format!("-m {}{texts}", module.name), stateful)
+}
+
+fn opaque(not: bool, text: String, stateful: bool) -> Condition {
+    let test = Test::Opaque(Opaque { text, stateful });
+    Condition { not, test }
+}
+
+fn plain(opt: &Opt, family: Family) -> Result<Option<Condition>, DumpErrorKind> {
+    let as_text = || Opaque {
+        text: format!("{} {}", opt.name, opt.values.join(" "))
+            .trim_end()
+            .to_owned(),
+        stateful: false,
+    };
+    let nets = || numbers::nets(opt.value()?, family);
+    let test = match opt.name.as_str() {
+        "--source" => nets()?.map_or_else(|| Test::Opaque(as_text()), Test::Source),
+        "--destination" => nets()?.map_or_else(|| Test::Opaque(as_text()), Test::Destination),
+        "--in-interface" => Test::Input(pattern(opt.value()?)),
+        "--out-interface" => Test::Output(pattern(opt.value()?)),
+        "--protocol" => match numbers::protocol(opt.value()?)? {
+            Some(number) => Test::Protocol(number),
+            None if opt.not => return Err(DumpErrorKind::Number),
+            None => return Ok(None),
+        },
+        _ => Test::Opaque(as_text()),
+    };
+    Ok(Some(condition(opt, test)))
+}
+
+fn pattern(text: &str) -> Pattern {
+    match text.strip_suffix('+') {
+        None => Pattern {
+            name: text.to_owned(),
+            prefix: false,
+        },
+        Some(name) => Pattern {
+            name: name.to_owned(),
+            prefix: true,
+        },
+    }
+}
+
+/// Reads one option; nothing where it is to stay as its text.
+type Read = fn(&Opt, Family) -> Result<Option<Test>, DumpErrorKind>;
+
+fn known(module: &str) -> Option<Read> {
+    Some(match module {
+        "addrtype" => addrtype,
+        "connmark" => |opt, _| mark(opt, |value, mask| Test::ConnMark { value, mask }),
+        "conntrack" | "state" => conntrack,
+        "dccp" | "multiport" | "sctp" | "tcp" | "udp" | "udplite" => ports,
+        "icmp" | "icmp6" | "icmpv6" => icmp,
+        "iprange" => iprange,
+        "mark" => |opt, _| mark(opt, |value, mask| Test::Mark { value, mask }),
+        _ => return None,
+    })
+}
+
+fn mark(opt: &Opt, test: fn(u32, u32) -> Test) -> Result<Option<Test>, DumpErrorKind> {
+    let (value, mask) = numbers::masked(opt.value()?)?;
+    Ok((opt.name == "--mark").then(|| test(value, mask)))
+}
+
+fn ports(opt: &Opt, _: Family) -> Result<Option<Test>, DumpErrorKind> {
+    let ports = || Ok(numbers::ports(opt.value()?));
+    Ok(match opt.name.as_str() {
+        "--dport" | "--dports" | "--destination-port" | "--destination-ports" => {
+            ports()?.map(Test::DestinationPort)
+        }
+        "--sport" | "--sports" | "--source-port" | "--source-ports" => {
+            ports()?.map(Test::SourcePort)
+        }
+        "--port" | "--ports" => ports()?.map(Test::EitherPort),
+        "--syn" => Some(Test::TcpFlags { mask: 23, set: 2 }),
+        "--tcp-flags" => match opt.values.as_slice() {
+            [mask, set] => Some(Test::TcpFlags {
+                mask: numbers::tcp_flags(mask)?,
+                set: numbers::tcp_flags(set)?,
+            }),
+            _ => return Err(DumpErrorKind::Value),
+        },
+        _ => None,
+    })
+}
+
+fn icmp(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
+    Ok(numbers::icmp(opt.value()?, family).map(Test::Icmp))
+}
+
+fn iprange(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
+    let (first, last) = numbers::range(opt.value()?, family)?;
+    Ok(match opt.name.as_str() {
+        "--dst-range" => Some(Test::DestinationRange(first, last)),
+        "--src-range" => Some(Test::SourceRange(first, last)),
+        _ => None,
+    })
+}
+
+fn conntrack(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
+    let net = || -> Result<_, DumpErrorKind> {
+        let nets = numbers::nets(opt.value()?, family)?;
+        Ok(nets.filter(|nets| nets.len() == 1).map(|nets| nets[0]))
+    };
+    Ok(match opt.name.as_str() {
+        "--ctstate" | "--state" => states(opt.value()?).map(Test::Conntrack),
+        "--ctdir" => ["ORIGINAL", "REPLY"]
+            .contains(&opt.value()?)
+            .then_some(Test::Original),
+        "--ctorigdst" => net()?.map(Test::OriginalDestination),
+        "--ctorigsrc" => net()?.map(Test::OriginalSource),
+        "--ctorigdstport" => numbers::port(opt.value()?).map(Test::OriginalDestinationPort),
+        _ => None,
+    })
+}
+
+fn states(text: &str) -> Option<States> {
+    let state = |word: &str| {
+        Some(match word {
+            "DNAT" => States::DNAT,
+            "ESTABLISHED" => States::ESTABLISHED,
+            "INVALID" => States::INVALID,
+            "NEW" => States::NEW,
+            "RELATED" => States::RELATED,
+            "SNAT" => States::SNAT,
+            "UNTRACKED" => States::UNTRACKED,
+            _ => return None,
+        })
+    };
+    let mut all = States::default();
+    for word in text.split(',') {
+        all = all.with(state(word)?);
+    }
+    Some(all)
+}
+
+fn addrtype(opt: &Opt, _: Family) -> Result<Option<Test>, DumpErrorKind> {
+    let types = || -> Result<Option<Vec<AddressType>>, DumpErrorKind> {
+        let word = |word: &str| match word {
+            "BROADCAST" => Some(AddressType::Broadcast),
+            "LOCAL" => Some(AddressType::Local),
+            "MULTICAST" => Some(AddressType::Multicast),
+            "UNICAST" => Some(AddressType::Unicast),
+            _ => None,
+        };
+        Ok(opt.value()?.split(',').map(word).collect())
+    };
+    Ok(match opt.name.as_str() {
+        "--dst-type" => types()?.map(Test::DestinationType),
+        "--src-type" => types()?.map(Test::SourceType),
+        _ => None,
+    })
+}

@@ -1,0 +1,238 @@
+//! The lines of a text: tables, chains, and rules in their place.
+
+use thiserror::Error;
+
+use super::options::{Options, options};
+use super::words::{Word, words};
+use super::{Action, ChainPolicy, Dump, DumpChain, DumpRule, DumpTable, Loose, conditions, target};
+use crate::net::Family;
+
+/// A line that iptables-restore would refuse, too.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("line {line}: {kind}: {text}")]
+pub struct DumpError {
+    /// From 1.
+    pub line: usize,
+    pub kind: DumpErrorKind,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DumpErrorKind {
+    #[error("not an address of this family")]
+    Address,
+    #[error("not a chain's declaration")]
+    Declaration,
+    /// iptables-nft-save leaves such a table out, so that its rules would seem to be absent.
+    #[error("a table that iptables cannot show")]
+    Incompatible,
+    #[error("neither a table, a chain, a rule nor COMMIT")]
+    Line,
+    #[error("a chain that is not there")]
+    Missing,
+    #[error("a number out of its bounds, or none")]
+    Number,
+    #[error("outside of a table")]
+    Outside,
+    #[error("a quote that stays open")]
+    Quote,
+    #[error("a table that the kernel has not")]
+    Table,
+    #[error("a table without its COMMIT")]
+    Unfinished,
+    #[error("an option without its value")]
+    Value,
+}
+
+/// The tables of the kernel.
+const TABLES: [&str; 5] = ["filter", "mangle", "nat", "raw", "security"];
+
+/// Reads a text of iptables-save, of iptables-restore or of `iptables -S`; one that names no table is
+/// of `filter`. Chains of the kernel come with their policy ACCEPT where the text does not say.
+///
+/// Errors name the first line that does not fit; a text cut short is one of them.
+pub fn read(text: &str, family: Family) -> Result<Dump, DumpError> {
+    let mut reader = Reader {
+        family,
+        dump: Dump::default(),
+        table: bare(text).then(|| "filter".to_owned()),
+        bare: bare(text),
+    };
+    let mut last = 0;
+    for (line, number) in text.lines().zip(1..) {
+        last = number;
+        let line = line.trim();
+        let failed = |kind| failure(number, kind, line);
+        reader.line(line, number).map_err(failed)?;
+    }
+    if reader.table.is_some() && !reader.bare {
+        return Err(failure(last, DumpErrorKind::Unfinished, ""));
+    }
+    reader.dump.resolve()?;
+    Ok(reader.dump)
+}
+
+pub(super) fn failure(line: usize, kind: DumpErrorKind, text: &str) -> DumpError {
+    let text = text.to_owned();
+    DumpError { line, kind, text }
+}
+
+/// Tells whether a text is of `iptables -S`, which prints one table and not its name.
+fn bare(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+    first.is_some_and(|line| line.starts_with('-'))
+}
+
+struct Reader {
+    family: Family,
+    dump: Dump,
+    table: Option<String>,
+    bare: bool,
+}
+
+impl Reader {
+    fn line(&mut self, line: &str, number: usize) -> Result<(), DumpErrorKind> {
+        match line.as_bytes().first() {
+            None => Ok(()),
+            Some(b'#') => comment(line),
+            Some(b'*') => self.open(line.trim_start_matches('*').trim()),
+            Some(_) if line == "COMMIT" && !self.bare => {
+                self.table.take().map(|_| ()).ok_or(DumpErrorKind::Outside)
+            }
+            Some(b':') => declare(self.here()?, line.trim_start_matches(':')),
+            Some(_) => {
+                let family = self.family;
+                command(self.here()?, line, number, family)
+            }
+        }
+    }
+
+    fn open(&mut self, name: &str) -> Result<(), DumpErrorKind> {
+        if self.table.is_some() {
+            return Err(DumpErrorKind::Unfinished);
+        }
+        if !TABLES.contains(&name) {
+            return Err(DumpErrorKind::Table);
+        }
+        self.dump.tables.entry(name.to_owned()).or_default();
+        self.table = Some(name.to_owned());
+        Ok(())
+    }
+
+    fn here(&mut self) -> Result<&mut DumpTable, DumpErrorKind> {
+        let name = self.table.as_ref().ok_or(DumpErrorKind::Outside)?;
+        Ok(self.dump.tables.entry(name.clone()).or_default())
+    }
+}
+
+fn comment(line: &str) -> Result<(), DumpErrorKind> {
+    if line.starts_with("# Table `") && line.contains("is incompatible") {
+        return Err(DumpErrorKind::Incompatible);
+    }
+    Ok(())
+}
+
+/// Adds the chain of `NAME POLICY [packets:bytes]`; what it held goes.
+fn declare(table: &mut DumpTable, declaration: &str) -> Result<(), DumpErrorKind> {
+    let mut words = declaration.split_ascii_whitespace();
+    let (Some(name), Some(policy)) = (words.next(), words.next()) else {
+        return Err(DumpErrorKind::Declaration);
+    };
+    let policy = match policy {
+        "-" => None,
+        word => Some(ChainPolicy::named(word).ok_or(DumpErrorKind::Declaration)?),
+    };
+    let chain = table.chains.entry(name.to_owned()).or_default();
+    // A second block of a table adds to chains of the kernel, and begins the others anew.
+    if policy.is_none() {
+        chain.rules.clear();
+    }
+    chain.policy = policy;
+    Ok(())
+}
+
+fn command(
+    table: &mut DumpTable,
+    line: &str,
+    number: usize,
+    family: Family,
+) -> Result<(), DumpErrorKind> {
+    let line = without_counters(line);
+    let mut parts = line.splitn(3, ' ');
+    let (Some(command), Some(chain)) = (parts.next(), parts.next()) else {
+        return Err(DumpErrorKind::Line);
+    };
+    let rest = parts.next().unwrap_or("").trim();
+    match command {
+        "-P" | "--policy" => declare(table, &format!("{chain} {rest}")),
+        "-N" | "--new-chain" => declare(table, &format!("{chain} -")),
+        "-A" | "--append" => {
+            let rule = rule(rest, number, family)?;
+            match table.chains.get_mut(chain) {
+                Some(known) => known.rules.push(rule),
+                None => table.loose.push(loose(chain, None, rule)),
+            }
+            Ok(())
+        }
+        "-I" | "--insert" => insert(table, chain, rest, number, family),
+        _ => Err(DumpErrorKind::Line),
+    }
+}
+
+fn insert(
+    table: &mut DumpTable,
+    chain: &str,
+    rest: &str,
+    number: usize,
+    family: Family,
+) -> Result<(), DumpErrorKind> {
+    let (first, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (place, rest) = match first.parse::<usize>() {
+        Ok(place) => (place, behind),
+        Err(_) => (1, rest),
+    };
+    let rule = rule(rest, number, family)?;
+    match table.chains.get_mut(chain) {
+        None => table.loose.push(loose(chain, Some(place), rule)),
+        Some(DumpChain { rules, .. }) => {
+            let at = place.checked_sub(1).filter(|at| *at <= rules.len());
+            rules.insert(at.ok_or(DumpErrorKind::Number)?, rule);
+        }
+    }
+    Ok(())
+}
+
+fn loose(chain: &str, place: Option<usize>, rule: DumpRule) -> Loose {
+    Loose {
+        chain: chain.to_owned(),
+        place,
+        rule,
+    }
+}
+
+/// Returns the line without the `[packets:bytes] ` that `iptables-save -c` puts first.
+fn without_counters(line: &str) -> &str {
+    let rest = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    rest.map_or(line, |(_, rest)| rest.trim_start())
+}
+
+fn rule(text: &str, line: usize, family: Family) -> Result<DumpRule, DumpErrorKind> {
+    let words: Vec<Word> = words(text).ok_or(DumpErrorKind::Quote)?;
+    let Options {
+        plain,
+        modules,
+        target,
+    } = options(&words)?;
+    let conditions = conditions::read(&plain, &modules, family)?;
+    let action = match target {
+        None => Action::Continue,
+        Some(target) => target::read(&target, family)?,
+    };
+    Ok(DumpRule {
+        line,
+        text: text.to_owned(),
+        conditions,
+        action,
+    })
+}

@@ -1,0 +1,186 @@
+//! Numbers and their names in rules: ports, protocols, ICMP types, TCP flags, marks, addresses.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::DumpErrorKind;
+use crate::net::{Family, PortRange};
+
+/// Returns the ports of `80`, `80:90`, `:90` or `80:`; nothing for a service's name, which only the
+/// machine's own list could tell.
+pub(super) fn port(text: &str) -> Option<PortRange> {
+    let (first, last) = text.split_once(':').unwrap_or((text, text));
+    let number = |text: &str, empty| match text {
+        "" => Some(empty),
+        digits => digits.parse().ok(),
+    };
+    let (first, last) = (number(first, 0)?, number(last, u16::MAX)?);
+    (first <= last && !text.is_empty()).then_some(PortRange { first, last })
+}
+
+/// Returns the ports of a list with commas.
+pub(super) fn ports(text: &str) -> Option<Vec<PortRange>> {
+    text.split(',').map(port).collect()
+}
+
+/// Returns a protocol's number; nothing for `all`, and an error for a name unknown here.
+pub(super) fn protocol(text: &str) -> Result<Option<u8>, DumpErrorKind> {
+    const NAMES: [(&str, u8); 17] = [
+        ("ah", 51),
+        ("dccp", 33),
+        ("esp", 50),
+        ("gre", 47),
+        ("icmp", 1),
+        ("icmpv6", 58),
+        ("igmp", 2),
+        ("ipencap", 4),
+        ("ipip", 4),
+        ("ipv6", 41),
+        ("ipv6-icmp", 58),
+        ("mobility-header", 135),
+        ("sctp", 132),
+        ("tcp", 6),
+        ("udp", 17),
+        ("udplite", 136),
+        ("vrrp", 112),
+    ];
+    let name = text.to_ascii_lowercase();
+    if name == "all" || name == "0" {
+        return Ok(None);
+    }
+    let known = NAMES.iter().find(|(known, _)| *known == name);
+    let number = known
+        .map(|(_, number)| *number)
+        .or_else(|| name.parse().ok());
+    number.map(Some).ok_or(DumpErrorKind::Number)
+}
+
+/// Returns type and code of `8`, `3/4` or a name; nothing for names unknown here.
+pub(super) fn icmp(text: &str, family: Family) -> Option<Option<(u8, Option<u8>)>> {
+    const V4: [(&str, u8, Option<u8>); 12] = [
+        ("address-mask-request", 17, None),
+        ("destination-unreachable", 3, None),
+        ("echo-reply", 0, None),
+        ("echo-request", 8, None),
+        ("fragmentation-needed", 3, Some(4)),
+        ("parameter-problem", 12, None),
+        ("port-unreachable", 3, Some(3)),
+        ("redirect", 5, None),
+        ("router-advertisement", 9, None),
+        ("source-quench", 4, None),
+        ("time-exceeded", 11, None),
+        ("timestamp-request", 13, None),
+    ];
+    const V6: [(&str, u8, Option<u8>); 13] = [
+        ("destination-unreachable", 1, None),
+        ("echo-reply", 129, None),
+        ("echo-request", 128, None),
+        ("neighbor-advertisement", 136, None),
+        ("neighbor-solicitation", 135, None),
+        ("neighbour-advertisement", 136, None),
+        ("neighbour-solicitation", 135, None),
+        ("packet-too-big", 2, None),
+        ("parameter-problem", 4, None),
+        ("redirect", 137, None),
+        ("router-advertisement", 134, None),
+        ("router-solicitation", 133, None),
+        ("time-exceeded", 3, None),
+    ];
+    if text == "any" || (text == "255" && family == Family::V4) {
+        return Some(None);
+    }
+    let names: &[(&str, u8, Option<u8>)] = match family {
+        Family::V4 => &V4,
+        Family::V6 => &V6,
+    };
+    if let Some((_, kind, code)) = names.iter().find(|(name, ..)| *name == text) {
+        return Some(Some((*kind, *code)));
+    }
+    match text.split_once('/') {
+        None => Some(Some((text.parse().ok()?, None))),
+        Some((kind, code)) => Some(Some((kind.parse().ok()?, Some(code.parse().ok()?)))),
+    }
+}
+
+/// Returns the bits of a list of TCP flags, RFC 9293 section 3.1.
+pub(super) fn tcp_flags(text: &str) -> Result<u8, DumpErrorKind> {
+    const FLAGS: [(&str, u8); 8] = [
+        ("FIN", 1),
+        ("SYN", 2),
+        ("RST", 4),
+        ("PSH", 8),
+        ("ACK", 16),
+        ("URG", 32),
+        ("ALL", 63),
+        ("NONE", 0),
+    ];
+    let bits = |word: &str| {
+        let flag = FLAGS.iter().find(|(name, _)| *name == word);
+        flag.map(|(_, bits)| *bits).ok_or(DumpErrorKind::Number)
+    };
+    text.split(',')
+        .try_fold(0, |all, word| Ok(all | bits(word)?))
+}
+
+/// Returns a number that is written in decimal or, with `0x`, in hexadecimal.
+pub(super) fn number(text: &str) -> Result<u32, DumpErrorKind> {
+    let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| DumpErrorKind::Number)
+}
+
+/// Returns value and mask of `0x1/0xff`; without a mask it is all bits.
+pub(super) fn masked(text: &str) -> Result<(u32, u32), DumpErrorKind> {
+    match text.split_once('/') {
+        None => Ok((number(text)?, u32::MAX)),
+        Some((value, mask)) => Ok((number(value)?, number(mask)?)),
+    }
+}
+
+/// Returns the prefixes of a list of addresses. A mask with holes is `Ok(None)`: no prefix says it.
+pub(super) fn nets(text: &str, family: Family) -> Result<Option<Vec<IpNet>>, DumpErrorKind> {
+    text.split(',').map(|one| net(one, family)).collect()
+}
+
+fn net(text: &str, family: Family) -> Result<Option<IpNet>, DumpErrorKind> {
+    let (address, mask) = text.split_once('/').unwrap_or((text, ""));
+    // `0/0` is how people write all addresses.
+    let short = family == Family::V4 && address == "0";
+    let address = self::address(if short { "0.0.0.0" } else { address }, family)?;
+    let length = match (mask, mask.parse::<u8>()) {
+        ("", _) => Some(family_bits(family)),
+        (_, Ok(length)) => Some(length),
+        (_, Err(_)) => ipnet::ip_mask_to_prefix(self::address(mask, family)?).ok(),
+    };
+    let Some(length) = length else {
+        return Ok(None);
+    };
+    let net = IpNet::new(address, length).map_err(|_| DumpErrorKind::Number)?;
+    Ok(Some(net.trunc()))
+}
+
+fn family_bits(family: Family) -> u8 {
+    match family {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    }
+}
+
+pub(super) fn address(text: &str, family: Family) -> Result<IpAddr, DumpErrorKind> {
+    let address: IpAddr = text.parse().map_err(|_| DumpErrorKind::Address)?;
+    let fits = address.is_ipv6() == (family == Family::V6);
+    if fits {
+        Ok(address)
+    } else {
+        Err(DumpErrorKind::Address)
+    }
+}
+
+/// Returns both ends of `A-B`, or the address twice.
+pub(super) fn range(text: &str, family: Family) -> Result<(IpAddr, IpAddr), DumpErrorKind> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Ok((address(first, family)?, address(last, family)?))
+}

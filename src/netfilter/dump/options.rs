@@ -1,0 +1,196 @@
+//! The options of a rule, sorted by the match or target that they belong to.
+
+use super::DumpErrorKind;
+use super::words::Word;
+
+/// An option with its values, as in `! --dport 80`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Opt {
+    pub not: bool,
+    /// With its dashes.
+    pub name: String,
+    pub values: Vec<String>,
+}
+
+impl Opt {
+    /// Returns the only value.
+    pub(super) fn value(&self) -> Result<&str, DumpErrorKind> {
+        match self.values.as_slice() {
+            [value] => Ok(value),
+            _ => Err(DumpErrorKind::Value),
+        }
+    }
+
+    /// Writes the option as iptables-save would, but for quotes.
+    pub(super) fn text(&self) -> String {
+        let not = if self.not { "! " } else { "" };
+        let values: String = self
+            .values
+            .iter()
+            .map(|value| format!(" {value}"))
+            .collect();
+        format!("{not}{}{values}", self.name)
+    }
+}
+
+/// A match that a rule loads with `-m`, or without one by its protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Module {
+    pub name: String,
+    pub options: Vec<Opt>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Jump {
+    pub goto: bool,
+    pub name: String,
+    pub options: Vec<Opt>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Options {
+    /// Those that need no module: addresses, interfaces, the protocol, fragments.
+    pub plain: Vec<Opt>,
+    pub modules: Vec<Module>,
+    pub target: Option<Jump>,
+}
+
+/// What an option without a module of its own belongs to.
+#[derive(Clone, Copy)]
+enum Owner {
+    Module,
+    Target,
+}
+
+/// Reads all words of a rule.
+pub(super) fn options(words: &[Word]) -> Result<Options, DumpErrorKind> {
+    let mut found = Options::default();
+    let mut owner = Owner::Module;
+    for opt in split(words)? {
+        let Some(plain) = long_name(&opt.name) else {
+            found.own(opt, owner)?;
+            continue;
+        };
+        match plain {
+            "--match" => {
+                owner = Owner::Module;
+                found.modules.push(Module {
+                    name: opt.value()?.to_owned(),
+                    options: Vec::new(),
+                });
+            }
+            "--jump" | "--goto" => {
+                owner = Owner::Target;
+                found.target = Some(Jump {
+                    goto: plain == "--goto",
+                    name: opt.value()?.to_owned(),
+                    options: Vec::new(),
+                });
+            }
+            // Counters say nothing about packets to come, and the family is known.
+            "--set-counters" | "--ipv4" | "--ipv6" => {}
+            name => found.plain.push(Opt {
+                name: name.to_owned(),
+                ..opt
+            }),
+        }
+    }
+    Ok(found)
+}
+
+impl Options {
+    fn own(&mut self, opt: Opt, owner: Owner) -> Result<(), DumpErrorKind> {
+        let implied = self.implied(&opt.name);
+        match (owner, implied, &mut self.target) {
+            (_, Some(name), _) => self.module(name).options.push(opt),
+            (Owner::Target, None, Some(target)) => target.options.push(opt),
+            _ => {
+                let module = self.modules.last_mut().ok_or(DumpErrorKind::Line)?;
+                module.options.push(opt);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the match of the rule's protocol that an option needs and nobody has loaded.
+    fn implied(&self, option: &str) -> Option<&'static str> {
+        const PORTS: [&str; 4] = ["--dport", "--sport", "--destination-port", "--source-port"];
+        const TCP: [&str; 3] = ["--tcp-flags", "--syn", "--tcp-option"];
+        let protocol = self.plain.iter().find(|opt| opt.name == "--protocol")?;
+        let (module, fits): (&str, bool) = match protocol.values.first()?.as_str() {
+            "tcp" | "6" => ("tcp", PORTS.contains(&option) || TCP.contains(&option)),
+            "udp" | "17" => ("udp", PORTS.contains(&option)),
+            "sctp" | "132" => ("sctp", PORTS.contains(&option)),
+            "icmp" | "1" => ("icmp", option == "--icmp-type"),
+            "icmpv6" | "ipv6-icmp" | "58" => ("icmp6", option == "--icmpv6-type"),
+            _ => return None,
+        };
+        fits.then_some(module)
+    }
+
+    fn module(&mut self, name: &str) -> &mut Module {
+        let at = self.modules.iter().rposition(|module| module.name == name);
+        let at = at.unwrap_or_else(|| {
+            self.modules.push(Module {
+                name: name.to_owned(),
+                options: Vec::new(),
+            });
+            self.modules.len() - 1
+        });
+        &mut self.modules[at]
+    }
+}
+
+/// Splits words at options; a `!` stands in front of its option or, as up to iptables 1.4.2, behind.
+fn split(words: &[Word]) -> Result<Vec<Opt>, DumpErrorKind> {
+    let mut found: Vec<Opt> = Vec::new();
+    let mut not = false;
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
+        if word.is_not() {
+            let before = words.peek().is_some_and(|next| next.is_option());
+            match found.last_mut() {
+                Some(last) if !before && last.values.is_empty() => last.not = true,
+                _ => not = true,
+            }
+        } else if word.is_option() {
+            found.push(Opt {
+                not: std::mem::take(&mut not),
+                name: word.text.clone(),
+                values: Vec::new(),
+            });
+        } else {
+            let last = found.last_mut().ok_or(DumpErrorKind::Line)?;
+            last.values.push(word.text.clone());
+        }
+    }
+    if not {
+        Err(DumpErrorKind::Line)
+    } else {
+        Ok(found)
+    }
+}
+
+/// Returns the long name of an option that needs no module.
+fn long_name(name: &str) -> Option<&'static str> {
+    const NAMES: [(&str, &[&str]); 11] = [
+        ("--source", &["-s", "--source", "--src"]),
+        ("--destination", &["-d", "--destination", "--dst"]),
+        ("--in-interface", &["-i", "--in-interface"]),
+        ("--out-interface", &["-o", "--out-interface"]),
+        ("--protocol", &["-p", "--protocol", "--proto"]),
+        ("--fragment", &["-f", "--fragment"]),
+        ("--match", &["-m", "--match"]),
+        ("--jump", &["-j", "--jump"]),
+        ("--goto", &["-g", "--goto"]),
+        ("--set-counters", &["-c", "--set-counters"]),
+        ("--ipv4", &["-4", "--ipv4"]),
+    ];
+    if name == "-6" || name == "--ipv6" {
+        return Some("--ipv6");
+    }
+    let found = NAMES
+        .iter()
+        .find(|(_, spellings)| spellings.contains(&name));
+    found.map(|(long, _)| *long)
+}

@@ -1,0 +1,360 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::net::Family;
+
+fn table(rules: &str) -> Result<Dump, DumpError> {
+    read(
+        &format!("*filter\n:X - [0:0]\n:Y - [0:0]\n{rules}\nCOMMIT\n"),
+        Family::V4,
+    )
+}
+
+fn rule(text: &str) -> DumpRule {
+    let dump = table(&format!("-A X {text}")).unwrap();
+    dump.chain("filter", "X").unwrap().rules[0].clone()
+}
+
+fn tests(text: &str) -> Vec<Test> {
+    rule(text)
+        .conditions
+        .into_iter()
+        .map(|condition| condition.test)
+        .collect()
+}
+
+fn action(text: &str) -> Action {
+    rule(text).action
+}
+
+fn range(first: u16, last: u16) -> PortRange {
+    PortRange { first, last }
+}
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+#[test]
+fn one_condition_has_many_spellings() {
+    for (one, other) in [
+        ("-s 10.0.0.0/8", "--source 10.0.0.0/255.0.0.0"),
+        ("! -s 10.0.0.1/32", "-s ! 10.0.0.1"),
+        ("-p tcp -m tcp --dport 80", "-p 6 --destination-port 80"),
+        (
+            "-p tcp -m tcp ! --dport 80:90",
+            "-p tcp -m tcp --dport ! 80:90",
+        ),
+        (
+            "-m conntrack --ctstate ESTABLISHED,RELATED",
+            "-m state --state RELATED,ESTABLISHED",
+        ),
+        (
+            "-m conntrack ! --ctdir ORIGINAL",
+            "-m conntrack --ctdir REPLY",
+        ),
+        (
+            "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN",
+            "-p tcp --syn",
+        ),
+        (
+            "-p icmp -m icmp --icmp-type 8",
+            "-p icmp --icmp-type echo-request",
+        ),
+        ("-p all -i eth0", "-i eth0"),
+        ("-s 0/0", "-s 0.0.0.0/0"),
+        (
+            "-m comment --comment \"a -j b\" -i lo",
+            "-i lo -m comment --comment c",
+        ),
+        ("-m mark --mark 0x10/0x10", "-m mark --mark 16/0x10"),
+    ] {
+        assert_eq!(rule(one).conditions, rule(other).conditions, "{one}");
+    }
+}
+
+#[test]
+fn conditions_are_what_they_say() {
+    assert_eq!(
+        tests("-s 10.1.2.3/8 -d 192.0.2.1,192.0.2.2 -i br+ ! -o lo"),
+        [
+            Test::Source(vec![net("10.0.0.0/8")]),
+            Test::Destination(vec![net("192.0.2.1/32"), net("192.0.2.2/32")]),
+            Test::Input(Pattern {
+                name: "br".to_owned(),
+                prefix: true
+            }),
+            Test::Output(Pattern {
+                name: "lo".to_owned(),
+                prefix: false
+            }),
+        ]
+    );
+    assert_eq!(
+        tests("-p udp -m multiport --dports 53,5000:5009 -m multiport --ports 1:"),
+        [
+            Test::Protocol(17),
+            Test::DestinationPort(vec![range(53, 53), range(5000, 5009)]),
+            Test::EitherPort(vec![range(1, 65535)]),
+        ]
+    );
+    assert_eq!(
+        tests("-m conntrack --ctstate NEW,DNAT --ctorigdst 192.0.2.1 --ctorigdstport 80:81"),
+        [
+            Test::Conntrack(States::NEW.with(States::DNAT)),
+            Test::OriginalDestination(net("192.0.2.1/32")),
+            Test::OriginalDestinationPort(range(80, 81)),
+        ]
+    );
+    assert_eq!(
+        tests("-m addrtype ! --src-type LOCAL --dst-type LOCAL,BROADCAST"),
+        [
+            Test::SourceType(vec![AddressType::Local]),
+            Test::DestinationType(vec![AddressType::Local, AddressType::Broadcast]),
+        ]
+    );
+    assert_eq!(
+        tests("-p icmp -m icmp --icmp-type 3/4")[1],
+        Test::Icmp(Some((3, Some(4))))
+    );
+    assert_eq!(tests("-p icmp --icmp-type any")[1], Test::Icmp(None));
+}
+
+#[test]
+fn what_is_unknown_stays_as_its_text() {
+    let opaque = |text: &str, stateful| {
+        let text = text.to_owned();
+        Test::Opaque(Opaque { text, stateful })
+    };
+    for (text, not, test) in [
+        (
+            "-m owner ! --uid-owner 0",
+            true,
+            opaque("-m owner --uid-owner 0", false),
+        ),
+        (
+            "-m limit --limit 3/min -j LOG",
+            false,
+            opaque("-m limit --limit 3/min", true),
+        ),
+        (
+            "-d 10.0.0.1/255.0.0.255",
+            false,
+            opaque("--destination 10.0.0.1/255.0.0.255", false),
+        ),
+        ("-f", false, opaque("--fragment", false)),
+        (
+            "-m conntrack --ctstatus ASSURED",
+            false,
+            opaque("-m conntrack --ctstatus ASSURED", false),
+        ),
+        (
+            "-m addrtype --dst-type LOCAL --limit-iface-in",
+            false,
+            opaque("-m addrtype --dst-type LOCAL --limit-iface-in", true),
+        ),
+        (
+            "-m recent --update --seconds 60 ! --name \"a b\"",
+            false,
+            opaque("-m recent --update --seconds 60 ! --name a b", true),
+        ),
+    ] {
+        assert_eq!(rule(text).conditions, [Condition { not, test }], "{text}");
+    }
+    assert_eq!(
+        tests("-p tcp --dport http")[1],
+        opaque("-m tcp --dport http", false)
+    );
+}
+
+#[test]
+fn targets_are_what_they_do() {
+    let v4 = |text: &str| -> IpAddr { text.parse().unwrap() };
+    let one = v4("10.0.0.1");
+    for (text, expected) in [
+        ("", Action::Continue),
+        ("-j LOG --log-prefix \"-j DROP\"", Action::Continue),
+        (
+            "-j REJECT",
+            Action::Reject("icmp-port-unreachable".to_owned()),
+        ),
+        (
+            "-j REJECT --reject-with tcp-reset",
+            Action::Reject("tcp-reset".to_owned()),
+        ),
+        ("-j Y", Action::Jump("Y".to_owned())),
+        ("-g Y", Action::Goto("Y".to_owned())),
+        (
+            "-j NFQUEUE --queue-num 3",
+            Action::Opaque("NFQUEUE --queue-num 3".to_owned()),
+        ),
+        ("-j CT --notrack", Action::NoTrack),
+        ("-j CT --helper ftp", Action::Continue),
+        (
+            "-j MARK --set-xmark 0x1/0xff",
+            Action::Mark {
+                flip: 1,
+                clear: 0xff,
+            },
+        ),
+        (
+            "-j MARK --set-mark 0x1/0xf0",
+            Action::Mark {
+                flip: 1,
+                clear: 0xf1,
+            },
+        ),
+        (
+            "-j MARK --and-mark 0xf",
+            Action::Mark {
+                flip: 0,
+                clear: 0xffff_fff0,
+            },
+        ),
+        (
+            "-j CONNMARK --save-mark --nfmask 0x1 --ctmask 0x2",
+            Action::SaveMark { from: 1, to: 2 },
+        ),
+        (
+            "-j CONNMARK --restore-mark --mask 0xf",
+            Action::RestoreMark { from: 15, to: 15 },
+        ),
+        (
+            "-j REDIRECT --to-ports 80-81",
+            Action::Redirect(Some(range(80, 81))),
+        ),
+        (
+            "-p tcp -j DNAT --to-destination 10.0.0.1:80 --random",
+            Action::Dnat(Translation {
+                addresses: Some((one, one)),
+                ports: Some(range(80, 80)),
+            }),
+        ),
+        (
+            "-p tcp -j SNAT --to-source 10.0.0.1-10.0.0.9",
+            Action::Snat(Translation {
+                addresses: Some((one, v4("10.0.0.9"))),
+                ports: None,
+            }),
+        ),
+        (
+            "-p tcp -j DNAT --to-destination :80-90",
+            Action::Dnat(Translation {
+                addresses: None,
+                ports: Some(range(80, 90)),
+            }),
+        ),
+    ] {
+        assert_eq!(action(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn addresses_of_the_other_family_are_mistakes() {
+    let text = "*nat\n:X - [0:0]\n-A X -p tcp -j DNAT --to-destination [fd00::1]:80\nCOMMIT\n";
+    let dump = read(text, Family::V6).unwrap();
+    let six: IpAddr = "fd00::1".parse().unwrap();
+    assert_eq!(
+        dump.chain("nat", "X").unwrap().rules[0].action,
+        Action::Dnat(Translation {
+            addresses: Some((six, six)),
+            ports: Some(range(80, 80))
+        })
+    );
+    assert_eq!(
+        table("-A X -s fd00::1").unwrap_err().kind,
+        DumpErrorKind::Address
+    );
+}
+
+#[test]
+fn lines_say_what_is_wrong_with_them() {
+    for (rules, line, kind) in [
+        ("-A X -s", 4, DumpErrorKind::Value),
+        ("-A X --comment \"a", 4, DumpErrorKind::Quote),
+        ("-A X -g NOWHERE", 4, DumpErrorKind::Missing),
+        ("-A X -m mark --mark z", 4, DumpErrorKind::Number),
+        ("-A X !", 4, DumpErrorKind::Line),
+        ("-Z X", 4, DumpErrorKind::Line),
+        (":Z QUEUE", 4, DumpErrorKind::Declaration),
+        ("*nat", 4, DumpErrorKind::Unfinished),
+        ("COMMIT", 5, DumpErrorKind::Outside),
+    ] {
+        let error = table(rules).unwrap_err();
+        assert_eq!((error.line, error.kind), (line, kind), "{rules}");
+    }
+    let kind = |text: &str| read(text, Family::V4).unwrap_err().kind;
+    assert_eq!(kind("*broute\nCOMMIT\n"), DumpErrorKind::Table);
+    assert_eq!(kind("*nat\n"), DumpErrorKind::Unfinished);
+    let hidden = "# Table `filter' is incompatible, use 'nft' tool.\n";
+    assert_eq!(kind(hidden), DumpErrorKind::Incompatible);
+}
+
+#[test]
+fn other_ways_to_print_rules_are_read() {
+    let listed = "-P INPUT DROP\n-N X\n-A INPUT -j X\n-A X -i lo -j ACCEPT\n";
+    let saved = "*filter\r\n:INPUT DROP [7:9]\r\n:X - [0:0]\r\n[1:2] -A INPUT -j X\r\n\
+                 -A X -i lo -j ACCEPT\r\nCOMMIT\r\n";
+    let (listed, saved) = (
+        read(listed, Family::V4).unwrap(),
+        read(saved, Family::V4).unwrap(),
+    );
+    let texts = |dump: &Dump| {
+        let chains = &dump.tables["filter"].chains;
+        let text = |chain: &DumpChain| {
+            let rules = chain.rules.iter();
+            rules
+                .map(|rule| (rule.text.clone(), rule.action.clone()))
+                .collect::<Vec<_>>()
+        };
+        let each = |(name, chain): (&String, &DumpChain)| (name.clone(), chain.policy, text(chain));
+        chains.iter().map(each).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&listed), texts(&saved));
+    assert_eq!(listed.rule_count(), 2);
+}
+
+#[test]
+fn a_text_loads_on_top_of_another() {
+    let mut dump = table("-A X -j DROP\n-A Y -j ACCEPT").unwrap();
+    let more =
+        "*filter\n:Z - [0:0]\n:Y - [0:0]\n-I X 2 -j Z\n-A Z -j RETURN\n-I FORWARD -j Z\nCOMMIT\n";
+    dump.load(&read(more, Family::V4).unwrap()).unwrap();
+    let actions = |chain: &str| {
+        let rules = &dump.chain("filter", chain).unwrap().rules;
+        rules
+            .iter()
+            .map(|rule| rule.action.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(actions("X"), [Action::Drop, Action::Jump("Z".to_owned())]);
+    assert_eq!(actions("Y"), []);
+    assert_eq!(actions("FORWARD"), [Action::Jump("Z".to_owned())]);
+    let missing = read("*filter\n-A NOWHERE -j DROP\nCOMMIT\n", Family::V4).unwrap();
+    assert_eq!(
+        dump.load(&missing).unwrap_err().kind,
+        DumpErrorKind::Missing
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_a_mistake(text in "\\PC*", v6: bool) {
+        let family = if v6 { Family::V6 } else { Family::V4 };
+        let _ = read(&text, family);
+    }
+
+    #[test]
+    fn any_words_are_a_rule_or_a_mistake(
+        words in prop::collection::vec(
+            prop::sample::select(vec![
+                "-s", "-d", "!", "-p", "tcp", "udp", "-m", "mark", "--mark", "0x1/", "10.0.0.1", "1:2",
+                "10.0.0.0/33", "--dport", "-j", "-g", "DNAT", "--to-destination", ":", "[", "\"", "\\",
+                "--ctstate", "conntrack", "NEW,", "multiport", "--ports", ",", "-", "--", "X", "é",
+            ]),
+            0..12,
+        )
+    ) {
+        let _ = table(&format!("-A X {}", words.join(" ")));
+    }
+}

@@ -1,0 +1,113 @@
+//! The hooks in the order that a packet comes to them.
+
+use super::chain::{Packet, Passed, Walker};
+use super::forks::Answers;
+use super::{End, Machine, Probe, Trace, is_loopback};
+
+/// Sends a packet along the way that the answers choose.
+pub(super) fn travel(machine: &Machine, probe: &Probe, answers: Answers) -> (Trace, Answers) {
+    let mut walker = Walker {
+        machine,
+        packet: Packet::new(probe),
+        tracks: false,
+        steps: Vec::new(),
+        answers,
+        table: "raw",
+    };
+    let end = match probe.input {
+        Some(_) => walker.arrive(),
+        None => walker.set_out(),
+    };
+    let packet = walker.packet;
+    let trace = Trace {
+        steps: walker.steps,
+        end,
+        assumptions: Vec::new(),
+        source: packet.source,
+        destination: (packet.destination, packet.port),
+    };
+    (trace, walker.answers)
+}
+
+/// Ends the journey where a hook ended it.
+macro_rules! through {
+    ($walker:expr, $chain:expr, $tables:expr) => {
+        for table in $tables {
+            if let Passed::Ended(end) = $walker.hook(table, $chain) {
+                return end;
+            }
+        }
+    };
+}
+
+impl Walker<'_> {
+    /// From the wire to a process, or on to another interface.
+    fn arrive(&mut self) -> End {
+        through!(self, "PREROUTING", ["raw", "mangle", "nat"]);
+        let (source, destination) = (self.packet.source, self.packet.destination);
+        // `route_localnet` is off wherever nobody asked for it; `ip_route_input_slow` of the kernel.
+        let foreign = is_loopback(source) || is_loopback(destination);
+        if foreign && self.packet.input != "lo" {
+            return End::Martian;
+        }
+        if self.for_the_host() {
+            return self.enter();
+        }
+        let Some(output) = self.machine.route(destination) else {
+            return End::NoRoute;
+        };
+        output.clone_into(&mut self.packet.output);
+        through!(self, "FORWARD", ["mangle", "filter", "security"]);
+        self.leave()
+    }
+
+    fn for_the_host(&self) -> bool {
+        let to = self.packet.destination;
+        self.machine.is_local(to) || self.machine.is_broadcast(to) || to.is_multicast()
+    }
+
+    fn enter(&mut self) -> End {
+        self.packet.output.clear();
+        through!(self, "INPUT", ["mangle", "filter", "security", "nat"]);
+        End::Host
+    }
+
+    fn leave(&mut self) -> End {
+        through!(self, "POSTROUTING", ["mangle", "nat"]);
+        End::Out(self.packet.output.clone())
+    }
+
+    /// From a process of the host, out or back to the host.
+    fn set_out(&mut self) -> End {
+        if !self.route_own() {
+            return End::NoRoute;
+        }
+        through!(self, "OUTPUT", ["raw", "mangle", "nat"]);
+        // A new destination or a new mark is routed again.
+        if !self.route_own() {
+            return End::NoRoute;
+        }
+        through!(self, "OUTPUT", ["filter", "security"]);
+        let end = self.leave();
+        if !end.arrives() || self.packet.output != "lo" {
+            return end;
+        }
+        // Its connection is known already: nat has had its say.
+        self.packet.input = "lo".to_owned();
+        self.packet.output.clear();
+        through!(self, "PREROUTING", ["raw", "mangle"]);
+        self.enter()
+    }
+
+    fn route_own(&mut self) -> bool {
+        let to = self.packet.destination;
+        let output = if self.machine.is_local(to) {
+            Some("lo")
+        } else {
+            self.machine.route(to)
+        };
+        output
+            .inspect(|name| (*name).clone_into(&mut self.packet.output))
+            .is_some()
+    }
+}

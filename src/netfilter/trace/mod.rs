@@ -1,0 +1,166 @@
+//! Sends one packet through all tables of a machine, as the kernel would.
+//!
+//! The order of hooks and tables is that of `nf_ip_hook_priorities` in the kernel's
+//! `netfilter_ipv4.h`; what each rule does is in iptables-extensions(8).
+
+mod chain;
+mod conditions;
+mod forks;
+mod journey;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Family;
+use super::dump::{Dump, Opaque, States};
+
+pub use forks::{MAX_ENDS, traces};
+
+/// What of a machine decides where its packets go.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    pub family: Family,
+    pub rules: Dump,
+    pub interfaces: Vec<Link>,
+    /// By prefix, with the interface that leads there; those of the interfaces' own addresses are
+    /// understood.
+    pub routes: Vec<(IpNet, String)>,
+}
+
+/// An interface and the addresses that the host has on it, each with the length of its subnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub name: String,
+    pub addresses: Vec<IpNet>,
+}
+
+/// The packet as it enters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The interface that it arrives by; nothing for one of the host's own.
+    pub input: Option<String>,
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    /// IANA's number.
+    pub protocol: u8,
+    /// Zero where the protocol has no ports, as `port`.
+    pub source_port: u16,
+    pub port: u16,
+    /// Type and code.
+    pub icmp: (u8, u8),
+    /// The flags of TCP, RFC 9293; `SYN` for the first packet of a connection.
+    pub tcp_flags: u8,
+    /// One of the five states that a packet can be in.
+    pub state: States,
+    pub mark: u32,
+    pub connmark: u32,
+}
+
+/// Where a packet ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It leaves by an interface.
+    Out(String),
+    /// A process of the host gets it.
+    Host,
+    Dropped,
+    /// With the name of the answer.
+    Rejected(String),
+    /// No route leads to its destination.
+    NoRoute,
+    /// An address of loopback from elsewhere, which the kernel drops before it routes.
+    Martian,
+    /// At a target that this evaluator does not know.
+    Unknown(String),
+    /// Rules lead in a circle, which the kernel refuses to load.
+    Endless,
+}
+
+impl End {
+    /// Tells whether somebody gets the packet.
+    pub fn arrives(&self) -> bool {
+        matches!(self, End::Out(_) | End::Host)
+    }
+}
+
+/// What a rule did to the packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The packet comes to a hook of a table.
+    Hook,
+    /// A rule matched; by its number in the chain, from 1.
+    Rule(usize),
+    /// No rule of the kernel's chain decided.
+    Policy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub table: &'static str,
+    pub chain: String,
+    pub event: Event,
+    /// The packet's destination behind the step, where the step changed it.
+    pub translated: Option<(IpAddr, u16)>,
+    /// The packet's source behind the step, where the step changed it.
+    pub masked: Option<IpAddr>,
+}
+
+/// What a match is taken to answer where only the kernel can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assumption {
+    pub what: Opaque,
+    pub holds: bool,
+}
+
+/// One way that the packet may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    pub steps: Vec<Step>,
+    pub end: End,
+    /// In the order that the packet met them.
+    pub assumptions: Vec<Assumption>,
+    /// Its source and destination as they are at the end.
+    pub source: IpAddr,
+    pub destination: (IpAddr, u16),
+}
+
+impl Machine {
+    /// Returns whether an address is the host's own.
+    pub fn is_local(&self, address: IpAddr) -> bool {
+        let mut all = self.interfaces.iter().flat_map(|link| &link.addresses);
+        is_loopback(address) || all.any(|net| net.addr() == address)
+    }
+
+    /// Returns the interface that leads to an address, by the longest prefix.
+    pub fn route(&self, address: IpAddr) -> Option<&str> {
+        let links = self.interfaces.iter();
+        let own = links.flat_map(|link| link.addresses.iter().map(move |net| (*net, &link.name)));
+        let told = self.routes.iter().map(|(net, name)| (*net, name));
+        let fits = own.chain(told).filter(|(net, _)| net.contains(&address));
+        let best = fits.max_by_key(|(net, _)| net.prefix_len());
+        best.map(|(_, name)| name.as_str())
+    }
+
+    fn address_of(&self, interface: &str) -> Option<IpAddr> {
+        let link = self.interfaces.iter().find(|link| link.name == interface)?;
+        link.addresses.first().map(IpNet::addr)
+    }
+
+    fn is_broadcast(&self, address: IpAddr) -> bool {
+        let mut nets = self.interfaces.iter().flat_map(|link| &link.addresses);
+        match address {
+            IpAddr::V4(four) => {
+                four.is_broadcast()
+                    || nets.any(|net| net.prefix_len() < 31 && net.broadcast() == address)
+            }
+            IpAddr::V6(_) => false,
+        }
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.is_loopback()
+}

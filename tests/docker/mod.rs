@@ -10,10 +10,12 @@ mod links;
 mod no_engine;
 mod order;
 mod pair;
+mod paths;
 mod published;
 mod reboot;
 mod routed;
 mod seeds;
+mod stand_in;
 mod storm;
 mod unaided;
 

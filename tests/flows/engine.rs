@@ -1,120 +1,379 @@
 //! The rules that Docker writes for the networks and published ports of a policy, as its own chains
-//! look after a start: those of 20.10, and of 1.12 for a policy that names a release before 17.06.
-//! They stand in for an engine here, so that hundreds of packets on both iptables variants take
-//! seconds; `tests/docker` runs real ones.
+//! look after a start, from 1.12 to 29 with its iptables backend. They stand in for an engine here,
+//! so that hundreds of packets take seconds; `tests/docker` runs real ones.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
-use tidegate::policy::ir::{Network, Policy};
+use tidegate::policy::ir::{Engine, Exposure, Network, Policy};
 
 use super::table::address_of;
 
-/// Returns the rules of one family for an empty machine.
-pub fn rules(policy: &Policy, v6: bool) -> String {
-    let subnets = |network: &Network| {
-        network
-            .subnets
-            .iter()
-            .copied()
-            .filter(|subnet| subnet.addr().is_ipv6() == v6)
-            .collect::<Vec<_>>()
-    };
-    let mut nat =
-        "*nat\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n".to_owned();
-    let early = !policy.host.engine.has_docker_user();
-    let mut filter = start(policy).to_owned();
-    for network in policy.networks.iter().filter(|network| network.local) {
-        let bridge = &network.bridge.0;
-        for subnet in subnets(network) {
-            let _ = writeln!(
-                nat,
-                "-A POSTROUTING -s {subnet} ! -o {bridge} -j MASQUERADE"
-            );
+/// One of the releases with which something changed that packets notice, and how it was started.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    pub version: (u32, u32),
+    /// Docker since 1.13 closes FORWARD where it was the one to turn forwarding on.
+    pub closed: bool,
+    /// It writes IPv6 rules, too.
+    pub ip6tables: bool,
+    /// It has a process for each published port.
+    pub proxy: bool,
+}
+
+/// The first releases of all eras, and 20.10.
+pub const VERSIONS: [(u32, u32); 11] = [
+    (1, 12),
+    (1, 13),
+    (17, 4),
+    (17, 6),
+    (18, 5),
+    (20, 10),
+    (23, 0),
+    (27, 0),
+    (28, 1),
+    (28, 2),
+    (29, 0),
+];
+
+impl Setup {
+    /// Returns the engine that a policy is for; one of 20.10 where it does not say.
+    pub fn of(policy: &Policy) -> Self {
+        let version = match policy.host.engine {
+            Engine::Docker { version, .. } => version,
+            Engine::None(_) => None,
+        };
+        Setup {
+            version: version.unwrap_or((20, 10)),
+            closed: false,
+            ip6tables: true,
+            proxy: true,
         }
-        let icc = if network.icc { "ACCEPT" } else { "DROP" };
-        filter.push_str(&forward(bridge, early));
+    }
+
+    /// Returns every way to start a release.
+    pub fn all(version: (u32, u32)) -> Vec<Self> {
+        let both = [false, true];
+        let mut found = Vec::new();
+        for (closed, ip6tables, proxy) in both
+            .into_iter()
+            .flat_map(|closed| both.map(|six| (closed, six)))
+            .flat_map(|(closed, six)| both.map(|proxy| (closed, six, proxy)))
+        {
+            // 1.13 began to close FORWARD, and 20.10 to write IPv6 rules.
+            let exists = (!closed || version >= (1, 13)) && (!ip6tables || version >= (20, 10));
+            if exists {
+                found.push(Setup {
+                    version,
+                    closed,
+                    ip6tables,
+                    proxy,
+                });
+            }
+        }
+        found
+    }
+
+    fn since(self, major: u32, minor: u32) -> bool {
+        self.version >= (major, minor)
+    }
+
+    /// Returns the rules of one family for an empty machine.
+    pub fn rules(self, policy: &Policy, v6: bool) -> String {
+        if v6 && !self.ip6tables {
+            return String::new();
+        }
+        let view = View {
+            setup: self,
+            policy,
+            v6,
+        };
+        format!("{}{}{}", view.raw(), view.nat(), view.filter())
+    }
+}
+
+/// Returns what our guard makes where an engine has no chain for the rules of others yet: in IPv6 up
+/// to 22, and wherever it leaves a family alone.
+pub fn guard(policy: &Policy, rules: &str) -> &'static str {
+    if policy.host.engine.has_docker_user() && !rules.contains(":DOCKER-USER") {
+        "*filter\n:DOCKER-USER - [0:0]\n-I FORWARD -j DOCKER-USER\nCOMMIT\n"
+    } else {
+        ""
+    }
+}
+
+struct View<'p> {
+    setup: Setup,
+    policy: &'p Policy,
+    v6: bool,
+}
+
+/// A published port: the bridge and address behind it.
+struct Published<'p> {
+    bridge: &'p str,
+    address: IpAddr,
+    exposure: &'p Exposure,
+}
+
+impl Published<'_> {
+    fn protocol(&self) -> String {
+        format!("{:?}", self.exposure.protocol).to_lowercase()
+    }
+
+    fn host(&self) -> (Option<IpAddr>, u16) {
+        let host = self.exposure.published.as_ref().expect("it is published");
+        (host.address, host.ports.first)
+    }
+}
+
+impl View<'_> {
+    fn networks(&self) -> impl Iterator<Item = &Network> {
+        self.policy.networks.iter().filter(|network| network.local)
+    }
+
+    fn published(&self) -> Vec<Published<'_>> {
+        let mut found = Vec::new();
+        for (id, container) in self.policy.containers.iter().enumerate() {
+            let first = container.attachments[0].network;
+            let network = &self.policy.networks[first.0];
+            let address = address_of(self.policy, id, first, self.v6);
+            let Some(address) = address.filter(|_| network.local) else {
+                continue;
+            };
+            for exposure in &container.exposures {
+                let host = exposure.published.as_ref();
+                if host.is_some_and(|host| host.address.is_none_or(|at| at.is_ipv6() == self.v6)) {
+                    found.push(Published {
+                        bridge: &network.bridge.0,
+                        address,
+                        exposure,
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    /// Docker since 28.2 drops what is routed straight to a container, and before, up to 28.0, what is
+    /// routed to a published port.
+    fn raw(&self) -> String {
+        let mut text = "*raw\n".to_owned();
+        if self.setup.since(28, 2) {
+            for (id, container) in self.policy.containers.iter().enumerate() {
+                for at in &container.attachments {
+                    let network = &self.policy.networks[at.network.0];
+                    let address = address_of(self.policy, id, at.network, self.v6);
+                    if let Some(address) = address.filter(|_| network.local) {
+                        let bridge = &network.bridge.0;
+                        let _ = writeln!(text, "-A PREROUTING -d {address} ! -i {bridge} -j DROP");
+                    }
+                }
+            }
+        } else if self.setup.since(28, 0) {
+            for port in self.published() {
+                let _ = writeln!(
+                    text,
+                    "-A PREROUTING -d {} ! -i {} -p {} --dport {} -j DROP",
+                    port.address,
+                    port.bridge,
+                    port.protocol(),
+                    port.exposure.ports.first
+                );
+            }
+        }
+        if self.setup.since(28, 0) {
+            for port in self.published() {
+                let (protocol, (address, number)) = (port.protocol(), port.host());
+                if let Some(address) = address.filter(IpAddr::is_loopback) {
+                    let _ = writeln!(
+                        text,
+                        "-A PREROUTING -d {address} ! -i lo -p {protocol} --dport {number} -j DROP"
+                    );
+                }
+            }
+        }
+        text + "COMMIT\n"
+    }
+
+    fn nat(&self) -> String {
+        let mut text = "*nat\n:DOCKER - [0:0]\n".to_owned();
+        let loopback = if self.v6 { "::1/128" } else { "127.0.0.0/8" };
+        let but_loopback = if self.setup.proxy {
+            format!("! -d {loopback} ")
+        } else {
+            String::new()
+        };
         let _ = write!(
-            filter,
-            "-A FORWARD -i {bridge} ! -o {bridge} -j ACCEPT\n-A FORWARD -i {bridge} -o {bridge} -j {icc}\n"
+            text,
+            "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
+             -A OUTPUT {but_loopback}-m addrtype --dst-type LOCAL -j DOCKER\n"
         );
-        filter.push_str(&isolation(policy, bridge, early));
-    }
-    for network in policy.networks.iter().filter(|network| network.local) {
-        let _ = writeln!(nat, "-A DOCKER -i {} -j RETURN", network.bridge.0);
-    }
-    for (id, container) in policy.containers.iter().enumerate() {
-        for exposure in &container.exposures {
-            let Some(published) = &exposure.published else {
-                continue;
-            };
-            let network = container.attachments[0].network;
-            if !policy.networks[network.0].local {
-                continue;
+        for network in self.networks() {
+            let bridge = &network.bridge.0;
+            for subnet in &network.subnets {
+                if subnet.addr().is_ipv6() == self.v6 {
+                    let _ = writeln!(
+                        text,
+                        "-A POSTROUTING -s {subnet} ! -o {bridge} -j MASQUERADE"
+                    );
+                }
             }
-            let Some(address) = address_of(policy, id, network, v6) else {
-                continue;
-            };
-            let bridge = &policy.networks[network.0].bridge.0;
-            let protocol = format!("{:?}", exposure.protocol).to_lowercase();
-            let to = published
-                .address
-                .map(|at| format!("-d {at} "))
-                .unwrap_or_default();
-            if published.address.is_some_and(|at| at.is_ipv6() != v6) {
-                continue;
+            if !self.setup.proxy {
+                let _ = writeln!(
+                    text,
+                    "-A POSTROUTING -o {bridge} -m addrtype --src-type LOCAL -j MASQUERADE"
+                );
+            } else if !self.setup.since(29, 0) {
+                let _ = writeln!(text, "-A DOCKER -i {bridge} -j RETURN");
             }
-            let literal = if v6 {
-                format!("[{address}]")
+        }
+        for port in self.published() {
+            text.push_str(&self.translation(&port));
+        }
+        text + "COMMIT\n"
+    }
+
+    fn translation(&self, port: &Published<'_>) -> String {
+        let (address, number) = port.host();
+        let to = address.map(|at| format!("-d {at} ")).unwrap_or_default();
+        let from = if self.setup.proxy {
+            format!("! -i {} ", port.bridge)
+        } else {
+            String::new()
+        };
+        let link_local = if self.v6 && self.setup.since(27, 0) {
+            "! -s fe80::/10 "
+        } else {
+            ""
+        };
+        let literal = match port.address {
+            IpAddr::V4(four) => four.to_string(),
+            IpAddr::V6(six) => format!("[{six}]"),
+        };
+        format!(
+            "-A DOCKER {link_local}{to}{from}-p {} --dport {number} -j DNAT --to-destination {literal}:{}\n",
+            port.protocol(),
+            port.exposure.ports.first
+        )
+    }
+
+    fn filter(&self) -> String {
+        let policy = if self.setup.closed { "DROP" } else { "ACCEPT" };
+        let mut text = format!("*filter\n:FORWARD {policy} [0:0]\n:DOCKER - [0:0]\n");
+        // IPv6 has had the chain since 23.0 alone.
+        if self.setup.since(23, 0) || (self.setup.since(17, 6) && !self.v6) {
+            text.push_str(":DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\n");
+            if !self.setup.since(28, 2) {
+                text.push_str("-A DOCKER-USER -j RETURN\n");
+            }
+        }
+        if self.setup.since(28, 0) {
+            text.push_str(&self.own_forward());
+        } else {
+            text.push_str(&self.shared_forward());
+        }
+        text.push_str(&self.isolation());
+        for port in self.published() {
+            let _ = writeln!(
+                text,
+                "-A DOCKER -d {0} ! -i {1} -o {1} -p {2} --dport {3} -j ACCEPT",
+                port.address,
+                port.bridge,
+                port.protocol(),
+                port.exposure.ports.first
+            );
+        }
+        for bridge in self.networks().map(|network| &network.bridge.0) {
+            if self.setup.since(28, 0) {
+                let _ = writeln!(text, "-A DOCKER ! -i {bridge} -o {bridge} -j DROP");
+            }
+        }
+        text + "COMMIT\n"
+    }
+
+    /// Up to 27 every network has its rules in FORWARD itself; published ports come before replies up
+    /// to 17.03.
+    fn shared_forward(&self) -> String {
+        let mut text = match self.isolation_chains() {
+            [first, _] => format!(":{first} - [0:0]\n-A FORWARD -j {first}\n"),
+        };
+        for network in self.networks() {
+            let bridge = &network.bridge.0;
+            let known = format!(
+                "-A FORWARD -o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
+            );
+            let published = format!("-A FORWARD -o {bridge} -j DOCKER\n");
+            text.push_str(&if self.setup.since(17, 4) {
+                known + &published
             } else {
-                address.to_string()
-            };
-            let (host, port) = (published.ports.first, exposure.ports.first);
-            let _ = writeln!(
-                nat,
-                "-A DOCKER {to}! -i {bridge} -p {protocol} --dport {host} -j DNAT --to-destination {literal}:{port}"
-            );
-            let _ = writeln!(
-                filter,
-                "-A DOCKER -d {address} ! -i {bridge} -o {bridge} -p {protocol} --dport {port} -j ACCEPT"
-            );
+                published + &known
+            });
+            let _ = writeln!(text, "-A FORWARD -i {bridge} ! -o {bridge} -j ACCEPT");
+            let icc = if network.icc { "ACCEPT" } else { "DROP" };
+            let _ = writeln!(text, "-A FORWARD -i {bridge} -o {bridge} -j {icc}");
         }
+        text
     }
-    format!("{nat}COMMIT\n{filter}COMMIT\n")
-}
 
-fn start(policy: &Policy) -> &'static str {
-    if policy.host.engine.has_docker_user() {
-        "*filter\n:DOCKER - [0:0]\n:DOCKER-USER - [0:0]\n:ISO-1 - [0:0]\n:ISO-2 - [0:0]\n\
-         -A FORWARD -j DOCKER-USER\n-A FORWARD -j ISO-1\n-A DOCKER-USER -j RETURN\n"
-    } else {
-        "*filter\n:DOCKER - [0:0]\n:DOCKER-ISOLATION - [0:0]\n-A FORWARD -j DOCKER-ISOLATION\n"
-    }
-}
-
-/// Up to 17.03 published ports come before replies.
-fn forward(bridge: &str, early: bool) -> String {
-    let known =
-        format!("-A FORWARD -o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n");
-    let published = format!("-A FORWARD -o {bridge} -j DOCKER\n");
-    if early {
-        published + &known
-    } else {
-        known + &published
-    }
-}
-
-/// Up to 18.04 there is a rule for each pair of networks.
-fn isolation(policy: &Policy, bridge: &str, early: bool) -> String {
-    if !early {
-        return format!(
-            "-A ISO-1 -i {bridge} ! -o {bridge} -j ISO-2\n-A ISO-2 -o {bridge} -j DROP\n"
+    /// Since 28.0.1 FORWARD has one jump to chains of Docker's own.
+    fn own_forward(&self) -> String {
+        let first = self.isolation_chains()[0];
+        let mut text = format!(
+            ":DOCKER-FORWARD - [0:0]\n:DOCKER-CT - [0:0]\n:DOCKER-BRIDGE - [0:0]\n:{first} - [0:0]\n\
+             -A FORWARD -j DOCKER-FORWARD\n-A DOCKER-FORWARD -j DOCKER-CT\n\
+             -A DOCKER-FORWARD -j {first}\n-A DOCKER-FORWARD -j DOCKER-BRIDGE\n"
         );
+        for network in self.networks() {
+            let bridge = &network.bridge.0;
+            let _ = write!(
+                text,
+                "-A DOCKER-CT -o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+                 -A DOCKER-BRIDGE -o {bridge} -j DOCKER\n"
+            );
+            if network.icc {
+                let _ = writeln!(text, "-A DOCKER-FORWARD -i {bridge} -j ACCEPT");
+            } else {
+                let _ = write!(
+                    text,
+                    "-A DOCKER-FORWARD -i {bridge} -o {bridge} -j DROP\n\
+                     -A DOCKER-FORWARD -i {bridge} ! -o {bridge} -j ACCEPT\n"
+                );
+            }
+        }
+        text
     }
-    let mut rules = String::new();
-    for other in policy.networks.iter().map(|network| &network.bridge.0) {
-        if other != bridge {
-            let _ = writeln!(rules, "-A DOCKER-ISOLATION -i {bridge} -o {other} -j DROP");
+
+    fn isolation_chains(&self) -> [&'static str; 2] {
+        if self.setup.since(29, 0) {
+            ["DOCKER-INTERNAL", ""]
+        } else if self.setup.since(18, 5) {
+            ["DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2"]
+        } else {
+            ["DOCKER-ISOLATION", ""]
         }
     }
-    rules
+
+    /// Up to 18.04 there is a rule for each pair of networks, and since 29 none at all.
+    fn isolation(&self) -> String {
+        let [first, second] = self.isolation_chains();
+        let mut text = String::new();
+        if !second.is_empty() {
+            let _ = writeln!(text, ":{second} - [0:0]");
+        }
+        for bridge in self.networks().map(|network| &network.bridge.0) {
+            if !second.is_empty() {
+                let _ = write!(
+                    text,
+                    "-A {first} -i {bridge} ! -o {bridge} -j {second}\n-A {second} -o {bridge} -j DROP\n"
+                );
+            } else if !self.setup.since(29, 0) {
+                for other in self.networks().map(|network| &network.bridge.0) {
+                    if other != bridge {
+                        let _ = writeln!(text, "-A {first} -i {bridge} -o {other} -j DROP");
+                    }
+                }
+            }
+        }
+        text
+    }
 }

@@ -10,8 +10,9 @@ use tidegate::artifact::Bundle;
 use tidegate::netfilter::Family;
 use tidegate::policy::ir::{Engine, NetworkId, Policy, Protocol};
 
+use super::engine::{Setup, guard};
 use super::table::{Flow, HOST, Origin, address_of, network_towards};
-use super::{engine, engine_nft, no_engine};
+use super::{engine_nft, no_engine};
 use crate::support::ns::Namespace;
 
 /// A connection that is dropped gives no answer; one that passes answers within a millisecond.
@@ -60,7 +61,8 @@ impl World {
             return;
         }
         for family in Family::BOTH {
-            let rules = engine::rules(policy, family == Family::V6);
+            let rules = Setup::of(policy).rules(policy, family == Family::V6);
+            let rules = format!("{rules}{}", guard(policy, &rules));
             self.host.feed(&self.restore(family), &rules);
         }
     }
@@ -69,9 +71,9 @@ impl World {
         format!("{}-{}-restore -w 10 --noflush", tool(family), self.variant)
     }
 
-    /// Loads a bundle by hand and returns what iptables-save prints afterwards.
-    pub fn load(&self, bundle: &Bundle, family: Family) -> String {
-        self.host.feed(&self.restore(family), bundle.rules(family));
+    /// Loads rules by hand and returns what iptables-save prints afterwards.
+    pub fn load(&self, rules: &str, family: Family) -> String {
+        self.host.feed(&self.restore(family), rules);
         self.host
             .ok(&format!("{}-{}-save", tool(family), self.variant))
     }

@@ -1,8 +1,9 @@
 //! Every case of `tests/cases`: the files that it becomes, and its table of packets through the
 //! evaluator and through the kernel, which must agree.
 
-mod engine;
+pub(crate) mod engine;
 mod engine_nft;
+mod eras;
 mod kernel;
 mod no_engine;
 mod table;
@@ -17,6 +18,7 @@ use tidegate::compile::compile;
 use tidegate::netfilter::{ConnState, Family, Packet, Ruleset, Table, Verdict, lower, walk};
 use tidegate::policy::ir::{Engine, NetworkId, Policy};
 use tidegate::policy::load;
+use tidegate::source::SourceMap;
 
 use crate::support::files::{Folder, repository};
 use crate::support::ns::is_root;
@@ -29,6 +31,7 @@ struct Prepared {
     folder: PathBuf,
     policy: Policy,
     bundle: Bundle,
+    sources: SourceMap,
     flows: Vec<Flow>,
 }
 
@@ -68,6 +71,7 @@ fn prepare(folder: PathBuf) -> Prepared {
         folder,
         policy,
         bundle,
+        sources: compiled.sources,
         flows,
     }
 }
@@ -278,7 +282,7 @@ fn kernel_agrees(variant: &'static str) {
         let world = World::new(&case.policy, &case.flows, variant);
         world.settings(&case.bundle);
         for family in Family::BOTH {
-            let saved = world.load(&case.bundle, family);
+            let saved = world.load(case.bundle.rules(family), family);
             assert_eq!(
                 ours(&saved),
                 ours(case.bundle.rules(family)),

@@ -1,6 +1,6 @@
 //! The conditions of a rule, from its options.
 
-use super::options::{Module, Opt};
+use super::options::{Module, Opt, all_texts};
 use super::{AddressType, Condition, DumpErrorKind, Opaque, Pattern, States, Test, numbers};
 use crate::net::Family;
 
@@ -73,17 +73,16 @@ fn whole(module: &Module) -> Condition {
         [only] => std::mem::take(&mut only.not),
         _ => false,
     };
-    let texts: String = options
-        .iter()
-        .map(|opt| format!(" {}", opt.text()))
-        .collect();
+    let texts = all_texts(&options);
     let stateful = !PURE.contains(&module.name.as_str()) && module.name != "set";
     opaque(not, format!("-m {}{texts}", module.name), stateful)
 }
 
 fn opaque(not: bool, text: String, stateful: bool) -> Condition {
-    let test = Test::Opaque(Opaque { text, stateful });
-    Condition { not, test }
+    Condition {
+        not,
+        test: Test::Opaque(Opaque { text, stateful }),
+    }
 }
 
 fn plain(opt: &Opt, family: Family) -> Result<Option<Condition>, DumpErrorKind> {
@@ -166,7 +165,11 @@ fn ports(opt: &Opt, _: Family) -> Result<Option<Test>, DumpErrorKind> {
 }
 
 fn icmp(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
-    Ok(numbers::icmp(opt.value()?, family).map(Test::Icmp))
+    let text = opt.value()?;
+    if numbers::is_any_icmp(text, family) {
+        return Ok(Some(Test::Icmp(None)));
+    }
+    Ok(numbers::icmp(text, family).map(|kind| Test::Icmp(Some(kind))))
 }
 
 fn iprange(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
@@ -181,7 +184,8 @@ fn iprange(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
 fn conntrack(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
     let net = || -> Result<_, DumpErrorKind> {
         let nets = numbers::nets(opt.value()?, family)?;
-        Ok(nets.filter(|nets| nets.len() == 1).map(|nets| nets[0]))
+        let one = nets.filter(|nets| nets.len() == 1);
+        Ok(one.and_then(|nets| nets.into_iter().next()))
     };
     Ok(match opt.name.as_str() {
         "--ctstate" | "--state" => states(opt.value()?).map(Test::Conntrack),

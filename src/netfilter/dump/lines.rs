@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::options::{Options, options};
 use super::words::{Word, words};
-use super::{Action, ChainPolicy, Dump, DumpChain, DumpRule, DumpTable, Loose, conditions, target};
+use super::{Action, ChainPolicy, Dump, DumpChain, DumpRule, DumpTable, conditions, target};
 use crate::net::Family;
 
 /// A line that iptables-restore would refuse, too.
@@ -48,28 +48,40 @@ pub enum DumpErrorKind {
 const TABLES: [&str; 5] = ["filter", "mangle", "nat", "raw", "security"];
 
 /// Reads a text of iptables-save, of iptables-restore or of `iptables -S`; one that names no table is
-/// of `filter`. Chains of the kernel come with their policy ACCEPT where the text does not say.
+/// of `filter`. Chains of the kernel that the text does not declare have the policy ACCEPT.
 ///
 /// Errors name the first line that does not fit; a text cut short is one of them.
 pub fn read(text: &str, family: Family) -> Result<Dump, DumpError> {
-    let mut reader = Reader {
-        family,
-        dump: Dump::default(),
-        table: bare(text).then(|| "filter".to_owned()),
-        bare: bare(text),
-    };
-    let mut last = 0;
-    for (line, number) in text.lines().zip(1..) {
-        last = number;
-        let line = line.trim();
-        let failed = |kind| failure(number, kind, line);
-        reader.line(line, number).map_err(failed)?;
+    let mut dump = Dump::default();
+    dump.load(text, family)?;
+    Ok(dump)
+}
+
+impl Dump {
+    /// Loads a text on top of what is there, as `iptables-restore --noflush` does: chains of users that
+    /// it declares begin anew, and its other rules go where they say.
+    ///
+    /// After an error the tables are of no use.
+    pub fn load(&mut self, text: &str, family: Family) -> Result<(), DumpError> {
+        let bare = is_bare(text);
+        let mut reader = Reader {
+            family,
+            dump: self,
+            table: bare.then(|| "filter".to_owned()),
+            bare,
+        };
+        let mut last = 0;
+        for (line, number) in text.lines().zip(1..) {
+            last = number;
+            let line = line.trim();
+            let failed = |kind| failure(number, kind, line);
+            reader.line(line, number).map_err(failed)?;
+        }
+        if reader.table.is_some() && !bare {
+            return Err(failure(last, DumpErrorKind::Unfinished, ""));
+        }
+        self.name_chains()
     }
-    if reader.table.is_some() && !reader.bare {
-        return Err(failure(last, DumpErrorKind::Unfinished, ""));
-    }
-    reader.dump.resolve()?;
-    Ok(reader.dump)
 }
 
 pub(super) fn failure(line: usize, kind: DumpErrorKind, text: &str) -> DumpError {
@@ -78,20 +90,20 @@ pub(super) fn failure(line: usize, kind: DumpErrorKind, text: &str) -> DumpError
 }
 
 /// Tells whether a text is of `iptables -S`, which prints one table and not its name.
-fn bare(text: &str) -> bool {
+fn is_bare(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
     first.is_some_and(|line| line.starts_with('-'))
 }
 
-struct Reader {
+struct Reader<'d> {
     family: Family,
-    dump: Dump,
+    dump: &'d mut Dump,
     table: Option<String>,
     bare: bool,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn line(&mut self, line: &str, number: usize) -> Result<(), DumpErrorKind> {
         match line.as_bytes().first() {
             None => Ok(()),
@@ -133,7 +145,7 @@ fn comment(line: &str) -> Result<(), DumpErrorKind> {
     Ok(())
 }
 
-/// Adds the chain of `NAME POLICY [packets:bytes]`; what it held goes.
+/// Adds the chain of `NAME POLICY [packets:bytes]`. What a user's chain held goes.
 fn declare(table: &mut DumpTable, declaration: &str) -> Result<(), DumpErrorKind> {
     let mut words = declaration.split_ascii_whitespace();
     let (Some(name), Some(policy)) = (words.next(), words.next()) else {
@@ -144,7 +156,6 @@ fn declare(table: &mut DumpTable, declaration: &str) -> Result<(), DumpErrorKind
         word => Some(ChainPolicy::named(word).ok_or(DumpErrorKind::Declaration)?),
     };
     let chain = table.chains.entry(name.to_owned()).or_default();
-    // A second block of a table adds to chains of the kernel, and begins the others anew.
     if policy.is_none() {
         chain.rules.clear();
     }
@@ -169,10 +180,7 @@ fn command(
         "-N" | "--new-chain" => declare(table, &format!("{chain} -")),
         "-A" | "--append" => {
             let rule = rule(rest, number, family)?;
-            match table.chains.get_mut(chain) {
-                Some(known) => known.rules.push(rule),
-                None => table.loose.push(loose(chain, None, rule)),
-            }
+            chain_of(table, chain)?.rules.push(rule);
             Ok(())
         }
         "-I" | "--insert" => insert(table, chain, rest, number, family),
@@ -193,22 +201,21 @@ fn insert(
         Err(_) => (1, rest),
     };
     let rule = rule(rest, number, family)?;
-    match table.chains.get_mut(chain) {
-        None => table.loose.push(loose(chain, Some(place), rule)),
-        Some(DumpChain { rules, .. }) => {
-            let at = place.checked_sub(1).filter(|at| *at <= rules.len());
-            rules.insert(at.ok_or(DumpErrorKind::Number)?, rule);
-        }
-    }
+    let rules = &mut chain_of(table, chain)?.rules;
+    let at = place.checked_sub(1).filter(|at| *at <= rules.len());
+    rules.insert(at.ok_or(DumpErrorKind::Number)?, rule);
     Ok(())
 }
 
-fn loose(chain: &str, place: Option<usize>, rule: DumpRule) -> Loose {
-    Loose {
-        chain: chain.to_owned(),
-        place,
-        rule,
+/// Returns a chain that is there; those of the kernel always are.
+fn chain_of<'t>(table: &'t mut DumpTable, name: &str) -> Result<&'t mut DumpChain, DumpErrorKind> {
+    const KERNEL: [&str; 5] = ["FORWARD", "INPUT", "OUTPUT", "POSTROUTING", "PREROUTING"];
+    if KERNEL.contains(&name) {
+        let chain = table.chains.entry(name.to_owned()).or_default();
+        chain.policy.get_or_insert(ChainPolicy::Accept);
+        return Ok(chain);
     }
+    table.chains.get_mut(name).ok_or(DumpErrorKind::Missing)
 }
 
 /// Returns the line without the `[packets:bytes] ` that `iptables-save -c` puts first.

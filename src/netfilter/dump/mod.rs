@@ -5,7 +5,7 @@
 
 mod conditions;
 mod lines;
-mod merge;
+mod names;
 mod numbers;
 mod options;
 mod target;
@@ -32,16 +32,6 @@ pub struct Dump {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DumpTable {
     pub chains: BTreeMap<String, DumpChain>,
-    /// Rules for chains that the text does not declare, which a restore puts into what is there.
-    pub loose: Vec<Loose>,
-}
-
-/// A rule that is put into a chain at a place, from 1; without one it goes to the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loose {
-    pub chain: String,
-    pub place: Option<usize>,
-    pub rule: DumpRule,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -56,8 +56,13 @@ pub(super) fn protocol(text: &str) -> Result<Option<u8>, DumpErrorKind> {
     number.map(Some).ok_or(DumpErrorKind::Number)
 }
 
+/// Tells whether a type of ICMP stands for all; 255 is what iptables makes of `any`.
+pub(super) fn is_any_icmp(text: &str, family: Family) -> bool {
+    text == "any" || (text == "255" && family == Family::V4)
+}
+
 /// Returns type and code of `8`, `3/4` or a name; nothing for names unknown here.
-pub(super) fn icmp(text: &str, family: Family) -> Option<Option<(u8, Option<u8>)>> {
+pub(super) fn icmp(text: &str, family: Family) -> Option<(u8, Option<u8>)> {
     const V4: [(&str, u8, Option<u8>); 12] = [
         ("address-mask-request", 17, None),
         ("destination-unreachable", 3, None),
@@ -87,19 +92,16 @@ pub(super) fn icmp(text: &str, family: Family) -> Option<Option<(u8, Option<u8>)
         ("router-solicitation", 133, None),
         ("time-exceeded", 3, None),
     ];
-    if text == "any" || (text == "255" && family == Family::V4) {
-        return Some(None);
-    }
     let names: &[(&str, u8, Option<u8>)] = match family {
         Family::V4 => &V4,
         Family::V6 => &V6,
     };
     if let Some((_, kind, code)) = names.iter().find(|(name, ..)| *name == text) {
-        return Some(Some((*kind, *code)));
+        return Some((*kind, *code));
     }
     match text.split_once('/') {
-        None => Some(Some((text.parse().ok()?, None))),
-        Some((kind, code)) => Some(Some((kind.parse().ok()?, Some(code.parse().ok()?)))),
+        None => Some((text.parse().ok()?, None)),
+        Some((kind, code)) => Some((kind.parse().ok()?, Some(code.parse().ok()?))),
     }
 }
 

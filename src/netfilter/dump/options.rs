@@ -24,13 +24,19 @@ impl Opt {
     /// Writes the option as iptables-save would, but for quotes.
     pub(super) fn text(&self) -> String {
         let not = if self.not { "! " } else { "" };
-        let values: String = self
-            .values
-            .iter()
-            .map(|value| format!(" {value}"))
+        let words: Vec<&str> = [self.name.as_str()]
+            .into_iter()
+            .chain(self.values.iter().map(String::as_str))
             .collect();
-        format!("{not}{}{values}", self.name)
+        format!("{not}{}", words.join(" "))
     }
+}
+
+/// Writes options in a row, each with a blank in front.
+pub(super) fn all_texts(options: &[Opt]) -> String {
+    let mut texts = vec![String::new()];
+    texts.extend(options.iter().map(Opt::text));
+    texts.join(" ")
 }
 
 /// A match that a rule loads with `-m`, or without one by its protocol.
@@ -102,7 +108,7 @@ impl Options {
     fn own(&mut self, opt: Opt, owner: Owner) -> Result<(), DumpErrorKind> {
         let implied = self.implied(&opt.name);
         match (owner, implied, &mut self.target) {
-            (_, Some(name), _) => self.module(name).options.push(opt),
+            (_, Some(name), _) => self.give(name, opt),
             (Owner::Target, None, Some(target)) => target.options.push(opt),
             _ => {
                 let module = self.modules.last_mut().ok_or(DumpErrorKind::Line)?;
@@ -128,16 +134,20 @@ impl Options {
         fits.then_some(module)
     }
 
-    fn module(&mut self, name: &str) -> &mut Module {
-        let at = self.modules.iter().rposition(|module| module.name == name);
-        let at = at.unwrap_or_else(|| {
-            self.modules.push(Module {
+    /// Gives an option to the last match of a name, or to a new one.
+    fn give(&mut self, name: &str, opt: Opt) {
+        let found = self
+            .modules
+            .iter_mut()
+            .rev()
+            .find(|module| module.name == name);
+        match found {
+            Some(module) => module.options.push(opt),
+            None => self.modules.push(Module {
                 name: name.to_owned(),
-                options: Vec::new(),
-            });
-            self.modules.len() - 1
-        });
-        &mut self.modules[at]
+                options: vec![opt],
+            }),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a rule does, from the target it names.
 
-use super::options::{Jump, Opt};
+use super::options::{Jump, Opt, all_texts};
 use super::{Action, DumpErrorKind, Translation, numbers};
 use crate::net::Family;
 
@@ -55,11 +55,7 @@ pub(super) fn read(jump: &Jump, family: Family) -> Result<Action, DumpErrorKind>
 
 /// Keeps a target as its text.
 fn unknown(jump: &Jump) -> Action {
-    let options: String = jump
-        .options
-        .iter()
-        .map(|opt| format!(" {}", opt.text()))
-        .collect();
+    let options = all_texts(&jump.options);
     Action::Opaque(format!("{}{options}", jump.name))
 }
 

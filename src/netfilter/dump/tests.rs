@@ -169,8 +169,6 @@ fn what_is_unknown_stays_as_its_text() {
 
 #[test]
 fn targets_are_what_they_do() {
-    let v4 = |text: &str| -> IpAddr { text.parse().unwrap() };
-    let one = v4("10.0.0.1");
     for (text, expected) in [
         ("", Action::Continue),
         ("-j LOG --log-prefix \"-j DROP\"", Action::Continue),
@@ -219,6 +217,16 @@ fn targets_are_what_they_do() {
             "-j CONNMARK --restore-mark --mask 0xf",
             Action::RestoreMark { from: 15, to: 15 },
         ),
+    ] {
+        assert_eq!(action(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn translations_are_what_they_do() {
+    let v4 = |text: &str| -> IpAddr { text.parse().unwrap() };
+    let one = v4("10.0.0.1");
+    for (text, expected) in [
         (
             "-j REDIRECT --to-ports 80-81",
             Action::Redirect(Some(range(80, 81))),
@@ -316,10 +324,9 @@ fn other_ways_to_print_rules_are_read() {
 
 #[test]
 fn a_text_loads_on_top_of_another() {
-    let mut dump = table("-A X -j DROP\n-A Y -j ACCEPT").unwrap();
-    let more =
-        "*filter\n:Z - [0:0]\n:Y - [0:0]\n-I X 2 -j Z\n-A Z -j RETURN\n-I FORWARD -j Z\nCOMMIT\n";
-    dump.load(&read(more, Family::V4).unwrap()).unwrap();
+    let mut dump = table("-A X -j DROP\n-A Y -j ACCEPT\n-A FORWARD -j X").unwrap();
+    let more = "*filter\n:FORWARD DROP [0:0]\n:Z - [0:0]\n:Y - [0:0]\n-I X 2 -j Z\n-A Z -j RETURN\n-I FORWARD -j Z\nCOMMIT\n";
+    dump.load(more, Family::V4).unwrap();
     let actions = |chain: &str| {
         let rules = &dump.chain("filter", chain).unwrap().rules;
         rules
@@ -329,10 +336,11 @@ fn a_text_loads_on_top_of_another() {
     };
     assert_eq!(actions("X"), [Action::Drop, Action::Jump("Z".to_owned())]);
     assert_eq!(actions("Y"), []);
-    assert_eq!(actions("FORWARD"), [Action::Jump("Z".to_owned())]);
-    let missing = read("*filter\n-A NOWHERE -j DROP\nCOMMIT\n", Family::V4).unwrap();
+    let jump = |to: &str| Action::Jump(to.to_owned());
+    assert_eq!(actions("FORWARD"), [jump("Z"), jump("X")]);
+    let missing = "*filter\n-A NOWHERE -j DROP\nCOMMIT\n";
     assert_eq!(
-        dump.load(&missing).unwrap_err().kind,
+        dump.load(missing, Family::V4).unwrap_err().kind,
         DumpErrorKind::Missing
     );
 }

@@ -93,7 +93,7 @@ impl Walker<'_> {
             return end;
         }
         // Its connection is known already: nat has had its say.
-        self.packet.input = "lo".to_owned();
+        "lo".clone_into(&mut self.packet.input);
         self.packet.output.clear();
         through!(self, "PREROUTING", ["raw", "mangle"]);
         self.enter()

@@ -30,12 +30,22 @@ pub struct Compiled {
     pub expectations: usize,
     /// One for each host, in the order written.
     pub bundles: Vec<Bundle>,
+    /// What each host sees of the policy; there with mistakes, too, as far as it was understood.
+    pub policies: Vec<Policy>,
 }
 
 impl Compiled {
     /// Returns the bundle of the host that the policy names first.
     pub fn bundle(self) -> Option<Bundle> {
         self.bundles.into_iter().next()
+    }
+
+    /// Adds what something else than the policy's own texts has to say about it.
+    pub fn say(&mut self, more: Vec<Diagnostic>) {
+        let mut all = Diagnostics::default();
+        all.extend(std::mem::take(&mut self.diagnostics));
+        all.extend(more);
+        self.diagnostics = all.into_sorted();
     }
 
     pub fn has_errors(&self) -> bool {
@@ -73,6 +83,7 @@ pub fn compile_with(loader: &dyn Loader, main: &str, inventory: Option<&Inventor
         diagnostics: diagnostics.into_sorted(),
         expectations,
         bundles,
+        policies,
     }
 }
 

@@ -37,6 +37,21 @@ pub struct NetworkFacts {
     pub subnets: Vec<IpNet>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub internal: bool,
+    /// Its containers reach each other as far as the engine is concerned.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub icc: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_yes(truth: &bool) -> bool {
+    *truth
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,10 +11,12 @@
 pub mod artifact;
 pub mod cli;
 pub mod compile;
+pub mod compose;
 pub mod deploy;
 pub mod diag;
 mod hash;
 pub mod host;
+pub mod import;
 pub mod inventory;
 pub mod net;
 pub mod netfilter;

@@ -20,6 +20,7 @@ pub enum Verb {
     Check(CheckArgs),
     Compile(CompileArgs),
     Drift(DriftArgs),
+    Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
     Uninstall(UninstallArgs),
@@ -62,6 +63,13 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
 
+    /// Compose files to compare the policy with; later ones go on top of earlier ones
+    #[arg(long, value_name = "FILE")]
+    pub compose: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub project: ProjectArgs,
+
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
@@ -101,6 +109,45 @@ pub struct DriftArgs {
 
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// Write a first policy from compose files or from a running engine
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Compose files; later ones go on top of earlier ones
+    #[arg(value_name = "FILE", required_unless_present_any = ["engine", "inventory"])]
+    pub compose: Vec<PathBuf>,
+
+    /// Ask the engine of this machine
+    #[arg(long, conflicts_with = "inventory")]
+    pub engine: bool,
+
+    /// Where the engine listens
+    #[arg(long, value_name = "PATH", default_value = crate::host::SOCKET)]
+    pub socket: PathBuf,
+
+    /// File that an engine's answer was kept in; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub project: ProjectArgs,
+
+    /// File to write instead; it must not be there
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+// No doc comment: clap would take it for that of the command which this is part of.
+#[derive(Debug, Args)]
+pub struct ProjectArgs {
+    /// File with the variables of compose files, instead of `.env` beside the first
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+
+    /// Name of the compose project, where no file says it; else it is the folder's
+    #[arg(short, long, value_name = "NAME")]
+    pub project_name: Option<String>,
 }
 
 /// Install the program, its systemd units and a bundle for the next boot

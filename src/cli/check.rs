@@ -4,14 +4,24 @@ use std::path::Path;
 
 use super::args::{CheckArgs, Format};
 use super::failure::{Failure, FailureKind};
-use super::{Done, notes, policy};
+use super::{Done, compose, notes, policy};
 use crate::compile::Compiled;
 use crate::deploy;
 use crate::diag::{Severity, json};
 use crate::host::{self, LinuxHost, Trust, Variant};
+use crate::import;
 
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
-    let compiled = policy::read(&args.policy, args.inventory.as_deref(), Trust::Anybody)?;
+    let mut compiled = policy::read(&args.policy, args.inventory.as_deref(), Trust::Anybody)?;
+    if !args.compose.is_empty() {
+        let project = compose::project(&args.compose, &args.project)?;
+        let origin = compose::origin(&args.compose);
+        // Every host's view has all networks and containers.
+        if let Some(policy) = compiled.policies.first() {
+            let found = import::compare(policy, &project, &origin);
+            compiled.say(found);
+        }
+    }
     match args.format {
         Format::Json => Ok(as_json(&compiled, &args.policy)),
         Format::Text => {

@@ -4,8 +4,10 @@ mod apply;
 pub mod args;
 mod check;
 mod compile;
+mod compose;
 mod drift;
 pub mod failure;
+mod import;
 mod install;
 mod inventory;
 mod policy;
@@ -60,6 +62,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Check(args) => check::run(args),
         Verb::Compile(args) => compile::run(args),
         Verb::Drift(args) => drift::run(args),
+        Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
         Verb::Uninstall(args) => install::remove(args),

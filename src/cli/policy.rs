@@ -126,7 +126,7 @@ pub(super) fn lacks_addresses(path: &Path) -> Result<bool, Failure> {
     Ok(diagnostics.iter().any(|it| it.code == code::ADDRESS_NEEDED))
 }
 
-fn read_inventory(path: &Path, trust: Trust) -> Result<Inventory, Failure> {
+pub(super) fn read_inventory(path: &Path, trust: Trust) -> Result<Inventory, Failure> {
     let text = host::read_file(path, inventory::MAX_BYTES, trust)?;
     Inventory::read(&text).map_err(|error| {
         let message = format!("{}: {error}", shown_path(path));

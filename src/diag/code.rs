@@ -113,6 +113,12 @@ codes! {
     NOT_IN_INVENTORY = "T0358", "A network that the inventory does not have.";
     INVENTORY_STALE = "T0359", "A container whose address the policy and the inventory tell otherwise.";
     ADDRESS_OF_NOW = "T0360", "Addresses that are the engine's of this moment.";
+    COMPOSE_DIFFERS = "T0361", "A network or an address that compose files and the policy tell otherwise.";
+    COMPOSE_PORTS = "T0362", "A port that only one of compose files and policy publishes.";
+    COMPOSE_SILENT = "T0363", "A bridge or subnet that compose files leave to Docker.";
+    NOT_IN_COMPOSE = "T0364", "A container that no service makes.";
+    NOT_IN_POLICY = "T0365", "A network or a container of compose files that the policy does not declare.";
+    COMPOSE_LINK = "T0366", "A link of compose files that the policy does not open.";
     FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
     LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
     NO_ROUTE = "T0356", "A host without a route to another's containers.";

@@ -23,6 +23,7 @@ pub const SOCKET: &str = "/run/docker.sock";
 const PATIENCE: u64 = 20;
 /// The option that names a network's bridge; Docker 1.9 and newer.
 const BRIDGE: &str = "com.docker.network.bridge.name";
+const ICC: &str = "com.docker.network.bridge.enable_icc";
 
 /// What an engine says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,18 +93,19 @@ fn network(network: &Network) -> Option<(String, NetworkFacts)> {
         driver,
         subnets: configs.into_iter().flatten().filter_map(subnet).collect(),
         internal: network.internal.unwrap_or(false),
+        icc: option(network, ICC).is_none_or(|icc| icc != "false"),
     };
     Some((name, facts))
 }
 
 /// Without a name of its own a bridge has the first 12 digits of the network's.
 fn bridge(network: &Network) -> Option<String> {
-    let option = network
-        .options
-        .as_ref()
-        .and_then(|options| options.get(BRIDGE));
     let digits = || Some(format!("br-{}", network.id.as_ref()?.get(..12)?));
-    option.cloned().or_else(digits)
+    option(network, BRIDGE).cloned().or_else(digits)
+}
+
+fn option<'n>(network: &'n Network, name: &str) -> Option<&'n String> {
+    network.options.as_ref()?.get(name)
 }
 
 fn container(container: &ContainerSummary) -> Option<(String, ContainerFacts)> {

@@ -34,6 +34,11 @@ pub fn kind(path: &Path) -> FileKind {
     }
 }
 
+/// Returns the folder that a file is in, whole and without links; nothing where there is none.
+pub fn folder_of(path: &Path) -> Option<PathBuf> {
+    parent(path).canonicalize().ok()
+}
+
 /// Reads a regular file of at most `limit` bytes, following no link at the end of the path.
 ///
 /// Anything else is refused before it is opened: opening a FIFO waits, opening a device acts.
@@ -60,7 +65,8 @@ pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<Option<Strin
 /// Reads a file that the user names; that there is none is an error.
 pub fn read_file(path: &Path, limit: u64, trust: Trust) -> Result<String, HostError> {
     let missing = || io_error("find", path)(ErrorKind::NotFound.into());
-    trust.check_folder(parent(path))?;
+    let folder = parent(path).canonicalize();
+    trust.check_folder(&folder.map_err(io_error("find", path))?)?;
     read(path, limit, trust)?.ok_or_else(missing)
 }
 

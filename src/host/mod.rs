@@ -26,7 +26,7 @@ pub use lock::Lock;
 pub use output::print;
 pub use owner::Trust;
 
-pub use self::files::{FileKind, kind, read_file, read_folder, write as write_file};
+pub use self::files::{FileKind, folder_of, kind, read_file, read_folder, write as write_file};
 use crate::netfilter::Family;
 
 /// Reads and changes one machine.

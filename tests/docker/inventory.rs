@@ -48,3 +48,33 @@ fn a_policy_without_addresses_takes_those_of_the_engine() {
     lab.office.is_served("192.0.2.1:8080", "web");
     lab.outside.is_refused("192.0.2.1:8080");
 }
+
+#[test]
+fn a_running_engine_gives_a_first_policy_that_keeps_open_what_is_open() {
+    let Some((lab, host)) = docker_host() else {
+        return;
+    };
+    host.run("engine start");
+    make_network(&host);
+    start(&host, "web", None, "-p 8080:80 box 80 81");
+    start(&host, "shop", None, "box");
+    lab.outside.is_served("192.0.2.1:8080", "web");
+
+    host.run(&format!("tidegate import --engine -o {POLICY}"));
+    let policy = host.run(&format!("cat {POLICY}"));
+    assert!(
+        policy.contains("network shop-net {\n  bridge br-shop\n"),
+        "{policy}"
+    );
+    assert!(
+        policy.contains("expose 80/tcp as 8080 from any"),
+        "{policy}"
+    );
+    host.run("tidegate inventory -o /tmp/inventory.yaml");
+    host.run(&format!(
+        "tidegate check {POLICY} --inventory /tmp/inventory.yaml"
+    ));
+    host.run(&format!("tidegate apply {POLICY}"));
+    lab.outside.is_served("192.0.2.1:8080", "web");
+    lab.outside.is_refused("172.28.0.2:81");
+}

@@ -1,0 +1,54 @@
+//! `tidegate import`.
+
+use super::args::ImportArgs;
+use super::failure::{Failure, FailureKind};
+use super::{Done, compose, policy};
+use crate::host::{self, FileKind, Trust};
+use crate::import;
+use crate::inventory::Inventory;
+
+pub(super) fn run(args: &ImportArgs) -> Result<Done, Failure> {
+    let inventory = inventory(args)?;
+    let draft = if args.compose.is_empty() {
+        import::from_engine(&inventory.unwrap_or_default())
+    } else {
+        let project = compose::project(&args.compose, &args.project)?;
+        let mut draft = import::from_compose(&project, &compose::origin(&args.compose));
+        if let Some(inventory) = &inventory {
+            import::fill(&mut draft, inventory);
+        }
+        draft
+    };
+    if draft.networks.is_empty() {
+        let message = format!("{} has no network that a policy could govern", draft.origin);
+        let help = "a policy is about bridge networks and the containers on them";
+        return Err(Failure::new(FailureKind::No, &message, help));
+    }
+    let text = import::print(&draft);
+    let Some(path) = &args.output else {
+        return Ok(Done::yes(text));
+    };
+    if host::kind(path) != FileKind::Absent {
+        let message = format!("{} is there already", host::shown(path));
+        return Err(Failure::new(
+            FailureKind::Usage,
+            &message,
+            "name a new file, or print and compare",
+        ));
+    }
+    host::write_file(path, &text)?;
+    let help = "read it, choose, then `tidegate check` it";
+    Ok(Done::yes(format!(
+        "{} is written; {help}\n",
+        host::shown(path)
+    )))
+}
+
+fn inventory(args: &ImportArgs) -> Result<Option<Inventory>, Failure> {
+    if args.engine {
+        return Ok(Some(host::engine_inventory(&args.socket)?));
+    }
+    let file = args.inventory.as_deref();
+    file.map(|path| policy::read_inventory(path, Trust::Anybody))
+        .transpose()
+}

@@ -23,6 +23,10 @@ pub struct Inventory {
     /// By name, without Docker's leading slash.
     #[serde(default)]
     pub containers: BTreeMap<String, ContainerFacts>,
+    /// A container that is not in it does not run, and has no address: a rule about it is about
+    /// nobody. No file says so, since no file knows the next moment.
+    #[serde(skip)]
+    pub complete: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +75,14 @@ pub struct ContainerFacts {
 pub struct InventoryError(String);
 
 impl Inventory {
+    /// Returns what there is to know while no container runs.
+    pub fn nothing_runs() -> Self {
+        Inventory {
+            complete: true,
+            ..Inventory::default()
+        }
+    }
+
     /// Reads a text of YAML.
     pub fn read(text: &str) -> Result<Self, InventoryError> {
         serde_yaml::from_str(text).map_err(|error| InventoryError(error.to_string()))

@@ -8,7 +8,10 @@ use crate::deploy::{self, Options};
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
-    let options = Options { boot: args.boot };
+    let options = Options {
+        boot: args.boot,
+        ..Options::default()
+    };
     let with = policy::With {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),

@@ -24,6 +24,7 @@ pub enum Verb {
     Install(InstallArgs),
     Inventory(InventoryArgs),
     Uninstall(UninstallArgs),
+    Watch(WatchArgs),
 }
 
 /// Put a bundle in force, and keep it for the next boot
@@ -165,6 +166,10 @@ pub struct InstallArgs {
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
 
+    /// Start `tidegate watch` at boot; the policy must be in /etc/tidegate
+    #[arg(long, conflicts_with_all = ["inventory", "host_name"])]
+    pub watch: bool,
+
     #[command(flatten)]
     pub host: HostArgs,
 }
@@ -184,6 +189,24 @@ pub struct InventoryArgs {
 /// Remove the rules, the units and everything else that tidegate has written
 #[derive(Debug, Args)]
 pub struct UninstallArgs {
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Keep a policy in force while containers come and go with addresses of the engine's choice
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Main file of the policy
+    pub policy: PathBuf,
+
+    /// Compile for the host of this name; a policy with several hosts needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
+
+    /// Where the engine listens
+    #[arg(long, value_name = "PATH", default_value = crate::host::SOCKET)]
+    pub socket: PathBuf,
+
     #[command(flatten)]
     pub host: HostArgs,
 }

@@ -3,33 +3,72 @@
 use std::path::Path;
 
 use super::args::{InstallArgs, UninstallArgs};
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::policy::Checked;
 use super::{Done, notes, policy, target};
 use crate::deploy;
+use crate::host::{self, Trust};
+use crate::inventory::Inventory;
 
 pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
+    let watched = if args.watch {
+        Some(watched(args)?)
+    } else {
+        None
+    };
     let with = policy::With {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),
-        ..policy::With::default()
+        engine: watched.is_some().then(Inventory::nothing_runs),
     };
-    let Checked { bundle, warnings } = target::bundle(&args.what, &with)?;
-    deploy::install(&host, &bundle)?;
-    let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
-    let mut lines = vec!["keep the policy itself in /etc/tidegate"];
+    let Checked { bundle, warnings } = if args.watch {
+        policy::checked(&args.what, &with, Trust::Root, CONSEQUENCE)?
+    } else {
+        target::bundle(&args.what, &with)?
+    };
+    deploy::install(&host, &bundle, watched.as_deref())?;
+    let mut lines = vec!["keep the policy itself in /etc/tidegate".to_owned()];
     if args.host.root == Path::new("/") {
-        lines.push(
-            "put it in force now: systemctl start tidegate-guard tidegate tidegate-drift.timer",
-        );
+        let watch = watched.map(|name| format!(" {}", deploy::instance(&name)));
+        let watch = watch.unwrap_or_default();
+        lines.push(format!(
+            "put it in force now: systemctl start tidegate-guard tidegate tidegate-drift.timer{watch}"
+        ));
     }
+    let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
     let text = format!("{policy}, version {version}: installed, in force from the next boot\n");
     let text = text + &notes(&lines);
     Ok(Done {
         text,
         warnings,
         yes: true,
+    })
+}
+
+const CONSEQUENCE: &str = "nothing is installed";
+
+/// Returns the name by which a unit finds the policy.
+fn watched(args: &InstallArgs) -> Result<String, Failure> {
+    let folder = args
+        .host
+        .root
+        .join(deploy::POLICIES.trim_start_matches('/'));
+    let name = args
+        .what
+        .file_stem()
+        .map(|name| name.to_string_lossy().into_owned());
+    let fits = |name: &String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        name.chars().all(plain) && args.what == folder.join(format!("{name}.tide"))
+    };
+    name.filter(fits).ok_or_else(|| {
+        let message = format!("{} is not where a unit would look", host::shown(&args.what));
+        let help = format!(
+            "put it into {}, as NAME.tide, with what it includes",
+            host::shown(&folder)
+        );
+        Failure::new(FailureKind::Usage, &message, &help)
     })
 }
 

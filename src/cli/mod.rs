@@ -12,6 +12,7 @@ mod install;
 mod inventory;
 mod policy;
 mod target;
+mod watch;
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -66,6 +67,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
         Verb::Uninstall(args) => install::remove(args),
+        Verb::Watch(args) => watch::run(args),
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Options {
     /// The machine is starting: what was there before is no rules at all, so what can be loaded
     /// stays, whatever else fails, and nothing is rehearsed.
     pub boot: bool,
+    /// Load it at once: what fails is taken back, and for a rehearsal there is no time.
+    pub at_once: bool,
 }
 
 /// A bundle that is in force.
@@ -37,6 +39,21 @@ pub struct Outcome {
 pub fn apply(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
     let _lock = host.lock().map_err(refused)?;
     store::heal(host).map_err(refused)?;
+    let outcome = apply_locked(host, bundle, options)?;
+    store::keep_current(host).map_err(refused)?;
+    Ok(outcome)
+}
+
+/// Puts a bundle with addresses of the moment in force, at once. A boot begins with `closed`, the same
+/// policy without them.
+pub fn follow(host: &dyn Host, bundle: &Bundle, closed: &Bundle) -> Result<Outcome, ApplyError> {
+    let _lock = host.lock().map_err(refused)?;
+    store::heal(host).map_err(refused)?;
+    store::keep_for_boot(host, closed).map_err(refused)?;
+    let options = Options {
+        boot: false,
+        at_once: true,
+    };
     apply_locked(host, bundle, options)
 }
 
@@ -44,10 +61,18 @@ pub fn apply(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outco
 pub fn apply_installed(host: &dyn Host, options: Options) -> Result<(Bundle, Outcome), ApplyError> {
     let _lock = host.lock().map_err(refused)?;
     store::heal(host).map_err(refused)?;
-    let installed = store::installed(host).map_err(ApplyError::Refused)?;
-    let bundle = installed.ok_or(ApplyError::Refused(Problem::NotInstalled))?;
+    let early = options.boot.then(|| store::for_boot(host)).flatten();
+    let bundle = match early {
+        Some(bundle) => bundle,
+        None => installed(host)?,
+    };
     let outcome = apply_locked(host, &bundle, options)?;
     Ok((bundle, outcome))
+}
+
+fn installed(host: &dyn Host) -> Result<Bundle, ApplyError> {
+    let installed = store::installed(host).map_err(ApplyError::Refused)?;
+    installed.ok_or(ApplyError::Refused(Problem::NotInstalled))
 }
 
 fn refused(error: impl Into<Problem>) -> ApplyError {
@@ -56,6 +81,7 @@ fn refused(error: impl Into<Problem>) -> ApplyError {
 
 fn apply_locked(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
     let mut job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
+    job.at_once = options.at_once;
     let changed = !job.is_done();
     if changed && options.boot {
         job.enforce_what_can_be().map_err(ApplyError::Partial)?;
@@ -146,6 +172,7 @@ struct Job<'a> {
     fragments: Vec<Fragment>,
     fragments_before: Vec<Fragment>,
     is_installed: bool,
+    at_once: bool,
     notes: Vec<String>,
 }
 
@@ -176,6 +203,7 @@ impl<'a> Job<'a> {
             fragments: fragments.to_vec(),
             // A folder that cannot be trusted any more is replaced like one that is out of date.
             is_installed: store::is_installed(host, bundle).unwrap_or(false),
+            at_once: false,
             notes: Vec::new(),
         };
         if !host.has_ipv6() {
@@ -241,7 +269,7 @@ impl<'a> Job<'a> {
 
     /// Does all that can fail without touching anything.
     fn prepare(&self) -> Result<(), Problem> {
-        if self.rules.iter().any(|rules| !rules.is_done) {
+        if !self.at_once && self.rules.iter().any(|rules| !rules.is_done) {
             for rules in &self.rules {
                 rehearse(self.host, rules.family, &rules.wanted)?;
             }

@@ -9,8 +9,11 @@ use crate::artifact::Bundle;
 use crate::host::{Host, HostError};
 
 const PROGRAM: &str = "/usr/sbin/tidegate";
-const POLICIES: &str = "/etc/tidegate";
+pub const POLICIES: &str = "/etc/tidegate";
 const MAIN_UNIT: &str = "tidegate.service";
+/// A template: its instances are named after policies.
+const WATCH_UNIT: &str = "tidegate-watch@.service";
+const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 const UNITS: &str = "/etc/systemd/system";
 
 /// A unit file and the units that start it, the `WantedBy=` of its `[Install]`.
@@ -20,7 +23,7 @@ struct Unit {
     wanted_by: &'static [&'static str],
 }
 
-const UNIT_FILES: [Unit; 4] = [
+const UNIT_FILES: [Unit; 5] = [
     Unit {
         name: "tidegate-drift.service",
         text: include_str!("../../systemd/tidegate-drift.service"),
@@ -40,6 +43,11 @@ const UNIT_FILES: [Unit; 4] = [
         name: MAIN_UNIT,
         text: include_str!("../../systemd/tidegate.service"),
         wanted_by: &["multi-user.target", "docker.service"],
+    },
+    Unit {
+        name: WATCH_UNIT,
+        text: include_str!("../../systemd/tidegate-watch@.service"),
+        wanted_by: &[],
     },
 ];
 
@@ -68,8 +76,9 @@ impl Unit {
     }
 }
 
-/// Installs the program, its units, and a bundle for the next boot; changes no rule.
-pub fn install(host: &dyn Host, bundle: &Bundle) -> Result<(), Problem> {
+/// Installs the program, its units, and a bundle for the next boot; changes no rule. `watched` is the
+/// policy in [`POLICIES`], without its ending, that a unit is to follow.
+pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Result<(), Problem> {
     let _lock = host.lock()?;
     store::heal(host)?;
     // Before anything is written: rules that apply would refuse are not to be found at boot.
@@ -89,13 +98,24 @@ pub fn install(host: &dyn Host, bundle: &Bundle) -> Result<(), Problem> {
     for unit in &UNIT_FILES {
         unit.install(host)?;
     }
+    if let Some(name) = watched {
+        let link = format!("{WANTS}/{}", instance(name));
+        host.link(&link, &format!("{UNITS}/{WATCH_UNIT}"))?;
+    }
     Ok(host.systemctl(&["daemon-reload"])?)
+}
+
+/// Returns the unit that follows a policy.
+pub fn instance(name: &str) -> String {
+    WATCH_UNIT.replace('@', &format!("@{name}"))
 }
 
 /// Removes the rules from the kernel, and with them all that [`install`] and apply have written.
 ///
 /// Returns what is left as it is, and how to change that.
 pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
+    // Whoever follows an engine would put its rules back.
+    host.systemctl(&["stop", &instance("*")])?;
     let _lock = host.lock()?;
     for family in families(host) {
         converge(host, family, &TideState::uninstalled())?;
@@ -116,8 +136,14 @@ pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
 /// Stops and removes the units, the one that shows that they are installed last.
 fn remove_units(host: &dyn Host) -> Result<(), HostError> {
     let names = UNIT_FILES.iter().map(|unit| unit.name);
+    let names = names.filter(|name| *name != WATCH_UNIT);
     let stop: Vec<&str> = ["stop"].into_iter().chain(names).collect();
     host.systemctl(&stop)?;
+    for link in host.names(WANTS)? {
+        if link.starts_with(WATCH_UNIT.trim_end_matches(".service")) {
+            host.remove(&format!("{WANTS}/{link}"))?;
+        }
+    }
     for unit in &UNIT_FILES {
         unit.remove(host)?;
     }

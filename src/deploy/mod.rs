@@ -4,6 +4,7 @@
 //! `report`); doing it goes through [`crate::host::Host`].
 
 mod apply;
+mod burst;
 mod compare;
 mod drift;
 mod engine;
@@ -18,11 +19,12 @@ pub mod settings;
 mod state;
 pub mod store;
 
-pub use apply::{Options, Outcome, apply, apply_installed};
+pub use apply::{Options, Outcome, apply, apply_installed, follow};
+pub use burst::Burst;
 pub use drift::{drift, repair};
 pub use engine::look as look_at_engine;
 pub use error::{ApplyError, Difference, Problem};
-pub use install::{install, uninstall};
+pub use install::{POLICIES, install, instance, uninstall};
 pub use overrides::overridden;
 pub use plan::{is_ours, transaction};
 pub use state::{EngineChain, Hook, Spot, StateError, TideState, TideTable};

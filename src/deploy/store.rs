@@ -7,6 +7,10 @@ use super::error::Problem;
 use crate::artifact::{Bundle, MODULES, SYSCTL};
 use crate::host::{Host, HostError};
 
+/// What is loaded at the next boot instead of `current`, whose addresses are of this one.
+pub const BOOT: &str = "/var/lib/tidegate/boot";
+/// There from the first bundle of this boot with addresses of the moment.
+const FOLLOWED: &str = "/run/tidegate.followed";
 pub const CURRENT: &str = "/var/lib/tidegate/current";
 pub const MODULES_LOAD: &str = "/etc/modules-load.d/tidegate.conf";
 pub const PREVIOUS: &str = "/var/lib/tidegate/previous";
@@ -35,6 +39,33 @@ pub fn installed(host: &dyn Host) -> Result<Option<Bundle>, Problem> {
         None => Ok(None),
         Some(files) => Ok(Some(Bundle::read(files)?)),
     }
+}
+
+/// Keeps the bundle for the next boot, and says that what is current is for this one alone.
+pub fn keep_for_boot(host: &dyn Host, bundle: &Bundle) -> Result<(), HostError> {
+    if host.read_folder(BOOT)?.as_ref() != Some(bundle.files()) {
+        host.write_folder(BOOT, bundle.files())?;
+    }
+    if !host.exists(FOLLOWED) {
+        host.write(FOLLOWED, "")?;
+    }
+    Ok(())
+}
+
+/// Says that what is current is for the next boot, too.
+pub fn keep_current(host: &dyn Host) -> Result<(), HostError> {
+    host.remove_folder(BOOT)?;
+    host.remove(FOLLOWED)
+}
+
+/// Returns the bundle that a boot begins with where the current one has addresses of an earlier
+/// boot. One that cannot be read is none: the current one closes more than no rules would.
+pub fn for_boot(host: &dyn Host) -> Option<Bundle> {
+    if host.exists(FOLLOWED) {
+        return None;
+    }
+    let files = host.read_folder(BOOT).ok().flatten()?;
+    Bundle::read(files).ok()
 }
 
 /// Returns whether the installed files are the bundle's, byte for byte.

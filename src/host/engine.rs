@@ -20,7 +20,7 @@ use crate::inventory::{ContainerFacts, Inventory, NetworkFacts};
 /// Where the engine listens.
 pub const SOCKET: &str = "/run/docker.sock";
 /// Seconds that one answer may take.
-const PATIENCE: u64 = 20;
+pub(super) const PATIENCE: u64 = 20;
 /// The option that names a network's bridge; Docker 1.9 and newer.
 const BRIDGE: &str = "com.docker.network.bridge.name";
 const ICC: &str = "com.docker.network.bridge.enable_icc";
@@ -46,6 +46,7 @@ pub fn inventory(socket: &Path) -> Result<Inventory, HostError> {
             engine: Some(format!("docker {version}")),
             networks: networks.iter().filter_map(network).collect(),
             containers: containers.iter().filter_map(container).collect(),
+            complete: false,
         })
     })
 }

@@ -61,7 +61,9 @@ pub(super) fn resolve<'a>(
         drafts.push(draft);
     }
     check_addresses(&drafts, diagnostics);
-    diagnostics.extend(stock::of_now(drafts.iter().filter(|draft| draft.looked_up)));
+    if !around.inventory.is_some_and(|inventory| inventory.complete) {
+        diagnostics.extend(stock::of_now(drafts.iter().filter(|draft| draft.looked_up)));
+    }
     drafts
 }
 

@@ -110,7 +110,9 @@ pub(super) fn resolve(
     let expectations = access::expectations(&items.expects, &mut reading);
     let host_of = |draft: &containers::Draft| draft.host(&networks);
     check::host_ports::check(&found.claims, &containers, host_of, diagnostics);
-    check::addresses::check(&found.uses, &containers, &networks, diagnostics);
+    if !inventory.is_some_and(|inventory| inventory.complete) {
+        check::addresses::check(&found.uses, &containers, &networks, diagnostics);
+    }
     for (host, at) in hosts.list.iter().zip(0..) {
         check::no_engine::check((host, at), &containers, &networks, diagnostics);
         settings::warn(host, first_v6(&networks, at), diagnostics);

@@ -60,6 +60,7 @@ fn a_running_engine_gives_a_first_policy_that_keeps_open_what_is_open() {
     start(&host, "shop", None, "box");
     lab.outside.is_served("192.0.2.1:8080", "web");
 
+    host.run("mkdir -p /etc/tidegate");
     host.run(&format!("tidegate import --engine -o {POLICY}"));
     let policy = host.run(&format!("cat {POLICY}"));
     assert!(

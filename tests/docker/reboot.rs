@@ -42,7 +42,7 @@ fn two_boots_are_closed_from_their_first_moment() {
     }
     machine.shut_down(&host);
 
-    machine.install(SHOP);
+    machine.install(SHOP, &[]);
     let storm = lab.outside.storm(&WEB);
     for _ in 0..2 {
         let host = machine.boot();

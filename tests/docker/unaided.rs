@@ -56,7 +56,7 @@ fn a_boot_without_an_engine_closes_and_publishes() {
     replace_the_engine(&host);
     machine.shut_down(&host);
 
-    machine.install(POLICY);
+    machine.install(POLICY, &[]);
     let storm = lab.outside.storm(&WEB);
     let host = machine.boot();
     is_up(&host);

@@ -80,13 +80,20 @@ fn files_that_cannot_be_written_bring_the_rules_back() {
 #[test]
 fn at_boot_what_can_be_loaded_stays() {
     on_both(|env| {
-        deploy::install(&env.host, &Sample::shop().bundle()).unwrap();
+        deploy::install(&env.host, &Sample::shop().bundle(), None).unwrap();
         let fault = |call: &Call<'_>| match call {
             Call::Restore(Family::V4, text) => text.contains("*filter"),
             _ => false,
         };
         let host = Faulty::new(env.host.clone(), fault);
-        let error = deploy::apply_installed(&host, Options { boot: true }).unwrap_err();
+        let error = deploy::apply_installed(
+            &host,
+            Options {
+                boot: true,
+                ..Options::default()
+            },
+        )
+        .unwrap_err();
         assert!(matches!(error, ApplyError::Partial(_)), "{error}");
         assert_eq!(
             env.chain(Family::V4, Table::Mangle, "FORWARD"),
@@ -96,7 +103,14 @@ fn at_boot_what_can_be_loaded_stays() {
             env.chain(Family::V6, Table::Filter, "DOCKER-USER"),
             ["-j TIDE-PASS"]
         );
-        deploy::apply_installed(&env.host, Options { boot: true }).unwrap();
+        deploy::apply_installed(
+            &env.host,
+            Options {
+                boot: true,
+                ..Options::default()
+            },
+        )
+        .unwrap();
         assert!(deploy::drift(&env.host).unwrap().is_clean());
     });
 }

@@ -68,7 +68,15 @@ fn a_route_that_is_refused_leaves_everything_as_it_was() {
         assert!(error.to_string().contains("policy.tide:3"), "{error}");
         assert!(!env.has_rules_of_ours());
         // While a machine starts, its interfaces may not be up yet.
-        let outcome = deploy::apply(&env.host, &bundle, Options { boot: true }).unwrap();
+        let outcome = deploy::apply(
+            &env.host,
+            &bundle,
+            Options {
+                boot: true,
+                ..Options::default()
+            },
+        )
+        .unwrap();
         assert!(
             outcome
                 .notes

@@ -105,12 +105,20 @@ impl Machine {
     /// Installs tidegate and a policy on its disk, from where that is mounted: nobody else can say
     /// the disk's path.
     #[track_caller]
-    pub(crate) fn install(&self, policy: &str) {
+    pub(crate) fn install(&self, policy: &str, options: &[&str]) {
         let (pid, root) = (self.script.said("script"), self.script.said("root"));
-        fs::write(self.disk().join("root/shop.tide"), policy).expect("the disk is writable");
+        let folder = self.disk().join("etc/tidegate");
+        fs::create_dir_all(&folder).expect("the disk is writable");
+        fs::write(folder.join("shop.tide"), policy).expect("the disk is writable");
         let output = Command::new("nsenter")
             .args(["-t", pid, "-m", "--", env!("CARGO_BIN_EXE_tidegate")])
-            .args(["install", "--root", root, &format!("{root}/root/shop.tide")])
+            .args([
+                "install",
+                "--root",
+                root,
+                &format!("{root}/etc/tidegate/shop.tide"),
+            ])
+            .args(options)
             .output()
             .expect("nsenter runs");
         assert!(output.status.success(), "{output:?}");

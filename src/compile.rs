@@ -34,7 +34,22 @@ pub struct Compiled {
     pub policies: Vec<Policy>,
 }
 
+/// A policy as one host sees it, and the bundle that it became.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    pub policy: Policy,
+    pub bundle: Bundle,
+}
+
 impl Compiled {
+    /// Pairs each host's view with its bundle; none where there was a mistake.
+    pub fn subjects(self) -> Vec<Subject> {
+        let pairs = self.policies.into_iter().zip(self.bundles);
+        pairs
+            .map(|(policy, bundle)| Subject { policy, bundle })
+            .collect()
+    }
+
     /// Returns the bundle of the host that the policy names first.
     pub fn bundle(self) -> Option<Bundle> {
         self.bundles.into_iter().next()

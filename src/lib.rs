@@ -21,6 +21,7 @@ pub mod inventory;
 pub mod net;
 pub mod netfilter;
 pub mod policy;
+pub mod question;
 pub mod source;
 pub mod syntax;
 pub mod sysctl;

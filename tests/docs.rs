@@ -152,6 +152,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("policy", &["diag", "inventory", "net", "source", "syntax"]),
     ("import", &["compose", "diag", "inventory", "net", "policy"]),
     ("netfilter", &["hash", "net", "policy", "source"]),
+    ("question", &["net", "netfilter", "policy"]),
     ("sysctl", &["policy", "source"]),
     ("artifact", &["hash", "netfilter"]),
     (
@@ -184,6 +185,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "import",
             "inventory",
             "netfilter",
+            "question",
         ],
     ),
 ];

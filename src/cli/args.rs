@@ -23,6 +23,7 @@ pub enum Verb {
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
+    Trace(TraceArgs),
     Uninstall(UninstallArgs),
     Watch(WatchArgs),
 }
@@ -184,6 +185,74 @@ pub struct InventoryArgs {
     /// File to write instead
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// Follow a packet through every rule that it meets; exit status 1 where it does not arrive
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub struct TraceArgs {
+    /// Main file of the policy: its rules below those of its engine, or with `--live` and `--rules`
+    /// its names alone
+    #[arg(required_unless_present_any = ["live", "rules"])]
+    pub policy: Option<PathBuf>,
+
+    /// Who connects: an address, a name of the policy, `outside` or `host`
+    #[arg(long, value_name = "WHO")]
+    pub from: String,
+
+    /// To whom; a container's published ports are asked for, too
+    #[arg(long, value_name = "WHO")]
+    pub to: String,
+
+    /// As in `80/tcp`, `53/udp` or `icmp`; of a container by name it is the container's port
+    #[arg(long, value_name = "SERVICE")]
+    pub port: String,
+
+    /// Follow it through this machine's rules, addresses and routes as they are
+    #[arg(long, conflicts_with = "rules")]
+    pub live: bool,
+
+    /// Follow it through rules that iptables-save printed
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+
+    /// Interface that it arrives by, where the source's address does not tell
+    #[arg(long = "in", value_name = "INTERFACE")]
+    pub input: Option<String>,
+
+    /// Interface that leads everywhere else, with `--rules`
+    #[arg(long = "out", value_name = "INTERFACE", default_value = "eth0")]
+    pub output: String,
+
+    /// Ask in IPv6 where names alone do not tell
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+
+    /// A packet of a connection that is there, instead of the first one
+    #[arg(long)]
+    pub established: bool,
+
+    /// Say only what became of it, and which rule and line decided
+    #[arg(long)]
+    pub why: bool,
+
+    /// The policy's host of this name; a policy with several needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
+
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
+    /// Which iptables to ask, with `--live`
+    #[arg(long, value_enum, default_value_t)]
+    pub iptables: Iptables,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// Remove the rules, the units and everything else that tidegate has written

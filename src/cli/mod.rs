@@ -12,6 +12,7 @@ mod install;
 mod inventory;
 mod policy;
 mod target;
+mod trace;
 mod watch;
 
 use std::io;
@@ -66,6 +67,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
+        Verb::Trace(args) => trace::run(args),
         Verb::Uninstall(args) => install::remove(args),
         Verb::Watch(args) => watch::run(args),
     }

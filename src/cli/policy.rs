@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::failure::{Failure, FailureKind};
 use crate::artifact::Bundle;
-use crate::compile::{Compiled, compile_with};
+use crate::compile::{Compiled, Subject, compile_with};
 use crate::diag::text::{Style, render};
 use crate::diag::{Severity, code};
 use crate::host::{self, FolderLoader, Trust, shown as shown_path};
@@ -29,18 +29,32 @@ pub(super) fn checked(
     trust: Trust,
     consequence: &str,
 ) -> Result<Checked, Failure> {
+    let (Subject { bundle, .. }, warnings) = subject(path, with, trust, consequence)?;
+    Ok(Checked { bundle, warnings })
+}
+
+/// Like [`checked`], with what the host sees of the policy.
+pub(super) fn subject(
+    path: &Path,
+    with: &With<'_>,
+    trust: Trust,
+    consequence: &str,
+) -> Result<(Subject, String), Failure> {
     let host = with.host;
     let compiled = match &with.engine {
         None => read(path, with.inventory, trust)?,
         Some(engine) => compiled(path, Some(engine), trust)?,
     };
-    let (bundles, warnings) = bundles(path, compiled, consequence)?;
-    let names: Vec<String> = bundles.iter().map(name).collect();
-    let mut fitting = bundles
+    let (subjects, warnings) = subjects(path, compiled, consequence)?;
+    let names: Vec<String> = subjects
+        .iter()
+        .map(|subject| name(&subject.bundle))
+        .collect();
+    let mut fitting = subjects
         .into_iter()
-        .filter(|bundle| host.is_none_or(|host| name(bundle) == host));
+        .filter(|subject| host.is_none_or(|host| name(&subject.bundle) == host));
     match (fitting.next(), fitting.next()) {
-        (Some(bundle), None) => Ok(Checked { bundle, warnings }),
+        (Some(subject), None) => Ok((subject, warnings)),
         _ => Err(which_host(host, &names)),
     }
 }
@@ -54,17 +68,19 @@ pub(super) fn all(
     trust: Trust,
     consequence: &str,
 ) -> Result<(Vec<Bundle>, String), Failure> {
-    bundles(path, read(path, inventory, trust)?, consequence)
+    let (subjects, text) = subjects(path, read(path, inventory, trust)?, consequence)?;
+    let bundles = subjects.into_iter().map(|subject| subject.bundle);
+    Ok((bundles.collect(), text))
 }
 
-fn bundles(
+fn subjects(
     path: &Path,
     compiled: Compiled,
     consequence: &str,
-) -> Result<(Vec<Bundle>, String), Failure> {
+) -> Result<(Vec<Subject>, String), Failure> {
     let text = shown(&compiled, path);
     if !compiled.bundles.is_empty() {
-        return Ok((compiled.bundles, text));
+        return Ok((compiled.subjects(), text));
     }
     Err(Failure {
         kind: FailureKind::No,

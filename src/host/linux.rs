@@ -116,6 +116,10 @@ impl Host for LinuxHost {
         )
     }
 
+    fn addresses(&self) -> Result<String, HostError> {
+        command::run("ip", &["-json", "address", "show"], "")
+    }
+
     fn routes_batch(&self, text: &str) -> Result<(), HostError> {
         command::run("ip", &["-batch", "-"], text).map(drop)
     }

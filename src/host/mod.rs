@@ -61,6 +61,9 @@ pub trait Host {
     /// Returns the routes of the main table, as `ip -json route` prints them; ip-route(8).
     fn routes(&self, family: Family) -> Result<String, HostError>;
 
+    /// Returns all interfaces with their addresses, as `ip -json address` prints them; ip-address(8).
+    fn addresses(&self) -> Result<String, HostError>;
+
     /// Changes routes by a text for `ip -batch`.
     fn routes_batch(&self, text: &str) -> Result<(), HostError>;
 

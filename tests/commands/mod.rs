@@ -2,6 +2,7 @@
 
 mod import;
 mod mistakes;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -1,14 +1,14 @@
-//! The rules that stand in for an engine in `tests/flows` are those of the engine that runs here.
+//! The rules that stand in for an engine are those of the engine that runs here.
 
 use std::collections::BTreeMap;
 
 use tidegate::netfilter::Family;
+use tidegate::netfilter::docker::DockerSetup;
 use tidegate::netfilter::dump::{Dump, DumpRule, read};
 use tidegate::policy::ir::Policy;
 use tidegate::policy::load;
 
 use super::{SHOP, make_network, start_db, start_web};
-use crate::flows::engine::Setup;
 use crate::support::files::Files;
 use crate::support::lab::{Host, docker_host};
 
@@ -53,7 +53,7 @@ fn compare(host: &Host, policy: &Policy, version: (u32, u32), proxy: bool, famil
     };
     let saved = host.run(tool);
     let found = read(&saved, family).expect("the engine's rules are in order");
-    let setup = Setup {
+    let setup = DockerSetup {
         version,
         closed: saved.contains(":FORWARD DROP"),
         ip6tables: family == Family::V4 || found.chain("filter", "DOCKER").is_some(),

@@ -3,15 +3,15 @@
 
 use std::net::IpAddr;
 
+use tidegate::netfilter::docker::{DockerSetup, VERSIONS, guard};
 use tidegate::netfilter::dump::{Dump, States};
 use tidegate::netfilter::trace::{End, Link, Machine, Probe, Trace, traces};
 use tidegate::netfilter::{Family, lower, render, render_chains};
 use tidegate::policy::ir::{Backend, Engine, Policy, Protocol};
 use tidegate::source::SourceMap;
 
-use super::engine::{Setup, VERSIONS, guard};
 use super::kernel::World;
-use super::table::{Flow, HOST, Origin, address_of, network_towards};
+use super::table::{Flow, HOST, Origin, address_of, network_towards, with_addresses};
 use super::{UPLINK, cases};
 use crate::support::ns::is_root;
 
@@ -117,10 +117,10 @@ fn wrong(
     policy: &Policy,
     sources: &SourceMap,
     flows: &[Flow],
-    setup: Option<Setup>,
+    setup: Option<DockerSetup>,
 ) -> Vec<String> {
     let machines = Family::BOTH.map(|family| {
-        let engine = setup.map(|setup| setup.rules(policy, family == Family::V6));
+        let engine = setup.map(|setup| setup.rules(&with_addresses(policy), family == Family::V6));
         machine(policy, sources, &engine.unwrap_or_default(), family)
     });
     let mut found = Vec::new();
@@ -159,7 +159,7 @@ fn packets_pass_the_rules_of_every_release_as_the_tables_say() {
         }
         for version in VERSIONS {
             let policy = on(&case.policy, version);
-            for setup in Setup::all(version) {
+            for setup in DockerSetup::all(version) {
                 let wrong = wrong(&policy, &case.sources, &case.flows, Some(setup));
                 assert!(
                     wrong.is_empty(),

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 use tidegate::artifact::Bundle;
 use tidegate::netfilter::Family;
+use tidegate::netfilter::docker::{DockerSetup, guard};
 use tidegate::policy::ir::{Engine, NetworkId, Policy, Protocol};
 
-use super::engine::{Setup, guard};
-use super::table::{Flow, HOST, Origin, address_of, network_towards};
+use super::table::{Flow, HOST, Origin, address_of, network_towards, with_addresses};
 use super::{engine_nft, no_engine};
 use crate::support::ns::Namespace;
 
@@ -61,7 +61,8 @@ impl World {
             return;
         }
         for family in Family::BOTH {
-            let rules = Setup::of(policy).rules(policy, family == Family::V6);
+            let rules =
+                DockerSetup::of(policy).rules(&with_addresses(policy), family == Family::V6);
             let rules = format!("{rules}{}", guard(policy, &rules));
             self.host.feed(&self.restore(family), &rules);
         }

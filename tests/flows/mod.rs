@@ -1,7 +1,6 @@
 //! Every case of `tests/cases`: the files that it becomes, and its table of packets through the
 //! evaluator and through the kernel, which must agree.
 
-pub(crate) mod engine;
 mod engine_nft;
 mod eras;
 mod kernel;

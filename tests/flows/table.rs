@@ -124,3 +124,15 @@ pub fn network_towards(policy: &Policy, container: usize, to: IpAddr) -> Network
     });
     shared.unwrap_or(&attachments[0]).network
 }
+
+/// Returns a policy in which every container has the addresses that an engine might pick.
+pub fn with_addresses(policy: &Policy) -> Policy {
+    let mut filled = policy.clone();
+    for (id, container) in filled.containers.iter_mut().enumerate() {
+        for at in &mut container.attachments {
+            let both = [false, true].map(|v6| address_of(policy, id, at.network, v6));
+            at.addresses = both.into_iter().flatten().collect();
+        }
+    }
+    filled
+}

@@ -21,7 +21,7 @@ const IMPATIENCE: Duration = Duration::from_millis(30);
 const LANES: usize = 6;
 
 /// Somebody on the network, in the namespace that `net` stands for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
     net: PathBuf,
 }

@@ -80,6 +80,10 @@ impl Host for Faulty {
         self.inner.routes(family)
     }
 
+    fn addresses(&self) -> Result<String, HostError> {
+        self.inner.addresses()
+    }
+
     fn routes_batch(&self, text: &str) -> Result<(), HostError> {
         self.inner.routes_batch(text)
     }

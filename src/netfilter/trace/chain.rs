@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::forks::Answers;
 use super::{End, Event, Machine, Probe, Step};
 use crate::netfilter::dump::{
-    Action, ChainPolicy, DumpChain, DumpRule, DumpTable, Opaque, States, Translation,
+    Action, ChainPolicy, Condition, DumpChain, DumpRule, DumpTable, Opaque, States, Test,
+    Translation,
 };
 
 /// Jumps that may nest; the kernel refuses more than 16 levels of nft, and circles.
@@ -98,6 +99,12 @@ pub(super) struct Walker<'m> {
     pub table: &'static str,
 }
 
+/// Tells whether only the kernel knows if a rule matches.
+fn is_open(rule: &DumpRule) -> bool {
+    let opaque = |condition: &Condition| matches!(condition.test, Test::Opaque(_));
+    rule.conditions.iter().any(opaque)
+}
+
 impl<'m> Walker<'m> {
     /// Sends the packet through a chain of the kernel.
     pub(super) fn hook(&mut self, table: &'static str, chain: &str) -> Passed {
@@ -148,7 +155,9 @@ impl<'m> Walker<'m> {
             return Verdict::Ended(End::Endless);
         }
         for (rule, number) in chain.rules.iter().zip(1..) {
-            if !self.holds(&rule.conditions) {
+            // Whether it would be logged makes no difference to the packet.
+            let idle = rule.action == Action::Continue && is_open(rule);
+            if idle || !self.holds(&rule.conditions) {
                 continue;
             }
             self.note(name, Event::Rule(number));

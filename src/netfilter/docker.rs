@@ -1,17 +1,20 @@
 //! The rules that Docker writes for the networks and published ports of a policy, as its own chains
-//! look after a start, from 1.12 to 29 with its iptables backend. They stand in for an engine here,
-//! so that hundreds of packets take seconds; `tests/docker` runs real ones.
+//! look after a start, from 1.12 to 29 with its iptables backend.
+//!
+//! They stand in for an engine where a packet is followed and none runs. A test compares them with
+//! what a real one writes. Rules for what no policy says are left out: other networks, Swarm, the
+//! masquerade of a container that asks itself.
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use tidegate::policy::ir::{Engine, Exposure, Network, Policy};
+use crate::policy::ir::{Container, Engine, Exposure, Network, NetworkId, Policy, Published};
 
-use super::table::address_of;
+use super::rule::protocol_word;
 
 /// One of the releases with which something changed that packets notice, and how it was started.
 #[derive(Debug, Clone, Copy)]
-pub struct Setup {
+pub struct DockerSetup {
     pub version: (u32, u32),
     /// Docker since 1.13 closes FORWARD where it was the one to turn forwarding on.
     pub closed: bool,
@@ -36,14 +39,15 @@ pub const VERSIONS: [(u32, u32); 11] = [
     (29, 0),
 ];
 
-impl Setup {
-    /// Returns the engine that a policy is for; one of 20.10 where it does not say.
+impl DockerSetup {
+    /// Returns the engine that a policy is for, one of 20.10 where it does not say; with its proxy,
+    /// IPv6 rules, and FORWARD left as it is.
     pub fn of(policy: &Policy) -> Self {
         let version = match policy.host.engine {
             Engine::Docker { version, .. } => version,
             Engine::None(_) => None,
         };
-        Setup {
+        DockerSetup {
             version: version.unwrap_or((20, 10)),
             closed: false,
             ip6tables: true,
@@ -63,7 +67,7 @@ impl Setup {
             // 1.13 began to close FORWARD, and 20.10 to write IPv6 rules.
             let exists = (!closed || version >= (1, 13)) && (!ip6tables || version >= (20, 10));
             if exists {
-                found.push(Setup {
+                found.push(DockerSetup {
                     version,
                     closed,
                     ip6tables,
@@ -92,7 +96,7 @@ impl Setup {
     }
 }
 
-/// Returns what our guard makes where an engine has no chain for the rules of others yet: in IPv6 up
+/// Returns what the guard's bundle makes where an engine has no chain for the rules of others yet: in IPv6 up
 /// to 22, and wherever it leaves a family alone.
 pub fn guard(policy: &Policy, rules: &str) -> &'static str {
     if policy.host.engine.has_docker_user() && !rules.contains(":DOCKER-USER") {
@@ -103,27 +107,19 @@ pub fn guard(policy: &Policy, rules: &str) -> &'static str {
 }
 
 struct View<'p> {
-    setup: Setup,
+    setup: DockerSetup,
     policy: &'p Policy,
     v6: bool,
 }
 
-/// A published port: the bridge and address behind it.
-struct Published<'p> {
+/// A published port: the bridge and address behind it. Docker has a rule for each port of a range.
+struct Port<'p> {
     bridge: &'p str,
+    /// The host's side.
+    asked: (Option<IpAddr>, u16),
     address: IpAddr,
-    exposure: &'p Exposure,
-}
-
-impl Published<'_> {
-    fn protocol(&self) -> String {
-        format!("{:?}", self.exposure.protocol).to_lowercase()
-    }
-
-    fn host(&self) -> (Option<IpAddr>, u16) {
-        let host = self.exposure.published.as_ref().expect("it is published");
-        (host.address, host.ports.first)
-    }
+    inner: u16,
+    protocol: &'static str,
 }
 
 impl View<'_> {
@@ -131,27 +127,45 @@ impl View<'_> {
         self.policy.networks.iter().filter(|network| network.local)
     }
 
-    fn published(&self) -> Vec<Published<'_>> {
+    fn address(&self, container: &Container, network: NetworkId) -> Option<IpAddr> {
+        let mut addresses = container.addresses_on(network);
+        addresses.find(|address| address.is_ipv6() == self.v6)
+    }
+
+    fn published(&self) -> Vec<Port<'_>> {
         let mut found = Vec::new();
-        for (id, container) in self.policy.containers.iter().enumerate() {
-            let first = container.attachments[0].network;
-            let network = &self.policy.networks[first.0];
-            let address = address_of(self.policy, id, first, self.v6);
-            let Some(address) = address.filter(|_| network.local) else {
+        for container in &self.policy.containers {
+            let Some(first) = container.attachments.first().map(|at| at.network) else {
+                continue;
+            };
+            let network = self.policy.networks.get(first.0);
+            let address = self.address(container, first);
+            let (Some(network), Some(address)) = (network.filter(|it| it.local), address) else {
                 continue;
             };
             for exposure in &container.exposures {
-                let host = exposure.published.as_ref();
-                if host.is_some_and(|host| host.address.is_none_or(|at| at.is_ipv6() == self.v6)) {
-                    found.push(Published {
-                        bridge: &network.bridge.0,
-                        address,
-                        exposure,
-                    });
-                }
+                found.extend(self.ports(&network.bridge.0, address, exposure));
             }
         }
         found
+    }
+
+    fn ports<'p>(&self, bridge: &'p str, address: IpAddr, exposure: &Exposure) -> Vec<Port<'p>> {
+        let host = exposure.published.as_ref();
+        let here = |host: &&Published| host.address.is_none_or(|at| at.is_ipv6() == self.v6);
+        let Some(host) = host.filter(here) else {
+            return Vec::new();
+        };
+        let inner = exposure.ports.first..=exposure.ports.last;
+        let outer = host.ports.first..=host.ports.last;
+        let port = |(outer, inner)| Port {
+            bridge,
+            asked: (host.address, outer),
+            address,
+            inner,
+            protocol: protocol_word(exposure.protocol),
+        };
+        outer.zip(inner).map(port).collect()
     }
 
     /// Docker since 28.2 drops what is routed straight to a container, and before, up to 28.0, what is
@@ -159,11 +173,12 @@ impl View<'_> {
     fn raw(&self) -> String {
         let mut text = "*raw\n".to_owned();
         if self.setup.since(28, 2) {
-            for (id, container) in self.policy.containers.iter().enumerate() {
+            for container in &self.policy.containers {
                 for at in &container.attachments {
-                    let network = &self.policy.networks[at.network.0];
-                    let address = address_of(self.policy, id, at.network, self.v6);
-                    if let Some(address) = address.filter(|_| network.local) {
+                    let network = self.policy.networks.get(at.network.0);
+                    let address = self.address(container, at.network);
+                    let local = network.filter(|network| network.local);
+                    if let (Some(network), Some(address)) = (local, address) {
                         let bridge = &network.bridge.0;
                         let _ = writeln!(text, "-A PREROUTING -d {address} ! -i {bridge} -j DROP");
                     }
@@ -174,16 +189,13 @@ impl View<'_> {
                 let _ = writeln!(
                     text,
                     "-A PREROUTING -d {} ! -i {} -p {} --dport {} -j DROP",
-                    port.address,
-                    port.bridge,
-                    port.protocol(),
-                    port.exposure.ports.first
+                    port.address, port.bridge, port.protocol, port.inner
                 );
             }
         }
         if self.setup.since(28, 0) {
             for port in self.published() {
-                let (protocol, (address, number)) = (port.protocol(), port.host());
+                let (protocol, (address, number)) = (port.protocol, port.asked);
                 if let Some(address) = address.filter(IpAddr::is_loopback) {
                     let _ = writeln!(
                         text,
@@ -233,8 +245,8 @@ impl View<'_> {
         text + "COMMIT\n"
     }
 
-    fn translation(&self, port: &Published<'_>) -> String {
-        let (address, number) = port.host();
+    fn translation(&self, port: &Port<'_>) -> String {
+        let (address, number) = port.asked;
         let to = address.map(|at| format!("-d {at} ")).unwrap_or_default();
         let from = if self.setup.proxy {
             format!("! -i {} ", port.bridge)
@@ -252,8 +264,7 @@ impl View<'_> {
         };
         format!(
             "-A DOCKER {link_local}{to}{from}-p {} --dport {number} -j DNAT --to-destination {literal}:{}\n",
-            port.protocol(),
-            port.exposure.ports.first
+            port.protocol, port.inner
         )
     }
 
@@ -277,10 +288,7 @@ impl View<'_> {
             let _ = writeln!(
                 text,
                 "-A DOCKER -d {0} ! -i {1} -o {1} -p {2} --dport {3} -j ACCEPT",
-                port.address,
-                port.bridge,
-                port.protocol(),
-                port.exposure.ports.first
+                port.address, port.bridge, port.protocol, port.inner
             );
         }
         for bridge in self.networks().map(|network| &network.bridge.0) {
@@ -294,9 +302,8 @@ impl View<'_> {
     /// Up to 27 every network has its rules in FORWARD itself; published ports come before replies up
     /// to 17.03.
     fn shared_forward(&self) -> String {
-        let mut text = match self.isolation_chains() {
-            [first, _] => format!(":{first} - [0:0]\n-A FORWARD -j {first}\n"),
-        };
+        let [first, _] = self.isolation_chains();
+        let mut text = format!(":{first} - [0:0]\n-A FORWARD -j {first}\n");
         for network in self.networks() {
             let bridge = &network.bridge.0;
             let known = format!(
@@ -317,7 +324,7 @@ impl View<'_> {
 
     /// Since 28.0.1 FORWARD has one jump to chains of Docker's own.
     fn own_forward(&self) -> String {
-        let first = self.isolation_chains()[0];
+        let [first, _] = self.isolation_chains();
         let mut text = format!(
             ":DOCKER-FORWARD - [0:0]\n:DOCKER-CT - [0:0]\n:DOCKER-BRIDGE - [0:0]\n:{first} - [0:0]\n\
              -A FORWARD -j DOCKER-FORWARD\n-A DOCKER-FORWARD -j DOCKER-CT\n\

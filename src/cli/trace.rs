@@ -1,0 +1,142 @@
+//! `tidegate trace`.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::args::{Format, TraceArgs};
+use super::failure::{Failure, FailureKind};
+use super::{Done, policy};
+use crate::compile::Subject;
+use crate::host::{self, Host, LinuxHost, Trust};
+use crate::netfilter::Family;
+use crate::netfilter::dump::States;
+use crate::netfilter::trace::{Machine, traces};
+use crate::question::{self, Answer, Assumed, LiveError, Question};
+
+/// Largest text of rules that is read, in bytes.
+const MAX_RULES: u64 = 256 << 20;
+
+pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
+    let family = family(args);
+    let (subject, warnings) = match &args.policy {
+        None => (None, String::new()),
+        Some(path) => {
+            let (subject, warnings) = subject(path, args)?;
+            (Some(subject), warnings)
+        }
+    };
+    let Assumed {
+        machine,
+        assumptions,
+    } = machine(args, subject.as_ref(), family)?;
+    let (protocol, port) =
+        question::service(&args.port, family).map_err(|error| unclear(&error))?;
+    let question = Question {
+        from: &args.from,
+        to: &args.to,
+        protocol,
+        port,
+        input: args.input.as_deref(),
+        state: if args.established {
+            States::ESTABLISHED
+        } else {
+            States::NEW
+        },
+        family,
+    };
+    let known = subject.as_ref().map(|subject| &subject.policy);
+    // Where the machine is the policy's, its containers are where it takes them to be.
+    let placed = known.filter(|_| !args.live).map(question::placed);
+    let known = placed.as_ref().or(known);
+    let ways = question::ways(&question, known, &machine).map_err(|error| unclear(&error))?;
+    let answers: Vec<Answer> = ways
+        .into_iter()
+        .map(|way| Answer {
+            traces: traces(&machine, &way.probe),
+            way,
+        })
+        .collect();
+    let notes: Vec<String> = assumptions
+        .iter()
+        .map(|said| format!("note: {said}\n"))
+        .collect();
+    Ok(Done {
+        text: shown(args, &answers, &machine),
+        warnings: warnings + &notes.concat(),
+        // By one way is enough: a published port need not be reached past the host, too.
+        yes: answers.iter().any(Answer::arrives),
+    })
+}
+
+fn shown(args: &TraceArgs, answers: &[Answer], machine: &Machine) -> String {
+    match args.format {
+        Format::Json => format!("{:#}\n", question::as_json(answers, machine)),
+        Format::Text if args.why => question::shortest(answers, machine),
+        Format::Text => question::as_text(answers, machine),
+    }
+}
+
+fn family(args: &TraceArgs) -> Family {
+    let six = |text: &String| {
+        text.parse::<IpAddr>()
+            .is_ok_and(|address| address.is_ipv6())
+    };
+    if args.ipv6 || six(&args.from) || six(&args.to) {
+        Family::V6
+    } else {
+        Family::V4
+    }
+}
+
+fn subject(path: &Path, args: &TraceArgs) -> Result<(Subject, String), Failure> {
+    let with = policy::With {
+        host: args.host_name.as_deref(),
+        inventory: args.inventory.as_deref(),
+        ..policy::With::default()
+    };
+    policy::subject(path, &with, Trust::Anybody, "nothing is traced")
+}
+
+fn machine(
+    args: &TraceArgs,
+    subject: Option<&Subject>,
+    family: Family,
+) -> Result<Assumed, Failure> {
+    let known = subject.map(|subject| &subject.policy);
+    if args.live {
+        return live(args, family);
+    }
+    let built = match (&args.rules, subject) {
+        (Some(path), _) => {
+            let text = host::read_file(path, MAX_RULES, Trust::Anybody)?;
+            question::of_rules(&text, known, &args.output, family)
+        }
+        (None, Some(subject)) => {
+            question::of_policy(&subject.policy, subject.bundle.rules(family), family)
+        }
+        // The command line asks for one of them.
+        (None, None) => question::of_rules("", None, &args.output, family),
+    };
+    built.map_err(|error| unread(&error))
+}
+
+fn live(args: &TraceArgs, family: Family) -> Result<Assumed, Failure> {
+    let host = LinuxHost::new("/", args.iptables.into());
+    let (rules, routes) = (host.save(family)?, host.routes(family)?);
+    let machine = question::of_live(&rules, &host.addresses()?, &routes, family)
+        .map_err(|error| unread(&error))?;
+    Ok(Assumed {
+        machine,
+        assumptions: Vec::new(),
+    })
+}
+
+fn unread(error: &LiveError) -> Failure {
+    let help = "the rules must be what iptables-save prints, of the family that is asked for";
+    Failure::new(FailureKind::No, &error.to_string(), help)
+}
+
+fn unclear(error: &question::WhoError) -> Failure {
+    let help = "see `tidegate trace --help`; `-6` asks in IPv6, `--in` names an interface";
+    Failure::new(FailureKind::Usage, &error.to_string(), help)
+}

@@ -1,0 +1,187 @@
+use super::*;
+use crate::netfilter::Family;
+use crate::netfilter::dump::States;
+use crate::netfilter::trace::{End, Machine, traces};
+use crate::netfilter::{lower, render, render_chains};
+use crate::policy::ir::Policy;
+use crate::policy::{LoadError, Loader, load};
+use crate::source::SourceMap;
+
+struct Shop;
+
+impl Loader for Shop {
+    fn load(&self, name: &str) -> Result<String, LoadError> {
+        let known = name == "shop.tide";
+        known.then(|| SHOP.to_owned()).ok_or(LoadError::Missing)
+    }
+}
+
+const SHOP: &str = "host {
+  uplink wan0
+  forwarding on
+  forward drop
+}
+trust office { 203.0.113.0/24, 2001:db8:10::/48 }
+network shop {
+  bridge br-shop
+  subnet 172.20.0.0/24, fd00:20::/64
+}
+container web on shop {
+  expose 80/tcp as 8080 from office
+}
+container db on shop at 172.20.0.20 {
+  expose 5000-5009/udp as 6000-6009 from any limit 5/second
+}
+";
+
+fn shop() -> (Policy, SourceMap) {
+    let loaded = load(&Shop, "shop.tide");
+    (loaded.policies[0].clone(), loaded.sources)
+}
+
+fn machine(policy: &Policy, sources: &SourceMap, family: Family) -> Machine {
+    let rules = lower(policy, family).unwrap();
+    let rules = render(&rules, &render_chains(&rules, sources));
+    of_policy(policy, &rules, family).unwrap().machine
+}
+
+/// Asks `FROM -> TO : PORT/PROTOCOL`.
+fn ask(text: &str, family: Family) -> Result<(Vec<Answer>, Machine), WhoError> {
+    let (policy, sources) = shop();
+    let (from, rest) = text.split_once(" -> ").unwrap();
+    let (to, asked) = rest.split_once(" : ").unwrap();
+    let machine = machine(&policy, &sources, family);
+    let (protocol, port) = service(asked, family)?;
+    let question = Question {
+        from,
+        to,
+        protocol,
+        port,
+        input: None,
+        state: States::NEW,
+        family,
+    };
+    let ways = ways(&question, Some(&placed(&policy)), &machine)?;
+    let answer = |way: Way| Answer {
+        traces: traces(&machine, &way.probe),
+        way,
+    };
+    Ok((ways.into_iter().map(answer).collect(), machine))
+}
+
+fn why(text: &str) -> String {
+    let (answers, machine) = ask(text, Family::V4).unwrap();
+    shortest(&answers, &machine)
+}
+
+#[test]
+fn a_trace_shows_every_rule_up_to_the_one_that_decides() {
+    let (answers, machine) = ask("outside -> web : 80/tcp", Family::V4).unwrap();
+    insta::assert_snapshot!(as_text(&answers, &machine), @r#"
+    198.51.100.1 in by wan0 to 192.0.2.1:8080/tcp, by the host's port 8080
+    raw PREROUTING
+        PREROUTING 1: -j TIDE-RAW
+        policy ACCEPT
+    nat PREROUTING
+        PREROUTING 1: -m addrtype --dst-type LOCAL -j DOCKER
+        DOCKER 2: ! -i br-shop -p tcp --dport 8080 -j DNAT --to-destination 172.20.0.254:80
+            now to 172.20.0.254:80
+    mangle FORWARD
+        FORWARD 1: -j TIDE-GATE
+        TIDE-GATE 1: -j MARK --set-xmark 0x0/0x10000000
+        TIDE-GATE 5: -o br-shop -g TIDE-shop-in
+        TIDE-shop-in 5: -m comment --comment "shop.tide:7" -j DROP
+    => dropped by mangle TIDE-shop-in 5, shop.tide:7
+
+    198.51.100.1 in by wan0 to 172.20.0.254:80/tcp, to its own address
+    raw PREROUTING
+        PREROUTING 1: -j TIDE-RAW
+        policy ACCEPT
+    nat PREROUTING
+        policy ACCEPT
+    mangle FORWARD
+        FORWARD 1: -j TIDE-GATE
+        TIDE-GATE 1: -j MARK --set-xmark 0x0/0x10000000
+        TIDE-GATE 5: -o br-shop -g TIDE-shop-in
+        TIDE-shop-in 5: -m comment --comment "shop.tide:7" -j DROP
+    => dropped by mangle TIDE-shop-in 5, shop.tide:7
+    "#);
+}
+
+#[test]
+fn the_shortest_answer_names_rule_and_line() {
+    let all = [
+        "office -> web : 80/tcp",
+        "web -> db : 5000/udp",
+        "shop -> outside : 443/tcp",
+        "host -> db : 5003/udp",
+        "10.9.9.9 -> host : 8080/tcp",
+        "outside -> 127.0.0.1 : 80/tcp",
+    ];
+    insta::assert_snapshot!(all.map(why).concat(), @"
+    203.0.113.1 in by wan0 to 192.0.2.1:8080/tcp, by the host's port 8080: passes: out by br-shop to 172.20.0.254:80
+    203.0.113.1 in by wan0 to 172.20.0.254:80/tcp, to its own address: dropped by mangle TIDE-shop-in 5, shop.tide:7
+    172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: passes: a process of the host gets it if not `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
+    172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: dropped by filter TIDE-db-limit1 1, shop.tide:15 if `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
+    172.20.0.254 in by br-shop to 172.20.0.20:5000/udp, to its own address: dropped by mangle TIDE-shop-icc 4, shop.tide:7
+    172.20.0.254 in by br-shop to 198.51.100.1:443/tcp: passes: out by wan0 to 198.51.100.1:443
+    the host itself to 192.0.2.1:6003/udp, by the host's port 6003: passes: out by br-shop to 172.20.0.20:5003
+    the host itself to 172.20.0.20:5003/udp, to its own address: passes: out by br-shop to 172.20.0.20:5003
+    10.9.9.9 in by wan0 to 192.0.2.1:8080/tcp: dropped by mangle TIDE-shop-in 5, shop.tide:7
+    198.51.100.1 in by wan0 to 127.0.0.1:80/tcp: dropped by raw TIDE-RAW 1
+    ");
+}
+
+#[test]
+fn a_port_of_a_range_is_asked_for_at_its_own_port_of_the_host() {
+    let (answers, _) = ask("outside -> db : 5003/udp", Family::V4).unwrap();
+    assert_eq!(answers[0].way.probe.port, 6003);
+    // Within the limit and over it.
+    let ends: Vec<&End> = answers[0].traces.iter().map(|trace| &trace.end).collect();
+    assert_eq!(ends, [&End::Out("br-shop".to_owned()), &End::Dropped]);
+    assert!(!answers[0].arrives());
+}
+
+#[test]
+fn a_question_that_cannot_be_asked_says_why() {
+    let said = |text: &str| ask(text, Family::V6).map(|_| ()).unwrap_err().to_string();
+    for (text, expected) in [
+        (
+            "nobody -> web : 80/tcp",
+            "`nobody` is neither an address nor a name of the policy",
+        ),
+        (
+            "10.0.0.1 -> web : 80/tcp",
+            "`10.0.0.1` has no IPv6 address that is known",
+        ),
+        (
+            "office -> web : http",
+            "`http` is not a port and its protocol",
+        ),
+        (
+            "office -> web : 99999/tcp",
+            "`99999/tcp` is not a port and its protocol",
+        ),
+    ] {
+        assert_eq!(said(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_running_machine_is_what_ip_prints() {
+    let addresses = r#"[{"ifname":"lo","addr_info":[{"local":"127.0.0.1","prefixlen":8}]},
+        {"ifname":"eth0","addr_info":[{"local":"192.0.2.1","prefixlen":24},{"local":"fe80::1","prefixlen":64}]}, {}]"#;
+    let routes = r#"[{"dst":"default","dev":"eth0"},{"dst":"10.0.0.0/8","dev":"wg0"},{"dst":"10.1.1.1","dev":"x"}]"#;
+    let machine = of_live("*filter\nCOMMIT\n", addresses, routes, Family::V4).unwrap();
+    assert!(machine.is_local("192.0.2.1".parse().unwrap()));
+    for (to, by) in [
+        ("10.2.0.1", "wg0"),
+        ("10.1.1.1", "x"),
+        ("8.8.8.8", "eth0"),
+        ("127.0.0.2", "lo"),
+    ] {
+        assert_eq!(machine.route(to.parse().unwrap()), Some(by), "{to}");
+    }
+    assert!(of_live("", "{", "", Family::V4).is_err());
+    assert!(of_live("*filter\n", "", "", Family::V4).is_err());
+}

@@ -119,6 +119,7 @@ codes! {
     NOT_IN_COMPOSE = "T0364", "A container that no service makes.";
     NOT_IN_POLICY = "T0365", "A network or a container of compose files that the policy does not declare.";
     COMPOSE_LINK = "T0366", "A link of compose files that the policy does not open.";
+    OFFER_LOST = "T0367", "A published port offered to containers of another host.";
     FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
     LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
     NO_ROUTE = "T0356", "A host without a route to another's containers.";

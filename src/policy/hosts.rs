@@ -9,10 +9,10 @@ use crate::source::Span;
 use crate::syntax::ast;
 use crate::syntax::ast::Name;
 
-use super::containers;
 use super::hidden::Hidden;
 use super::ir::{Access, ContainerId, Exposure, Host, NetworkId, Party, Policy, Route};
 use super::networks::Draft;
+use super::{check, containers};
 use super::{settings, sysctl};
 
 /// All hosts, in the order written; at least one.
@@ -148,6 +148,7 @@ impl Hosts {
         }
         let split = |draft| on_two_hosts(draft, networks);
         diagnostics.extend(containers.iter().filter_map(split));
+        check::offers::check(containers, networks, diagnostics);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Published ports: who the policy names is served, nobody else is.
 
+use super::routed::far_from;
 use super::{BLOG, POLICY, SHOP, WEB, apply, make_network, start_blog, start_db, start_web};
 use crate::support::lab::{Host, Lab, docker_host};
 
@@ -94,5 +95,22 @@ fn rules_loaded_by_hand_protect_without_tidegate() {
     host.run("iptables -F INPUT && ip6tables -F INPUT && ip6tables -t raw -F");
     for address in WEB {
         lab.outside.is_served(address, "web");
+    }
+}
+
+#[test]
+fn a_published_container_learns_how_large_packets_may_be() {
+    let Some((lab, host)) = shop() else { return };
+    let (_far, client) = far_from(&lab.office, &host);
+    let far = "198.51.100.10, 2001:db8:1::10";
+    apply(&host, &SHOP.replace("192.0.2.10, 2001:db8::10", far));
+    let words = 4000;
+    host.run(&format!(
+        "docker exec web busybox sh -c 'busybox yes web | busybox head -n {words} >/www/index.html'"
+    ));
+    let text = vec!["web"; words].join("\n");
+    for address in WEB {
+        client.is_served(address, &text);
+        lab.outside.is_refused(address);
     }
 }

@@ -118,7 +118,7 @@ fn a_link_leads_to_another_network_and_keeps_its_source() {
 
 /// Puts a client behind the office, over a link that takes only small packets from there. Both ends
 /// of a connection to it learn that from the office, by ICMP.
-fn far_from(office: &Client, host: &Host) -> (Namespace, Client) {
+pub(super) fn far_from(office: &Client, host: &Host) -> (Namespace, Client) {
     let far = Namespace::new();
     let process = std::process::id();
     let net = format!("/proc/{process}/task/{}/ns/net", far.id);

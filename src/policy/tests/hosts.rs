@@ -39,6 +39,23 @@ fn each_host_has_its_own_bridges_ports_and_policy() {
 }
 
 #[test]
+fn a_published_port_tells_nobody_of_another_host() {
+    let text = PAIR.replacen("from any", "from db, any", 1);
+    insta::assert_snapshot!(said(&text), @"
+    warning[T0367]: `db` is on another host, and cannot be told at a published port
+      --> p.tide:11:40
+       |
+    11 | container web on shop at 172.18.0.10 { expose 80/tcp as 80 from db, any }
+       |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ this lets nobody of there in
+       |
+       = note: Docker gives connections to another host's port their own host's address.
+       = help: write `link db -> web`, or an `allow` to the container
+    ");
+    let own = PAIR.replacen("from any", "from shop", 1);
+    assert_eq!(said(&own), "");
+}
+
+#[test]
 fn networks_say_on_which_host_they_are() {
     insta::assert_snapshot!(said("
 host alpha { forward drop }

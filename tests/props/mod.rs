@@ -58,6 +58,15 @@ fn to_host(ruleset: &Ruleset, packet: &mut Packet) -> Fate {
     }
 }
 
+/// Sends a packet of the host's own through the only chain of ours that it meets.
+fn from_host(ruleset: &Ruleset, packet: &mut Packet) -> Fate {
+    let mut chains = ruleset.table(Table::Filter);
+    let has_chain = chains.any(|(name, _)| name.as_str() == "TIDE-OUTPUT");
+    let dropped =
+        has_chain && walk(ruleset, Table::Filter, "TIDE-OUTPUT", packet).verdict == Verdict::Drop;
+    if dropped { Fate::Dropped } else { Fate::Left }
+}
+
 /// A granted connection keeps its source from one declared network to another, and needs the
 /// engine's masquerade to leave the host. Other cases are as they may be.
 fn source_kept(policy: &Policy, ruleset: &Ruleset, packet: &Packet) -> bool {
@@ -93,9 +102,20 @@ fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
     for family in Family::BOTH {
         let ruleset = lower(&policy, family).expect("few rules");
         for _ in 0..PACKETS {
-            let here = tape.below(4) == 0;
+            let kind = tape.below(6);
+            let (here, own) = (kind == 0, kind == 1);
             let mut packet = policies::packet(&mut tape, family == Family::V6, here);
             policies::aim(&mut tape, &policy, &mut packet);
+            if own {
+                packet.input.clear();
+                let said = oracle::from_host(&policy, &packet);
+                let done = from_host(&ruleset, &mut packet.clone());
+                prop_assert!(
+                    said == done,
+                    "{text}\n{packet:?}\nof the host itself, the policy says {said:?}, the rules {done:?}"
+                );
+                continue;
+            }
             let (said, done) = if here {
                 (
                     oracle::to_host(&policy, &packet),

@@ -142,6 +142,38 @@ fn names_port(policy: &Policy, access: &Access, packet: &Packet, to: NetworkId) 
         )
 }
 
+/// What becomes of a packet that the host itself sends: it passes but for denials, which tell
+/// containers by their own addresses, also where the host asked for a published port.
+pub fn from_host(policy: &Policy, packet: &Packet) -> Fate {
+    let discovery = packet.source.is_ipv6()
+        && packet.protocol == Protocol::Icmp
+        && (133..=136).contains(&packet.icmp_type);
+    let to = network_of(policy, &packet.output);
+    let denies = |access: &&Access| {
+        let host = |party: &Party| matches!(party, Party::Any | Party::Host);
+        access.effect == Effect::Deny && access.left.iter().any(host)
+    };
+    let names = |access: &Access| {
+        let target = |party: &Party| {
+            let hidden = |to| may_receive(policy, *party, packet, to);
+            target_is(policy, *party, packet, to) || to.is_some_and(hidden)
+        };
+        access.right.iter().any(target)
+            && service_is(
+                &access.services,
+                packet.protocol,
+                packet.port,
+                packet.icmp_type,
+                packet.source,
+            )
+    };
+    if !discovery && policy.accesses.iter().filter(denies).any(names) {
+        Fate::Dropped
+    } else {
+        Fate::Left
+    }
+}
+
 fn names(policy: &Policy, access: &Access, packet: &Packet, to: Option<NetworkId>) -> bool {
     let reaches_all = |party| access.effect == Effect::Deny && may_be_target(policy, party, packet);
     comes_from(policy, access, packet)
@@ -181,6 +213,11 @@ fn may_be_target(policy: &Policy, party: Party, packet: &Packet) -> bool {
     if packet.output.is_empty() {
         return link_local(packet.destination) && party == Party::Network(network);
     }
+    packet.output == packet.input && may_receive(policy, party, packet, network)
+}
+
+/// Somebody of a bridge receives it, and its address does not tell who.
+fn may_receive(policy: &Policy, party: Party, packet: &Packet, network: NetworkId) -> bool {
     let subnets = &policy.networks[network.0].subnets;
     let everybody = match packet.destination {
         IpAddr::V4(address) => address.is_broadcast(),
@@ -188,8 +225,7 @@ fn may_be_target(policy: &Policy, party: Party, packet: &Packet) -> bool {
     } || subnets
         .iter()
         .any(|subnet| packet.destination.is_ipv4() && subnet.broadcast() == packet.destination);
-    packet.output == packet.input
-        && (everybody || packet.destination.is_multicast() || link_local(packet.destination))
+    (everybody || packet.destination.is_multicast() || link_local(packet.destination))
         && lives_on(policy, party, network)
 }
 

@@ -194,11 +194,14 @@ fn container(tape: &mut Tape<'_>, text: &mut String, id: usize, trusts: usize, n
 fn access(tape: &mut Tape<'_>, text: &mut String, names: &Names) {
     let verb = tape.pick(&["allow", "deny", "allow"]);
     let (left, service) = (names.any(tape), tape.pick(&SERVICES));
+    // The host's own connections are open but for denials.
+    let own = verb == "deny" && tape.below(3) == 1;
+    let left = if own { "host".to_owned() } else { left };
     // A container, a network or the host on the right, so that a declared thing is concerned.
     let right = match tape.below(5) {
-        0 => "host".to_owned(),
+        0 if !own => "host".to_owned(),
         1 => format!("n{}", tape.below(names.networks)),
-        2 if left.starts_with(['c', 'n']) => names.any(tape),
+        2 if own || left.starts_with(['c', 'n']) => names.any(tape),
         _ => format!("c{}", tape.below(names.containers)),
     };
     let _ = writeln!(text, "{verb} {left} -> {right} {service}");

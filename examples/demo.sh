@@ -74,6 +74,11 @@ must 'the program is built (the first time takes a few minutes)' build
 must "the policy, $policy, is right" "$tidegate" check "$policy"
 must 'it compiles to a bundle' "$tidegate" compile "$policy" -o "$work/bundle"
 (cd "$work/bundle" && wc -l -- *) | show
+not_for_the_world() {
+    ! "$tidegate" trace "$policy" --from outside --to web --port 80/tcp --why 2>/dev/null
+}
+step 'its rules, traced, keep the world from the site' not_for_the_world
+show <"$work/said"
 
 if [ "$(id -u)" != 0 ]; then
     title 'the rules for IPv4'
@@ -234,6 +239,7 @@ step "the world may ask the database's metrics" in_both served outside db 9187
 step 'the world may ask the database itself, by IPv6' served outside db fd00:28::20 5432
 
 title 'with tidegate'
+step 'a first policy can be had from the engine' on_host tidegate import --engine
 must 'the policy is applied' on_host tidegate apply /etc/tidegate/shop.tide
 
 the_policy_holds() {
@@ -253,6 +259,12 @@ step 'it restarts; of many attempts meanwhile none gets through' restart_under_f
 show <"$work/said"
 the_policy_holds
 step 'there is no drift' on_host tidegate drift
+traced() {
+    on_host tidegate trace --live --from "$office4" --to "$host4" --port 8080/tcp --why &&
+        ! on_host tidegate trace --live --from "$outside4" --to "$host4" --port 8080/tcp --why
+}
+step 'a trace through its rules says the same of office and world' traced
+show <"$work/said"
 
 title 'when somebody changes the rules'
 step 'a rule is deleted' on_host iptables -t mangle -D TIDE-shop-in 1

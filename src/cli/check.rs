@@ -16,8 +16,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     if !args.compose.is_empty() {
         let project = compose::project(&args.compose, &args.project)?;
         let origin = compose::origin(&args.compose);
+        // What an inventory knows is of this moment; compose files are about every one.
+        let written = policy::read(&args.policy, None, Trust::Anybody)?;
         // Every host's view has all networks and containers.
-        if let Some(policy) = compiled.policies.first() {
+        if let Some(policy) = written.policies.first() {
             let found = import::compare(policy, &project, &origin);
             compiled.say(found);
         }

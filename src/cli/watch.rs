@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::policy::{self, Checked};
 use super::{Done, target};
 use crate::artifact::Bundle;
-use crate::deploy::{self, Burst};
+use crate::deploy::{self, Burst, store};
 use crate::host::{self, LinuxHost, News, Notice, Trust};
 use crate::inventory::Inventory;
 
@@ -132,7 +132,9 @@ impl Watch<'_> {
         };
         let closed = compiled(self.args, Inventory::nothing_runs())?.bundle;
         let Checked { bundle, warnings } = compiled(self.args, now)?;
-        if self.last.as_ref() == Some(&bundle) && self.closed == closed {
+        let same = self.last.as_ref() == Some(&bundle) && self.closed == closed;
+        // Somebody may have applied something else meanwhile, which the next boot would begin with.
+        if same && store::is_followed(&self.host) {
             return Ok(());
         }
         if self.last.is_none() || self.closed != closed {

@@ -123,6 +123,7 @@ pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
     routes::remove(host)?;
     host.remove(store::SYSCTL_D)?;
     host.remove(store::MODULES_LOAD)?;
+    store::keep_current(host)?;
     host.remove_folder(store::STATE)?;
     host.remove_empty_folder(POLICIES)?;
     // Without the units, a package brought the program, and takes it away.

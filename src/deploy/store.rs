@@ -10,7 +10,7 @@ use crate::host::{Host, HostError};
 /// What is loaded at the next boot instead of `current`, whose addresses are of this one.
 pub const BOOT: &str = "/var/lib/tidegate/boot";
 /// There from the first bundle of this boot with addresses of the moment.
-const FOLLOWED: &str = "/run/tidegate.followed";
+const FOLLOWED: &str = "/run/tidegate/followed";
 pub const CURRENT: &str = "/var/lib/tidegate/current";
 pub const MODULES_LOAD: &str = "/etc/modules-load.d/tidegate.conf";
 pub const PREVIOUS: &str = "/var/lib/tidegate/previous";
@@ -56,6 +56,11 @@ pub fn keep_for_boot(host: &dyn Host, bundle: &Bundle) -> Result<(), HostError> 
 pub fn keep_current(host: &dyn Host) -> Result<(), HostError> {
     host.remove_folder(BOOT)?;
     host.remove(FOLLOWED)
+}
+
+/// Returns whether what is current is for this boot alone.
+pub fn is_followed(host: &dyn Host) -> bool {
+    host.exists(FOLLOWED) && host.exists(BOOT)
 }
 
 /// Returns the bundle that a boot begins with where the current one has addresses of an earlier

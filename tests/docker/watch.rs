@@ -168,7 +168,7 @@ fn what_nobody_follows_any_more_is_closed_at_the_end_and_at_boot() {
     let db = address(&host, "db");
     host.run("kill -9 $(cat /run/watch.pid)");
     // Another boot: what is kept in /run is gone, and so are the rules.
-    host.run("rm /run/tidegate.followed && tidegate apply --boot");
+    host.run("rm /run/tidegate/followed && tidegate apply --boot");
     host.container("web").is_refused(&format!("{db}:5432"));
     lab.office.is_served("192.0.2.1:8080", "web");
     host.run("tidegate drift");

@@ -14,6 +14,9 @@ const ICMP: [u8; 2] = [1, 58];
 impl Walker<'_> {
     pub(super) fn holds(&mut self, conditions: &[Condition]) -> bool {
         conditions.iter().all(|condition| {
+            if is_about_a_connection(&condition.test) && !self.is_tracked() {
+                return false;
+            }
             let answer = match &condition.test {
                 Test::Opaque(opaque) => self.ask(opaque),
                 test => self.test(test),
@@ -55,20 +58,20 @@ impl Walker<'_> {
 
     fn of_connection(&self, test: &Test) -> bool {
         let packet = &self.packet;
-        // Without a connection there is nothing to compare; see `conntrack_mt` in xt_conntrack.c.
-        let tracked = !packet
-            .state
-            .overlaps(States::UNTRACKED.with(States::INVALID))
-            && self.tracks;
         match test {
             Test::Conntrack(states) => states.overlaps(self.states()),
-            Test::Original => tracked && packet.original,
-            Test::OriginalDestination(net) => tracked && net.contains(&packet.asked.0),
-            Test::OriginalDestinationPort(ports) => tracked && ports.contains(packet.asked.1),
-            Test::OriginalSource(net) => tracked && net.contains(&packet.asker),
-            Test::ConnMark { value, mask } => tracked && packet.connmark & mask == *value,
+            Test::Original => packet.original,
+            Test::OriginalDestination(net) => net.contains(&packet.asked.0),
+            Test::OriginalDestinationPort(ports) => ports.contains(packet.asked.1),
+            Test::OriginalSource(net) => net.contains(&packet.asker),
+            Test::ConnMark { value, mask } => packet.connmark & mask == *value,
             _ => false,
         }
+    }
+
+    fn is_tracked(&self) -> bool {
+        let without = States::UNTRACKED.with(States::INVALID);
+        self.tracks && !self.packet.state.overlaps(without)
     }
 
     fn states(&self) -> States {
@@ -100,4 +103,17 @@ impl Walker<'_> {
             AddressType::Unicast => !local && !broadcast && !address.is_multicast(),
         }
     }
+}
+
+/// Tells whether a test has no answer without a connection: it fails then, negated or not; see
+/// `conntrack_mt` of the kernel's `xt_conntrack.c` and `connmark_mt` of `xt_connmark.c`.
+fn is_about_a_connection(test: &Test) -> bool {
+    matches!(
+        test,
+        Test::ConnMark { .. }
+            | Test::Original
+            | Test::OriginalDestination(_)
+            | Test::OriginalDestinationPort(_)
+            | Test::OriginalSource(_)
+    )
 }

@@ -153,3 +153,22 @@ fn a_trace_names_every_rule_and_change() {
     .remove(0);
     assert_eq!(out.source.to_string(), "192.0.2.1");
 }
+
+#[test]
+fn what_has_no_connection_matches_no_test_of_one() {
+    let rules = "*raw\n:PREROUTING ACCEPT\n-A PREROUTING -m conntrack ! --ctdir ORIGINAL -j DROP\n\
+                 -A PREROUTING -m connmark ! --mark 0x1 -j DROP\nCOMMIT\n\
+                 *filter\n:INPUT ACCEPT\n-A INPUT -m connmark ! --mark 0x1 -j DROP\nCOMMIT\n";
+    let machine = Machine {
+        rules: read(rules, Family::V4).unwrap(),
+        ..machine()
+    };
+    let mut probe = probe("eth0 203.0.113.1 192.0.2.1 22/tcp");
+    assert_eq!(traces(&machine, &probe)[0].end, End::Dropped);
+    assert_eq!(
+        traces(&machine, &probe)[0].steps.last().unwrap().table,
+        "filter"
+    );
+    probe.state = States::INVALID;
+    assert_eq!(traces(&machine, &probe)[0].end, End::Host);
+}

@@ -19,10 +19,12 @@ pub enum Verb {
     Apply(ApplyArgs),
     Check(CheckArgs),
     Compile(CompileArgs),
+    Completions(CompletionsArgs),
     Drift(DriftArgs),
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
+    Manual(ManualArgs),
     Trace(TraceArgs),
     Uninstall(UninstallArgs),
     Watch(WatchArgs),
@@ -97,6 +99,20 @@ pub struct CompileArgs {
     /// Write a bundle for each host, to a folder of its name below DIR
     #[arg(long)]
     pub all_hosts: bool,
+}
+
+/// Print what a shell needs to complete tidegate's words
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Write the manual pages, one for each command
+#[derive(Debug, Args)]
+pub struct ManualArgs {
+    /// Folder for them, as in /usr/local/share/man/man8
+    pub folder: PathBuf,
 }
 
 /// Tell how this machine differs from its installed bundle

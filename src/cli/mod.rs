@@ -7,6 +7,7 @@ mod compile;
 mod compose;
 mod drift;
 pub mod failure;
+mod generated;
 mod import;
 mod install;
 mod inventory;
@@ -63,10 +64,12 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Apply(args) => apply::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Compile(args) => compile::run(args),
+        Verb::Completions(args) => Ok(generated::completions(args)),
         Verb::Drift(args) => drift::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
+        Verb::Manual(args) => generated::manual(args),
         Verb::Trace(args) => trace::run(args),
         Verb::Uninstall(args) => install::remove(args),
         Verb::Watch(args) => watch::run(args),

@@ -1,0 +1,49 @@
+//! Completions and manual pages, of every command.
+
+use super::Desk;
+
+const VERBS: [&str; 13] = [
+    "apply",
+    "check",
+    "compile",
+    "completions",
+    "drift",
+    "import",
+    "install",
+    "inventory",
+    "manual",
+    "trace",
+    "uninstall",
+    "watch",
+    "help",
+];
+
+#[test]
+fn every_shell_completes_every_command() {
+    let desk = Desk::new();
+    for shell in ["bash", "fish", "zsh"] {
+        let output = desk.run(&["completions", shell]);
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        for verb in VERBS {
+            assert!(text.contains(verb), "{shell} does not complete {verb}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_page() {
+    let desk = Desk::new();
+    let output = desk.run(&["manual", "."]);
+    assert!(output.status.success(), "{output:?}");
+    let names = desk.files().len();
+    // One for all, and none for `help`.
+    assert_eq!(names, VERBS.len());
+    for verb in VERBS.iter().filter(|verb| **verb != "help") {
+        let page = std::fs::read_to_string(desk.path(&format!("tidegate-{verb}.8"))).unwrap();
+        assert!(page.contains(&format!(".TH tidegate-{verb} 8")), "{page}");
+        assert!(page.contains(".SH OPTIONS"), "{page}");
+    }
+    let missing = desk.run(&["manual", "nowhere"]);
+    assert_eq!(missing.status.code(), Some(3));
+}

@@ -40,11 +40,20 @@ pub(super) fn subject(
     trust: Trust,
     consequence: &str,
 ) -> Result<(Subject, String), Failure> {
-    let host = with.host;
     let compiled = match &with.engine {
         None => read(path, with.inventory, trust)?,
         Some(engine) => compiled(path, Some(engine), trust)?,
     };
+    of_host(path, compiled, with.host, consequence)
+}
+
+/// Returns what the host of a name has of a policy, or its only one.
+pub(super) fn of_host(
+    path: &Path,
+    compiled: Compiled,
+    host: Option<&str>,
+    consequence: &str,
+) -> Result<(Subject, String), Failure> {
     let (subjects, warnings) = subjects(path, compiled, consequence)?;
     let names: Vec<String> = subjects
         .iter()

@@ -9,25 +9,29 @@ use super::failure::Failure;
 use super::policy::{self, Checked};
 use super::{Done, target};
 use crate::artifact::Bundle;
+use crate::compile::compile_with;
 use crate::deploy::{self, Burst, store};
-use crate::host::{self, LinuxHost, News, Notice, Trust};
+use crate::host::{self, FolderLoader, KeptLoader, LinuxHost, News, Notice, Trust};
 use crate::inventory::Inventory;
 
-const CONSEQUENCE: &str = "this machine stays as it is";
+const CONSEQUENCE: &str = "it is not followed";
 /// How long to wait before what failed is tried again, when nothing happens meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &WatchArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
-    let news = host::follow(&args.socket)?;
+    let policy = Kept::read(args)?;
+    let closed = policy.compile(&Inventory::nothing_runs())?.bundle;
     let mut watch = Watch {
         args,
-        closed: compiled(args, Inventory::nothing_runs())?.bundle,
+        policy,
+        closed,
         host,
         last: None,
         is_ready: false,
         live_restore: false,
     };
+    let news = host::follow(&args.socket)?;
     watch.stay(&news);
     host::notify(Notice::Stopping);
     // Nobody follows the addresses any more.
@@ -37,18 +41,37 @@ pub(super) fn run(args: &WatchArgs) -> Result<Done, Failure> {
     ))
 }
 
-/// Compiles the policy as it is now. What the inventory does not have, has no address.
-fn compiled(args: &WatchArgs, inventory: Inventory) -> Result<Checked, Failure> {
-    let with = policy::With {
-        host: args.host_name.as_deref(),
-        inventory: None,
-        engine: Some(inventory),
-    };
-    policy::checked(&args.policy, &with, Trust::Root, CONSEQUENCE)
+/// The policy as it was when the watch began. A later edit takes effect with the next one: a mistake
+/// in it must not keep addresses from being followed.
+struct Kept<'a> {
+    args: &'a WatchArgs,
+    loader: KeptLoader,
+    main: String,
+}
+
+impl<'a> Kept<'a> {
+    fn read(args: &'a WatchArgs) -> Result<Self, Failure> {
+        let (folder, main) = FolderLoader::of_policy(&args.policy, Trust::Root)?;
+        Ok(Kept {
+            args,
+            loader: KeptLoader::new(folder),
+            main,
+        })
+    }
+
+    /// Compiles it with the addresses of a moment. What the inventory does not have, has none.
+    fn compile(&self, inventory: &Inventory) -> Result<Checked, Failure> {
+        let compiled = compile_with(&self.loader, &self.main, Some(inventory));
+        let (path, host) = (&self.args.policy, self.args.host_name.as_deref());
+        let (subject, warnings) = policy::of_host(path, compiled, host, CONSEQUENCE)?;
+        let bundle = subject.bundle;
+        Ok(Checked { bundle, warnings })
+    }
 }
 
 struct Watch<'a> {
     args: &'a WatchArgs,
+    policy: Kept<'a>,
     host: LinuxHost,
     /// The policy without any address of the engine's choice.
     closed: Bundle,
@@ -104,22 +127,23 @@ impl Watch<'_> {
         }
     }
 
+    /// Follows, or else closes: old rules may be about addresses that are another's by now.
     fn try_once(&mut self) -> bool {
-        match self.refresh() {
-            Ok(()) => {
-                self.ready();
-                true
-            }
-            Err(failure) => {
-                complain(&failure);
-                false
-            }
+        let Err(failure) = self.refresh() else {
+            self.ready();
+            return true;
+        };
+        complain(&failure);
+        if let Err(failure) = self.close() {
+            complain(&failure);
         }
+        false
     }
 
     fn ready(&mut self) {
         if !self.is_ready {
             self.is_ready = true;
+            say(&format!("{} is followed\n", self.policy.main));
             host::notify(Notice::Ready);
         }
     }
@@ -130,17 +154,14 @@ impl Watch<'_> {
             complete: true,
             ..host::engine_inventory(&self.args.socket)?
         };
-        let closed = compiled(self.args, Inventory::nothing_runs())?.bundle;
-        let Checked { bundle, warnings } = compiled(self.args, now)?;
-        let same = self.last.as_ref() == Some(&bundle) && self.closed == closed;
+        let Checked { bundle, warnings } = self.policy.compile(&now)?;
         // Somebody may have applied something else meanwhile, which the next boot would begin with.
-        if same && store::is_followed(&self.host) {
+        if self.last.as_ref() == Some(&bundle) && store::is_followed(&self.host) {
             return Ok(());
         }
-        if self.last.is_none() || self.closed != closed {
+        if self.last.is_none() {
             let _ = host::print(anstream::stderr().lock(), &warnings);
         }
-        self.closed = closed;
         self.put(bundle)
     }
 

@@ -1,5 +1,7 @@
 //! The files of a policy, from a folder.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -80,5 +82,29 @@ fn load_error(error: HostError) -> LoadError {
         HostError::TooLarge { limit, .. } => LoadError::TooLarge { limit },
         HostError::Unsafe { .. } => LoadError::Unsafe(error.to_string()),
         other => LoadError::Other(other.to_string()),
+    }
+}
+
+/// Reads every file once: what somebody does to it later changes nothing.
+#[derive(Debug)]
+pub struct KeptLoader {
+    folder: FolderLoader,
+    kept: RefCell<BTreeMap<String, Result<String, LoadError>>>,
+}
+
+impl KeptLoader {
+    pub fn new(folder: FolderLoader) -> Self {
+        KeptLoader {
+            folder,
+            kept: RefCell::default(),
+        }
+    }
+}
+
+impl Loader for KeptLoader {
+    fn load(&self, name: &str) -> Result<String, LoadError> {
+        let mut kept = self.kept.borrow_mut();
+        let text = kept.entry(name.to_owned());
+        text.or_insert_with(|| self.folder.load(name)).clone()
     }
 }

@@ -24,7 +24,7 @@ pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running 
 pub use error::{HostError, shown};
 pub use follow::{News, follow};
 pub use linux::{LinuxHost, is_root};
-pub use loader::FolderLoader;
+pub use loader::{FolderLoader, KeptLoader};
 pub use lock::Lock;
 pub use notify::{Notice, notify};
 pub use output::print;

@@ -89,6 +89,7 @@ fn units_are_what_systemd_wants() {
             "tidegate-guard.service",
             "tidegate.service",
             "tidegate-drift.timer",
+            "tidegate-watch@shop.service",
         ];
         let verify = Command::new("systemd-analyze")
             .args(["verify", "--man=no", "--recursive-errors=no"])

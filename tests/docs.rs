@@ -150,7 +150,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("diag", &["source"]),
     ("syntax", &["diag", "source"]),
     ("policy", &["diag", "inventory", "net", "source", "syntax"]),
-    ("import", &["compose", "diag", "inventory", "net", "policy"]),
+    (
+        "import",
+        &["compose", "diag", "inventory", "net", "policy", "syntax"],
+    ),
     ("netfilter", &["hash", "net", "policy", "source"]),
     ("question", &["net", "netfilter", "policy"]),
     ("sysctl", &["policy", "source"]),

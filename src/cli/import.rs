@@ -1,8 +1,11 @@
 //! `tidegate import`.
 
+use std::path::Path;
+
 use super::args::ImportArgs;
 use super::failure::{Failure, FailureKind};
 use super::{Done, compose, policy};
+use crate::compile::Compiled;
 use crate::host::{self, FileKind, Trust};
 use crate::import;
 use crate::inventory::Inventory;
@@ -24,7 +27,8 @@ pub(super) fn run(args: &ImportArgs) -> Result<Done, Failure> {
         let help = "a policy is about bridge networks and the containers on them";
         return Err(Failure::new(FailureKind::No, &message, help));
     }
-    let text = import::print(&draft);
+    let text =
+        import::policy(&draft).map_err(|compiled| contradiction(&draft.origin, &compiled))?;
     let Some(path) = &args.output else {
         return Ok(Done::yes(text));
     };
@@ -42,6 +46,15 @@ pub(super) fn run(args: &ImportArgs) -> Result<Done, Failure> {
         "{} is written; {help}\n",
         host::shown(path)
     )))
+}
+
+/// What is written there cannot be said in a policy, such as two networks with one subnet.
+fn contradiction(origin: &str, compiled: &Compiled) -> Failure {
+    let found = policy::shown(compiled, Path::new(""));
+    Failure {
+        kind: FailureKind::No,
+        text: format!("{found}error: {origin} cannot be a policy as it is; nothing is written\n"),
+    }
 }
 
 fn inventory(args: &ImportArgs) -> Result<Option<Inventory>, Failure> {

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::draft::{Draft, Network as Drafted, Published as Port};
-use super::from_compose::{from_compose, network_name};
+use super::from_compose::from_compose;
 use super::links;
 use crate::compose::{Project, Protocol};
 use crate::diag::{Diagnostic, code};
@@ -55,15 +55,17 @@ impl<'a> Pairs<'a> {
         }
     }
 
+    /// Finds a container by its own name, by that which `import` gives it, or by its service's.
     fn container(&self, service: &str, name: &str) -> Option<&'a ir::Container> {
         let mut all = self.policy.containers.iter();
+        let drafted = self.draft.container(name).map(|it| it.name.as_str());
         all.clone()
-            .find(|it| it.name == name)
+            .find(|it| it.name == name || Some(it.name.as_str()) == drafted)
             .or_else(|| all.find(|it| it.name == service))
     }
 
     fn containers(&self, service: &str, name: &str) -> Vec<Diagnostic> {
-        let Some(drafted) = self.draft.containers.iter().find(|it| it.name == name) else {
+        let Some(drafted) = self.draft.container(name) else {
             return Vec::new();
         };
         let Some(known) = self.container(service, name) else {
@@ -108,8 +110,9 @@ impl<'a> Pairs<'a> {
             return found;
         };
         for (key, fixed) in &service.networks {
-            let name = network_name(self.project, key);
-            let Some(network) = self.draft.network(&name).and_then(|it| self.network(it)) else {
+            let engine_name = self.project.networks.get(key).map(|it| it.name.as_str());
+            let drafted = engine_name.and_then(|name| self.draft.network(name));
+            let Some(network) = drafted.and_then(|it| self.network(it)) else {
                 continue;
             };
             let here = known.attachments.iter().find(|at| {
@@ -153,6 +156,7 @@ impl<'a> Pairs<'a> {
                     .into_iter()
                     .chain([name.clone()])
             })
+            .chain(self.draft.containers.iter().map(|it| it.name.clone()))
             .collect();
         let ours: Vec<&str> = self
             .draft

@@ -1,16 +1,18 @@
 //! A draft from compose files.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::draft::{Container, Draft, Network, Published, word};
-use crate::compose::{self, Port, Project, Service};
+use super::draft::{Container, Draft, Names, Network};
+use super::ports::publish;
+use crate::compose::{self, Project, Service};
 
 /// Drivers whose networks are bridges of this host.
 const GOVERNED: [&str; 2] = ["", "bridge"];
-/// The policy's name for Docker's default bridge.
-const DEFAULT: &str = "docker0";
+/// What the engine calls its default bridge.
+const DEFAULT: &str = "bridge";
 
 /// Drafts a policy of a project. What no rule of a host can govern is left out, with the reason.
 pub fn from_compose(project: &Project, origin: &str) -> Draft {
@@ -18,38 +20,51 @@ pub fn from_compose(project: &Project, origin: &str) -> Draft {
         origin: origin.to_owned(),
         ..Draft::default()
     };
-    let used: BTreeSet<&String> = project
-        .services
-        .values()
-        .flat_map(|service| service.networks.keys())
+    let mut names = Names::default();
+    let services = project.services.keys();
+    // Containers first: what people type most keeps its name.
+    let containers: Vec<Vec<Container>> = services
+        .map(|service| named(project, service, &mut names))
         .collect();
-    for (key, network) in project
-        .networks
-        .iter()
-        .filter(|(key, _)| used.contains(key))
-    {
-        match self::network(project, key, network) {
-            Ok(network) => draft.networks.push(network),
-            Err(reason) => draft.left_out.push(reason),
-        }
-    }
-    if project
-        .services
-        .values()
-        .any(|service| service.mode.as_deref() == Some("bridge"))
-    {
-        draft.networks.push(default_bridge());
-    }
-    for (name, service) in &project.services {
-        containers(project, name, service, &mut draft);
+    networks(project, &mut names, &mut draft);
+    for ((name, service), named) in project.services.iter().zip(containers) {
+        add(project, name, service, named, &mut draft);
     }
     draft
 }
 
-fn default_bridge() -> Network {
+/// Returns a service's containers, of which nothing but the names is known.
+fn named(project: &Project, service: &str, names: &mut Names) -> Vec<Container> {
+    let all = project.containers(service).into_iter();
+    all.map(|name| Container::named(&name, names)).collect()
+}
+
+fn networks(project: &Project, names: &mut Names, draft: &mut Draft) {
+    let services = project.services.values();
+    let used = |key: &String| {
+        services
+            .clone()
+            .any(|service| service.networks.contains_key(key))
+    };
+    for (key, network) in project.networks.iter().filter(|(key, _)| used(key)) {
+        if draft.network(&network.name).is_some() {
+            continue;
+        }
+        match governed(key, network, names) {
+            Ok(network) => draft.networks.push(network),
+            Err(reason) => draft.left_out.push(reason),
+        }
+    }
+    let default = |service: &Service| service.mode.as_deref() == Some("bridge");
+    if project.services.values().any(default) && draft.network(DEFAULT).is_none() {
+        draft.networks.push(default_bridge(names));
+    }
+}
+
+fn default_bridge(names: &mut Names) -> Network {
     Network {
-        name: DEFAULT.to_owned(),
-        engine_name: "bridge".to_owned(),
+        name: names.give("docker0", "net"),
+        engine_name: DEFAULT.to_owned(),
         bridge: Some("docker0".to_owned()),
         subnets: vec![IpNet::V4(Ipv4Net::new_assert([172, 17, 0, 0].into(), 16))],
         icc: true,
@@ -58,147 +73,97 @@ fn default_bridge() -> Network {
     }
 }
 
-/// Returns the policy's name for a network: that of the file, unless a container has it.
-pub(super) fn network_name(project: &Project, key: &str) -> String {
-    let taken = project
-        .services
-        .keys()
-        .any(|name| project.containers(name).iter().any(|it| it == key));
-    if taken {
-        word(&format!("{key}-net"))
-    } else {
-        word(key)
-    }
-}
-
-fn network(project: &Project, key: &str, network: &compose::Network) -> Result<Network, String> {
+fn governed(key: &str, network: &compose::Network, names: &mut Names) -> Result<Network, String> {
     let driver = network.driver.as_deref().unwrap_or_default();
     if !GOVERNED.contains(&driver) {
         return Err(format!(
             "the network {key}, of the driver {driver}: no rule of this host sees its packets"
         ));
     }
+    let name = names.give(key, "net");
     Ok(Network {
-        name: network_name(project, key),
+        note: (name != key).then(|| {
+            format!("called {key} there, where something else has that name, or the language")
+        }),
+        name,
         engine_name: network.name.clone(),
         bridge: network.bridge.clone(),
         subnets: network.subnets.clone(),
         icc: network.icc,
         internal: network.internal,
-        note: None,
     })
 }
 
-fn containers(project: &Project, name: &str, service: &Service, draft: &mut Draft) {
-    let networks = match service.mode.as_deref() {
-        None => attachments(project, service, draft),
-        Some("bridge") => vec![(DEFAULT.to_owned(), Vec::new())],
-        Some(mode) => {
-            let why = match mode {
-                "host" => "it is on the host's own network, where its ports are the host's",
-                "none" => "it has no network",
-                _ => "it shares another one's network, where its ports belong to that one",
-            };
-            draft
-                .left_out
-                .push(format!("{name}, with the network mode {mode}: {why}"));
+/// Completes a service's containers and adds them.
+fn add(
+    project: &Project,
+    name: &str,
+    service: &Service,
+    containers: Vec<Container>,
+    draft: &mut Draft,
+) {
+    let networks = match attachments(project, service, draft) {
+        Ok(networks) => networks,
+        Err(why) => {
+            draft.left_out.push(format!("{name}, {why}"));
             return;
         }
     };
-    if networks.is_empty() {
-        draft
-            .left_out
-            .push(format!("{name}, which is on none of the networks here"));
-        return;
-    }
-    let all = project.containers(name);
-    for container in &all {
-        let of = |names: &[String]| {
-            names
-                .iter()
-                .flat_map(|name| project.containers(name))
-                .collect()
-        };
-        let mut drafted = Container {
-            name: word(container),
-            networks: networks.clone(),
-            exposed: service.expose.clone(),
-            links: of(&service.links),
-            needs: of(&service.depends_on),
-            ..Container::default()
-        };
+    let of = |names: &[String]| {
+        let all = names.iter().flat_map(|name| project.containers(name));
+        all.collect::<Vec<String>>()
+    };
+    let several = containers.len() > 1;
+    for mut container in containers {
+        container.networks.clone_from(&networks);
+        container.exposed.clone_from(&service.expose);
+        container.links = of(&service.links);
+        container.needs = of(&service.depends_on);
         for port in &service.ports {
-            publish(port, all.len() > 1, draft, &mut drafted);
+            publish(port, several, draft, &mut container);
         }
         if !service.profiles.is_empty() {
-            drafted.notes.push(format!(
-                "runs with the profile {} only",
-                service.profiles.join(" or ")
-            ));
+            let profiles = service.profiles.join(" or ");
+            container
+                .notes
+                .push(format!("runs with the profile {profiles} only"));
         }
-        draft.containers.push(drafted);
+        draft.containers.push(container);
     }
 }
 
+/// Returns a service's networks with its fixed addresses, or why no policy can govern it.
 fn attachments(
     project: &Project,
     service: &Service,
     draft: &Draft,
-) -> Vec<(String, Vec<std::net::IpAddr>)> {
-    let named = service
-        .networks
-        .iter()
-        .map(|(key, at)| (network_name(project, key), at));
-    named
-        .filter(|(name, _)| draft.network(name).is_some())
-        .map(|(name, at)| (name, at.clone()))
-        .collect()
-}
-
-/// Adds a published port, or what of it a policy can say.
-fn publish(port: &Port, several: bool, draft: &Draft, container: &mut Container) {
-    let protocol = port.protocol.name();
-    let reason = match (port.host, port.address) {
-        (None, _) => Some("Docker picks the host's port".to_owned()),
-        (Some(_), _) if several => Some("several containers share the host's ports".to_owned()),
-        (Some(host), _) if host.count() != port.container.count() => {
-            Some(format!("Docker picks one of the host's ports {host}"))
+) -> Result<Vec<(String, Vec<IpAddr>)>, String> {
+    let name = |engine_name: &str| draft.network(engine_name).map(|it| it.name.clone());
+    let networks: BTreeMap<String, Vec<IpAddr>> = match service.mode.as_deref() {
+        None => {
+            let keys = service.networks.iter();
+            let known = keys.filter_map(|(key, at)| {
+                let network = project.networks.get(key)?;
+                Some((name(&network.name)?, at.clone()))
+            });
+            known.collect()
         }
-        (_, Some(address)) if address.is_ipv6() && address.is_loopback() => {
-            Some(format!("nothing can be translated from {address}"))
-        }
-        (Some(host), _) if is_taken(draft, container, port) => {
-            Some(format!("another container has the host's port {host}"))
-        }
-        _ => None,
+        Some("bridge") => name(DEFAULT)
+            .map(|name| (name, Vec::new()))
+            .into_iter()
+            .collect(),
+        Some(mode) => return Err(format!("with the network mode {mode}: {}", elsewhere(mode))),
     };
-    match (port.host, reason) {
-        (Some(host), None) => container.published.push(Published {
-            address: port.address,
-            host,
-            container: port.container,
-            protocol: port.protocol,
-        }),
-        (_, reason) => {
-            let reason = reason.unwrap_or_default();
-            let line = format!(
-                "{}/{protocol} is published, too, but {reason}",
-                port.container
-            );
-            container.notes.push(line);
-            container.exposed.push((port.container, port.protocol));
-        }
+    if networks.is_empty() {
+        return Err("which is on none of the networks here".to_owned());
     }
+    Ok(networks.into_iter().collect())
 }
 
-fn is_taken(draft: &Draft, container: &Container, port: &Port) -> bool {
-    let others = draft
-        .containers
-        .iter()
-        .flat_map(|container| &container.published);
-    others.chain(&container.published).any(|other| {
-        let host = port.host.and_then(|host| host.intersection(other.host));
-        let apart = matches!((port.address, other.address), (Some(a), Some(b)) if a != b);
-        other.protocol == port.protocol && host.is_some() && !apart
-    })
+fn elsewhere(mode: &str) -> &'static str {
+    match mode {
+        "host" => "it is on the host's own network, where its ports are the host's",
+        "none" => "it has no network",
+        _ => "it shares another one's network, where its ports belong to that one",
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::draft::{Container, Draft, Network, Published, word};
-use crate::compose::{Port, port};
+use super::draft::{Container, Draft, Names, Network};
+use super::ports::publish;
+use crate::compose::port;
 use crate::inventory::{ContainerFacts, Inventory};
 
 /// Drafts a policy of the engine's networks and containers.
@@ -13,97 +14,67 @@ pub fn from_engine(inventory: &Inventory) -> Draft {
         origin: engine.to_owned(),
         ..Draft::default()
     };
-    let used = |name: &String| {
-        inventory
-            .containers
-            .values()
-            .any(|container| container.networks.contains_key(name))
-    };
-    for (name, facts) in inventory.networks.iter().filter(|(name, _)| used(name)) {
-        if facts.driver != "bridge" {
-            let driver = &facts.driver;
-            draft.left_out.push(format!(
-                "the network {name}, of the driver {driver}: no rule of this host sees its packets"
-            ));
-            continue;
-        }
-        draft.networks.push(Network {
-            name: network_name(inventory, name),
-            engine_name: name.clone(),
-            bridge: facts.bridge.clone(),
-            subnets: facts.subnets.clone(),
-            icc: facts.icc,
-            internal: facts.internal,
-            note: None,
-        });
-    }
-    for (name, facts) in &inventory.containers {
-        container(inventory, name, facts, &mut draft);
+    let mut names = Names::default();
+    let all = inventory.containers.keys();
+    // Containers first: what people type most keeps its name.
+    let containers: Vec<Container> = all.map(|name| Container::named(name, &mut names)).collect();
+    networks(inventory, &mut names, &mut draft);
+    for (container, facts) in containers.into_iter().zip(inventory.containers.values()) {
+        add(container, facts, &mut draft);
     }
     draft
 }
 
-fn network_name(inventory: &Inventory, name: &str) -> String {
-    if inventory.containers.contains_key(name) {
-        word(&format!("{name}-net"))
-    } else {
-        word(name)
+fn networks(inventory: &Inventory, names: &mut Names, draft: &mut Draft) {
+    let containers = inventory.containers.values();
+    let used = |name: &String| containers.clone().any(|it| it.networks.contains_key(name));
+    for (engine_name, facts) in inventory.networks.iter().filter(|(name, _)| used(name)) {
+        if facts.driver != "bridge" {
+            draft.left_out.push(format!(
+                "the network {engine_name}, of the driver {}: no rule of this host sees its packets",
+                facts.driver
+            ));
+            continue;
+        }
+        let name = names.give(engine_name, "net");
+        draft.networks.push(Network {
+            note: (name != *engine_name).then(|| format!("the engine calls it {engine_name}")),
+            name,
+            engine_name: engine_name.clone(),
+            bridge: facts.bridge.clone(),
+            subnets: facts.subnets.clone(),
+            icc: facts.icc,
+            internal: facts.internal,
+        });
     }
 }
 
-fn container(inventory: &Inventory, name: &str, facts: &ContainerFacts, draft: &mut Draft) {
-    let here = facts.networks.iter().filter_map(|(network, addresses)| {
-        let name = network_name(inventory, network);
-        draft.network(&name).map(|_| (name, addresses))
-    });
-    let here: Vec<(String, &Vec<IpAddr>)> = here.collect();
-    if here.is_empty() {
+/// Completes a container and adds it.
+fn add(mut container: Container, facts: &ContainerFacts, draft: &mut Draft) {
+    let mut now: Vec<String> = Vec::new();
+    for (network, addresses) in &facts.networks {
+        if let Some(network) = draft.network(network) {
+            container.networks.push((network.name.clone(), Vec::new()));
+            now.extend(addresses.iter().map(IpAddr::to_string));
+        }
+    }
+    if container.networks.is_empty() {
+        let name = container.engine_name;
         draft
             .left_out
             .push(format!("{name}, which is on none of the networks here"));
         return;
     }
-    let shown = here
-        .iter()
-        .flat_map(|(_, addresses)| addresses.iter().map(IpAddr::to_string));
-    let mut container = Container {
-        name: word(name),
-        notes: vec![format!("now at {}", shown.collect::<Vec<_>>().join(", "))],
-        networks: here
-            .iter()
-            .map(|(name, _)| (name.clone(), Vec::new()))
-            .collect(),
-        ..Container::default()
-    };
+    container.notes.push(format!("now at {}", now.join(", ")));
     for text in &facts.ports {
-        // Both families of one port are two entries.
-        let Some(published) = published(text) else {
-            container
+        match port(&text.replacen("->", ":", 1)) {
+            Ok(port) => publish(&port, false, draft, &mut container),
+            Err(_) => container
                 .notes
-                .push(format!("{text} is published, too, in a form unknown here"));
-            continue;
-        };
-        if !container.published.contains(&published) {
-            container.published.push(published);
+                .push(format!("{text} is published, too, in a form unknown here")),
         }
     }
     draft.containers.push(container);
-}
-
-/// Reads `192.0.2.1:8080->80/tcp`.
-fn published(text: &str) -> Option<Published> {
-    let Port {
-        address,
-        host,
-        container,
-        protocol,
-    } = port(&text.replacen("->", ":", 1)).ok()?;
-    Some(Published {
-        address,
-        host: host?,
-        container,
-        protocol,
-    })
 }
 
 /// Adds to a draft of compose files what an engine knows of the same networks.

@@ -5,6 +5,7 @@ mod draft;
 mod from_compose;
 mod from_engine;
 mod links;
+mod ports;
 mod print;
 #[cfg(test)]
 mod tests;
@@ -13,4 +14,33 @@ pub use compare::compare;
 pub use draft::{Container, Draft, Network, Published};
 pub use from_compose::from_compose;
 pub use from_engine::{fill, from_engine};
-pub use print::print;
+
+use crate::compile::{Compiled, compile_with};
+use crate::policy::{LoadError, Loader};
+
+/// Name that messages give to the policy.
+const NAME: &str = "import.tide";
+
+/// Writes a draft as a policy.
+///
+/// Errors: what speaks against the policy, where the draft itself contradicts the language: nobody
+/// gets a text that does not compile.
+pub fn policy(draft: &Draft) -> Result<String, Box<Compiled>> {
+    let text = print::print(draft);
+    let compiled = compile_with(&Text(&text), NAME, None);
+    if compiled.has_errors() {
+        Err(Box::new(compiled))
+    } else {
+        Ok(text)
+    }
+}
+
+/// A policy of one file.
+struct Text<'t>(&'t str);
+
+impl Loader for Text<'_> {
+    fn load(&self, name: &str) -> Result<String, LoadError> {
+        let known = name == NAME;
+        known.then(|| self.0.to_owned()).ok_or(LoadError::Missing)
+    }
+}

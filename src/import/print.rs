@@ -2,33 +2,50 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
 use super::draft::{Container, Draft, Network, Published};
+use crate::diag::hidden::is_hidden;
 
 /// Length of a bridge's name at most; `IFNAMSIZ` of the kernel's `if.h`, less its zero.
 const MAX_BRIDGE: usize = 15;
 
 /// Writes a policy. It keeps open what is open today, but for what is routed straight to a container.
-pub fn print(draft: &Draft) -> String {
+pub(super) fn print(draft: &Draft) -> String {
     let mut text = format!(
         "# A first policy, from {}: what is open today stays open. Lines that say \"choose\" want you to.\n",
-        draft.origin
+        one_line(&draft.origin)
     );
     for reason in &draft.left_out {
-        let _ = writeln!(text, "# Left out: {reason}.");
+        let _ = writeln!(text, "# Left out: {}.", one_line(reason));
     }
     text.push_str(HOST);
     let mut taken = Taken::of(draft);
     for network in &draft.networks {
-        text.push_str(&self::network(network, &mut taken));
+        let fixed = fixed(draft, &network.name);
+        text.push_str(&self::network(network, &fixed, &mut taken));
     }
     for container in &draft.containers {
         text.push_str(&self::container(container));
     }
     text.push_str(&links(draft));
     text
+}
+
+/// Returns the addresses that containers have on a network.
+fn fixed(draft: &Draft, network: &str) -> Vec<IpAddr> {
+    let all = draft.containers.iter().flat_map(|it| &it.networks);
+    all.filter(|(name, _)| name == network)
+        .flat_map(|(_, at)| at.iter().copied())
+        .collect()
+}
+
+/// Returns a text of somebody else's as part of a comment, which ends where its line does.
+fn one_line(text: &str) -> String {
+    let odd = |c: char| c.is_control() || is_hidden(c);
+    text.replace(odd, "?")
 }
 
 const HOST: &str = "
@@ -66,27 +83,38 @@ impl Taken {
         bridge
     }
 
-    fn subnet(&mut self) -> String {
-        let subnet = free_subnet(&self.subnets);
-        self.subnets.push(subnet.into());
-        subnet.to_string()
+    /// Returns subnets that hold all addresses that containers have there, or one that is free.
+    fn subnets_for(&mut self, fixed: &[IpAddr]) -> Vec<IpNet> {
+        let mut found: Vec<IpNet> = Vec::new();
+        for address in fixed {
+            let length = if address.is_ipv4() { 24 } else { 64 };
+            let subnet = IpNet::new(*address, length).map(|it| it.trunc());
+            let new = |subnet: &IpNet| !found.contains(subnet);
+            found.extend(subnet.ok().filter(new));
+        }
+        if found.is_empty() {
+            found.push(free_subnet(&self.subnets).into());
+        }
+        self.subnets.extend(found.iter().copied());
+        found
     }
 }
 
-fn network(network: &Network, taken: &mut Taken) -> String {
-    let Network {
-        name, engine_name, ..
-    } = network;
+fn network(network: &Network, fixed: &[IpAddr], taken: &mut Taken) -> String {
+    let name = &network.name;
+    let engine_name = one_line(&network.engine_name);
     let mut text = format!("\nnetwork {name} {{\n");
     if let Some(note) = &network.note {
-        let _ = writeln!(text, "  # {note}");
+        let _ = writeln!(text, "  # {}", one_line(note));
     }
     let bridge = network.bridge.clone().unwrap_or_else(|| taken.bridge(name));
-    let mut subnets: Vec<String> = network.subnets.iter().map(IpNet::to_string).collect();
-    let proposed = subnets.is_empty();
-    if proposed {
-        subnets.push(taken.subnet());
-    }
+    let known: Vec<IpNet> = if network.subnets.is_empty() {
+        taken.subnets_for(fixed)
+    } else {
+        network.subnets.clone()
+    };
+    let proposed = network.subnets.is_empty();
+    let subnets: Vec<String> = known.iter().map(IpNet::to_string).collect();
     if proposed || network.bridge.is_none() {
         let _ = writeln!(
             text,
@@ -103,7 +131,7 @@ fn network(network: &Network, taken: &mut Taken) -> String {
             let _ = writeln!(
                 text,
                 "  #   ipam: {{ config: [ {{ subnet: {} }} ] }}",
-                subnets.join(", ")
+                subnets.join(" }, { subnet: ")
             );
         }
     }
@@ -152,7 +180,7 @@ fn free_subnet(taken: &[IpNet]) -> Ipv4Net {
 fn container(container: &Container) -> String {
     let mut text = String::from("\n");
     for note in &container.notes {
-        let _ = writeln!(text, "# {note}");
+        let _ = writeln!(text, "# {}", one_line(note));
     }
     let mut head = format!("container {}", container.name);
     for (network, addresses) in &container.networks {
@@ -219,8 +247,10 @@ fn links(draft: &Draft) -> String {
     let mut text = String::new();
     for container in &draft.containers {
         for target in &container.links {
-            let line = format!("link {} -> {target}", container.name);
-            match missing(draft, container, target) {
+            let known = draft.container(target);
+            let name = known.map_or(target.as_str(), |it| it.name.as_str());
+            let line = format!("link {} -> {}", container.name, one_line(name));
+            match missing(container, target, known) {
                 None => {
                     let _ = writeln!(text, "{line}");
                 }
@@ -234,11 +264,11 @@ fn links(draft: &Draft) -> String {
             .iter()
             .filter(|it| !container.links.contains(it))
         {
-            if draft.container(target).is_some() {
+            if let Some(target) = draft.container(target) {
                 let _ = writeln!(
                     text,
-                    "# link {} -> {target}    it depends on it",
-                    container.name
+                    "# link {} -> {}    it depends on it",
+                    container.name, target.name
                 );
             }
         }
@@ -250,12 +280,12 @@ fn links(draft: &Draft) -> String {
 }
 
 /// Returns what a link lacks.
-fn missing(draft: &Draft, container: &Container, target: &str) -> Option<String> {
-    let Some(to) = draft.container(target) else {
-        return Some(format!("{target} is not in this policy"));
+fn missing(container: &Container, target: &str, to: Option<&Container>) -> Option<String> {
+    let Some(to) = to else {
+        return Some(format!("{} is not in this policy", one_line(target)));
     };
     if to.published.is_empty() && to.exposed.is_empty() {
-        return Some(format!("say which ports {target} exposes"));
+        return Some(format!("say which ports {} exposes", to.name));
     }
     let loose = [container, to]
         .into_iter()

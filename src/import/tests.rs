@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -22,7 +25,12 @@ fn project(text: &str) -> Project {
 }
 
 fn imported(text: &str) -> String {
-    print(&from_compose(&project(text), "compose.yaml"))
+    written(&from_compose(&project(text), "compose.yaml"))
+}
+
+/// Panics where it does not compile.
+fn written(draft: &Draft) -> String {
+    policy(draft).unwrap_or_else(|compiled| panic!("{draft:#?}\n{:#?}", compiled.diagnostics))
 }
 
 /// Panics where a policy does not compile.
@@ -165,7 +173,7 @@ containers:
 ",
     )
     .unwrap();
-    let policy = print(&from_engine(&inventory));
+    let policy = written(&from_engine(&inventory));
     compiles(&policy);
     let compiled = compile_with(&One(&policy), "shop.tide", Some(&inventory));
     assert!(!compiled.has_errors(), "{:#?}", compiled.diagnostics);
@@ -189,6 +197,7 @@ containers:
     }
 
     network web-net {
+      # the engine calls it web
       bridge br-1234567890ab
       subnet 172.19.0.0/16, fd00::/64
       icc    on     # as today; off leaves what links say
@@ -209,7 +218,7 @@ fn an_engine_completes_compose_files() {
     let mut draft = from_compose(&project(text), "compose.yaml");
     let known = "networks:\n  shop_default: {driver: bridge, bridge: br-0123456789ab, subnets: [172.21.0.0/16]}\n";
     fill(&mut draft, &Inventory::read(known).unwrap());
-    let policy = print(&draft);
+    let policy = written(&draft);
     compiles(&policy);
     assert!(
         policy.contains("bridge br-0123456789ab\n  subnet 172.21.0.0/16\n"),
@@ -379,34 +388,197 @@ services:
     ");
 }
 
+/// Names as an engine takes them, often those that a policy has for itself.
+fn names() -> impl Strategy<Value = String> {
+    let known = [
+        "any",
+        "host",
+        "outside",
+        "group",
+        "let",
+        "port",
+        "service",
+        "tag",
+        "when",
+        "on",
+        "at",
+        "from",
+        "as",
+        "log",
+        "limit",
+        "allowed",
+        "docker0",
+        "default",
+        "a",
+        "a-net",
+        "192.0.2.1",
+        "a.-",
+        "a->b",
+    ];
+    prop_oneof![
+        prop::sample::select(known.to_vec()).prop_map(str::to_owned),
+        "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,20}",
+        "[a-z]{62,70}",
+    ]
+}
+
 proptest! {
     #[test]
     fn whatever_a_project_has_becomes_a_policy_that_compiles(
-        services in prop::collection::btree_map("[a-z][a-z0-9_.-]{0,20}", (
+        services in prop::collection::btree_map(names(), (
             prop::collection::vec((1u16..60, 1u16..60, prop::bool::ANY, 0u16..3), 0..4),
-            prop::collection::btree_set(prop::sample::select(vec!["a", "b-b", "default", "web"]), 0..3),
+            prop::collection::btree_set(0usize..4, 0..3),
             0u32..3,
+            prop::option::of(names()),
+            prop::bool::ANY,
         ), 1..6),
+        networks in prop::collection::vec(names(), 4),
         internal: bool,
     ) {
         let mut text = "services:\n".to_owned();
-        for (name, (ports, networks, scale)) in &services {
+        let first = services.keys().next().cloned().unwrap_or_default();
+        for (name, (ports, on, scale, called, linked)) in &services {
             let port = |(host, inner, udp, more): &(u16, u16, bool, u16)| {
                 let protocol = if *udp { "/udp" } else { "" };
                 format!("'{host}-{}:{inner}-{}{protocol}'", host + more, inner + more)
             };
             let ports: Vec<String> = ports.iter().map(port).collect();
-            let networks: Vec<&str> = networks.iter().copied().collect();
-            let networks = networks.join(", ");
-            let ports = ports.join(", ");
-            let line = format!("  '{name}': {{ports: [{ports}], networks: [{networks}], scale: {scale}}}\n");
+            let on = on.iter().filter_map(|index| networks.get(*index));
+            let on: BTreeSet<String> = on.map(|name| format!("'{name}'")).collect();
+            let on: Vec<String> = on.into_iter().collect();
+            let own = called.as_ref().map_or_else(
+                || format!("scale: {scale}"),
+                |called| format!("container_name: '{called}'"),
+            );
+            let links = if *linked { format!(", links: ['{first}']") } else { String::new() };
+            let line = format!(
+                "  '{name}': {{ports: [{}], networks: [{}], {own}{links}}}\n",
+                ports.join(", "), on.join(", "),
+            );
             text.push_str(&line);
         }
-        let networks = format!("networks: {{a: {{internal: {internal}}}, b-b: , web: }}\n");
-        text.push_str(&networks);
-        let policy = imported(&text);
-        if policy.contains("\nnetwork ") {
-            compiles(&policy);
+        let declared: BTreeSet<&String> = networks.iter().collect();
+        let declared: Vec<String> = declared
+            .into_iter()
+            .map(|name| format!("'{name}': {{internal: {internal}}}"))
+            .collect();
+        let _ = writeln!(text, "networks: {{{}}}", declared.join(", "));
+        let draft = from_compose(&project(&text), "compose.yaml");
+        if !draft.networks.is_empty() {
+            written(&draft);
         }
     }
+
+    #[test]
+    fn whatever_an_engine_has_becomes_a_policy_that_compiles(
+        containers in prop::collection::btree_map(names(), (
+            prop::collection::btree_set(0usize..3, 1..3),
+            prop::collection::vec((prop::sample::select(vec!["", "127.0.0.1:", "[::1]:", "192.0.2.7:"]), 1u16..60, 1u16..60), 0..4),
+        ), 1..6),
+        networks in prop::collection::vec(names(), 3),
+    ) {
+        let mut text = "networks:\n".to_owned();
+        let mut seen = BTreeSet::new();
+        for (index, name) in networks.iter().enumerate().filter(|(_, name)| seen.insert((*name).clone())) {
+            let _ = writeln!(
+                text,
+                "  '{name}': {{driver: bridge, bridge: br-{index}, subnets: [172.18.{index}.0/24]}}"
+            );
+        }
+        text.push_str("containers:\n");
+        for (name, (on, ports)) in &containers {
+            let on: BTreeSet<&String> = on.iter().filter_map(|at| networks.get(*at)).collect();
+            let on: Vec<String> = on.into_iter().map(|name| format!("'{name}': []")).collect();
+            let ports: Vec<String> = ports.iter().map(|(at, host, inner)| format!("'{at}{host}->{inner}/tcp'")).collect();
+            let (on, ports) = (on.join(", "), ports.join(", "));
+            let _ = writeln!(text, "  '{name}': {{networks: {{{on}}}, ports: [{ports}]}}");
+        }
+        let inventory = Inventory::read(&text).unwrap();
+        written(&from_engine(&inventory));
+    }
+}
+
+#[test]
+fn names_that_the_language_keeps_are_given_an_ending() {
+    let text = "
+services:
+  host: {container_name: host, networks: [outside, any], links: [port]}
+  port: {container_name: port, networks: [any], expose: ['1']}
+networks: {outside: , any: {name: outside-net}}
+";
+    let policy = imported(text);
+    compiles(&policy);
+    insta::assert_snapshot!(policy, @r#"
+    # A first policy, from compose.yaml: what is open today stays open. Lines that say "choose" want you to.
+
+    host {
+      # uplink eth0      choose: the interfaces that face outside; without it, all but the bridges here
+      forwarding on
+      forward    drop
+    }
+
+    # choose: who is trusted, and write `from office` in the place of `from any` below
+    # trust office { 203.0.113.0/24 }
+
+    network any-net {
+      # called any there, where something else has that name, or the language
+      # choose: nobody says these yet. The network outside-net must get them, or the policy is about
+      # another one: `tidegate check --compose` tells. In the compose file, below this network:
+      #   driver_opts: { com.docker.network.bridge.name: br-anynet }
+      #   ipam: { config: [ { subnet: 172.30.0.0/24 } ] }
+      bridge br-anynet
+      subnet 172.30.0.0/24
+      icc    on     # as today; off leaves what links say
+    }
+
+    network outside-net {
+      # called outside there, where something else has that name, or the language
+      # choose: nobody says these yet. The network shop_outside must get them, or the policy is about
+      # another one: `tidegate check --compose` tells. In the compose file, below this network:
+      #   driver_opts: { com.docker.network.bridge.name: br-outsidenet }
+      #   ipam: { config: [ { subnet: 172.30.1.0/24 } ] }
+      bridge br-outsidenet
+      subnet 172.30.1.0/24
+      icc    on     # as today; off leaves what links say
+    }
+
+    # the engine calls it host, which is no name here: no inventory tells its address
+    container host-container on any-net on outside-net
+
+    # the engine calls it port, which is no name here: no inventory tells its address
+    container port-container on any-net {
+      expose 1/tcp
+    }
+
+    # Who may connect to whom where `icc` is off, and between networks.
+    # link host-container -> port-container    choose: fix the addresses of host-container, or give an inventory
+    "#);
+    let found = differences(&policy, text);
+    assert!(
+        !found.contains("T0365") && !found.contains("T0364"),
+        "{found}"
+    );
+}
+
+#[test]
+fn subnets_are_proposed_around_fixed_addresses() {
+    let text = "
+services: {a: {networks: {lan: {ipv4_address: 10.1.2.3, ipv6_address: 'fd00::7'}}}}
+networks: {lan: {external: true}}
+";
+    let policy = imported(text);
+    assert!(
+        policy.contains("subnet 10.1.2.0/24, fd00::/64\n"),
+        "{policy}"
+    );
+}
+
+#[test]
+fn what_contradicts_itself_is_not_written() {
+    let text = "
+services: {a: {networks: [one, two]}}
+networks: {one: {ipam: {config: [{subnet: 10.0.0.0/24}]}}, two: {ipam: {config: [{subnet: 10.0.0.0/24}]}}}
+";
+    let refused = policy(&from_compose(&project(text), "compose.yaml"));
+    assert!(refused.is_err(), "{refused:?}");
 }

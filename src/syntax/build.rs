@@ -8,6 +8,7 @@ mod trust;
 mod words;
 
 pub(super) use self::trust::check_members;
+pub(crate) use self::words::may_be_declared;
 pub(super) use self::words::{address_as_party, reserved};
 
 use pest::iterators::Pair;

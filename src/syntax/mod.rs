@@ -12,6 +12,9 @@ mod slice;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::bounds::NAME as LONGEST_NAME;
+pub(crate) use self::build::may_be_declared;
+
 use self::ast::File;
 use self::slice::Slice;
 use crate::diag::Diagnostics;

@@ -9,11 +9,19 @@ use crate::diag::{Diagnostic, code};
 use crate::source::Span;
 use crate::syntax::ast::{Name, PortRange, Spanned};
 use crate::syntax::bounds::{LIST, NAME};
-use crate::syntax::grammar::Rule;
+use crate::syntax::grammar::{self, Rule};
 use crate::syntax::keyword::RESERVED;
 
 /// Words that stand for somebody without being declared.
 const BUILT_IN: [&str; 3] = ["any", "host", "outside"];
+
+/// Tells whether an item may declare `name`, and statements name it.
+pub(crate) fn may_be_declared(name: &str) -> bool {
+    let kept = RESERVED.contains(&name) || BUILT_IN.contains(&name);
+    let mut read = grammar::read(Rule::name, name).into_iter().flatten();
+    let whole = read.next().is_some_and(|word| word.as_str() == name);
+    whole && !kept && name.len() <= NAME && name.parse::<IpAddr>().is_err()
+}
 
 impl Builder<'_> {
     /// Builds a word whose meaning is checked elsewhere, such as an interface.

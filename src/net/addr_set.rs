@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
 
-use super::IntervalSet;
+use super::{Family, IntervalSet};
 
 /// Addresses of both families; equal sets compare equal however they were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -44,6 +44,14 @@ impl AddrSet {
         AddrSet {
             v4: IntervalSet::from_ranges(v4),
             v6: IntervalSet::from_ranges(v6),
+        }
+    }
+
+    /// Returns the addresses of one family as numbers.
+    pub fn of(&self, family: Family) -> &IntervalSet {
+        match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
         }
     }
 

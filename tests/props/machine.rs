@@ -16,7 +16,7 @@ use super::oracle::{self, Fate};
 use super::policies::{self, Tape};
 use crate::support::files::Files;
 
-fn probe(packet: &Packet) -> Probe {
+pub fn probe(packet: &Packet) -> Probe {
     let v6 = packet.source.is_ipv6();
     Probe {
         input: Some(packet.input.clone()),

@@ -5,6 +5,7 @@ mod no_engine;
 mod oracle;
 mod parsers;
 mod policies;
+mod symbolic;
 mod text;
 
 use proptest::prelude::*;

@@ -207,7 +207,7 @@ pub enum Action {
 }
 
 /// A new address, a new port, or both; ranges where the kernel may choose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Translation {
     /// Both ends within.
     pub addresses: Option<(IpAddr, IpAddr)>,

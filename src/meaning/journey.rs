@@ -1,0 +1,576 @@
+//! Where a machine's rules bring every first packet of a connection, hook after hook in the kernel's
+//! order (`nf_ip_hook_priorities` in `netfilter_ipv4.h`), worked out from the last hook to the first.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use super::chains::{Chains, TooDeep};
+use super::outcome::{Outcome, Verdict};
+use super::routing::Routing;
+use super::space::{Field, Space, bits};
+use crate::diagram::{Instead, Level, Node};
+use crate::net::{Family, PortRange};
+use crate::netfilter::dump::Translation;
+use crate::netfilter::trace::Machine;
+
+/// Where packets end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// A process of the host gets it.
+    Host,
+    /// It leaves by an interface.
+    Out(String),
+    Dropped,
+    /// With the name of the answer.
+    Rejected(String),
+    NoRoute,
+    /// An address of loopback from elsewhere, which the kernel drops before it routes.
+    Martian,
+    /// At a target that nobody here knows.
+    Unknown(String),
+}
+
+/// Where a packet ends, and what was translated on its way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fate {
+    pub end: End,
+    /// The new destination, and the new port where there is one.
+    pub to: Option<(IpAddr, Option<u16>)>,
+    /// It leaves with another source.
+    pub hidden: bool,
+}
+
+impl Fate {
+    fn of(end: End) -> Self {
+        Fate {
+            end,
+            to: None,
+            hidden: false,
+        }
+    }
+
+    /// Tells whether somebody gets the packet.
+    pub fn arrives(&self) -> bool {
+        matches!(self.end, End::Host | End::Out(_))
+    }
+}
+
+/// All first packets of connections to their fates.
+#[derive(Debug)]
+pub struct Journey {
+    /// Asks the interface that a packet enters by, its protocol, its ends, its ICMP type, and what only
+    /// the kernel can answer.
+    pub node: Node,
+    fates: Fates,
+}
+
+impl Journey {
+    /// Follows all packets through a machine.
+    pub fn new(space: &mut Space, machine: &Machine) -> Result<Self, TooDeep> {
+        let mut walk = Walk {
+            routing: Routing::new(space, machine),
+            chains: machine
+                .rules
+                .tables
+                .iter()
+                .map(|(name, table)| (name.as_str(), Chains::new(name, table)))
+                .collect(),
+            fates: Fates::default(),
+        };
+        let arriving = walk.arriving(space)?;
+        let own = walk.own(space)?;
+        let none = space.atom("");
+        let host = space.is(Field::Input, none);
+        let all = space.diagrams.select(host, own, arriving);
+        Ok(Journey {
+            node: first_packets(space, all),
+            fates: walk.fates,
+        })
+    }
+
+    /// Makes the space in which a machine's packets can be followed, with more interfaces of `names`.
+    pub fn space(machines: &[&Machine], names: &[&str], max_edges: usize) -> Space {
+        let family = machines
+            .first()
+            .map_or(Family::V4, |machine| machine.family);
+        let links = machines.iter().flat_map(|machine| &machine.interfaces);
+        let links = links.map(|link| link.name.as_str());
+        let routes = machines.iter().flat_map(|machine| &machine.routes);
+        let routes = routes.map(|(_, name)| name.as_str());
+        let known = links.chain(routes).chain(["lo"]);
+        let known: Vec<&str> = known.chain(names.iter().copied()).collect();
+        Space::new(
+            family,
+            machines.iter().map(|machine| &machine.rules),
+            &known,
+            max_edges,
+        )
+    }
+
+    pub fn fate(&self, answer: u32) -> Fate {
+        self.fates.get(answer)
+    }
+
+    /// Returns yes where a packet's fate is one of those wanted.
+    pub fn those(&self, space: &mut Space, wanted: &dyn Fn(&Fate) -> bool) -> Node {
+        let fates = &self.fates;
+        space.diagrams.map(self.node, &mut |answer| {
+            u32::from(wanted(&fates.get(answer)))
+        })
+    }
+
+    /// Returns yes where a packet arrives.
+    pub fn arrives(&self, space: &mut Space) -> Node {
+        self.those(space, &Fate::arrives)
+    }
+}
+
+/// Fates by number, from 1: 0 is no answer yet.
+#[derive(Debug, Default)]
+struct Fates {
+    all: Vec<Fate>,
+    numbers: HashMap<Fate, u32>,
+}
+
+impl Fates {
+    fn node(&mut self, fate: &Fate) -> Node {
+        if let Some(known) = self.numbers.get(fate) {
+            return Node::answer(*known);
+        }
+        self.all.push(fate.clone());
+        let number = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(fate.clone(), number);
+        Node::answer(number)
+    }
+
+    fn end(&mut self, end: End) -> Node {
+        self.node(&Fate::of(end))
+    }
+
+    fn get(&self, answer: u32) -> Fate {
+        let found = (answer as usize)
+            .checked_sub(1)
+            .and_then(|at| self.all.get(at));
+        found.cloned().unwrap_or_else(|| Fate::of(End::Dropped))
+    }
+}
+
+/// Restricts to the first packet of a connection, as no rule has seen it yet.
+fn first_packets(space: &mut Space, node: Node) -> Node {
+    let mut known = vec![
+        (space.level(Field::State), Instead::Value(0)),
+        (space.level(Field::Translated), Instead::Value(0)),
+        (space.level(Field::Original), Instead::Value(1)),
+        // SYN
+        (space.level(Field::TcpFlags), Instead::Value(2)),
+    ];
+    let marks = (0..32).flat_map(|bit| [space.mark(false, bit), space.mark(true, bit)]);
+    known.extend(marks.map(|level| (level, Instead::Value(0))));
+    known.sort_by_key(|(level, _)| *level);
+    let node = space.diagrams.substitute(node, &known);
+    as_asked(space, node)
+}
+
+/// Nothing was translated yet: what was asked for is what the packet says.
+fn as_asked(space: &mut Space, node: Node) -> Node {
+    let pairs = [
+        (Field::AskedDestination, Field::Destination),
+        (Field::AskedPort, Field::Port),
+        (Field::Asker, Field::Source),
+    ];
+    pairs.into_iter().fold(node, |node, (from, to)| {
+        let (from, to) = (space.level(from), space.level(to));
+        space.diagrams.rename(node, from, to)
+    })
+}
+
+struct Walk<'m> {
+    routing: Routing,
+    chains: BTreeMap<&'m str, Chains<'m>>,
+    fates: Fates,
+}
+
+/// What is known of a packet at a hook.
+type Fixed = Vec<(Level, Instead)>;
+
+/// What becomes of the host's own packets by one interface.
+type Follow<'f, W> = dyn FnMut(&mut W, &mut Space, &Fixed, &str) -> Result<Node, TooDeep> + 'f;
+
+fn fixed(space: &Space, interfaces: &[(Field, u128)]) -> Fixed {
+    let level = |(field, value): &(Field, u128)| (space.level(*field), Instead::Value(*value));
+    interfaces.iter().map(level).collect()
+}
+
+impl Walk<'_> {
+    /// From the wire to a process, or on to another interface.
+    fn arriving(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
+        let entering = self.entering(space)?;
+        let forwarded = self.forwarded(space)?;
+        let local = self.routing.for_the_host(space);
+        let routed = space.diagrams.select(local, entering, forwarded);
+        let foreign = self.routing.foreign(space);
+        let martian = self.fates.end(End::Martian);
+        let routed = space.diagrams.select(foreign, martian, routed);
+        let none = space.atom("");
+        let known = fixed(space, &[(Field::Output, none)]);
+        let behind = self.nat(space, "PREROUTING", &known, routed)?;
+        self.through(space, &["raw", "mangle"], "PREROUTING", &known, behind)
+    }
+
+    fn entering(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
+        let none = space.atom("");
+        let known = fixed(space, &[(Field::Output, none)]);
+        let host = self.fates.end(End::Host);
+        self.through(
+            space,
+            &["mangle", "filter", "security", "nat"],
+            "INPUT",
+            &known,
+            host,
+        )
+    }
+
+    fn forwarded(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
+        let mut ways = Vec::new();
+        for (name, set) in self.routing.routes().to_vec() {
+            let known = fixed(space, &[(Field::Output, space.atom(&name))]);
+            let left = self.leaving(space, &known, End::Out(name))?;
+            let tables = ["mangle", "filter", "security"];
+            let way = self.through(space, &tables, "FORWARD", &known, left)?;
+            let here = space.within(Field::Destination, &set);
+            ways.push(space.diagrams.guard(here, way));
+        }
+        ways.push(self.fates.end(End::NoRoute));
+        Ok(space.diagrams.first_of(&ways))
+    }
+
+    /// From POSTROUTING to an end.
+    fn leaving(&mut self, space: &mut Space, known: &Fixed, end: End) -> Result<Node, TooDeep> {
+        let end = self.fates.end(end);
+        let masked = self.masked(space, known, end)?;
+        self.through(space, &["mangle"], "POSTROUTING", known, masked)
+    }
+
+    fn masked(&mut self, space: &mut Space, known: &Fixed, behind: Node) -> Result<Node, TooDeep> {
+        let hook = self.hook(space, "nat", "POSTROUTING", known)?;
+        let fates = &mut self.fates;
+        let hidden = space.diagrams.map(behind, &mut |answer| {
+            let fate = Fate {
+                hidden: true,
+                ..fates.get(answer)
+            };
+            fates.node(&fate).as_answer().unwrap_or(0)
+        });
+        let masks = |outcome: &Outcome| {
+            let masks = matches!(outcome.verdict, Verdict::Masquerade | Verdict::Snat(_));
+            masks.then_some(hidden)
+        };
+        Ok(self.expand(space, hook, behind, &masks))
+    }
+
+    /// From a process of the host, out or back to the host. A new destination is routed again.
+    fn own(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
+        let behind = self.by_own_routes(space, &mut Self::own_leaving)?;
+        self.by_own_routes(space, &mut |walk, space, known, _| {
+            let behind = walk.nat(space, "OUTPUT", known, behind)?;
+            walk.through(space, &["raw", "mangle"], "OUTPUT", known, behind)
+        })
+    }
+
+    /// Joins what becomes of the host's own packets by each interface that they may leave by.
+    fn by_own_routes(
+        &mut self,
+        space: &mut Space,
+        follow: &mut Follow<'_, Self>,
+    ) -> Result<Node, TooDeep> {
+        let nobody = space.atom("");
+        let mut ends = Vec::new();
+        for (name, set) in self.routing.own_routes() {
+            let output = space.atom(&name);
+            let known = fixed(space, &[(Field::Input, nobody), (Field::Output, output)]);
+            let end = follow(self, space, &known, &name)?;
+            let here = space.within(Field::Destination, &set);
+            ends.push(space.diagrams.guard(here, end));
+        }
+        ends.push(self.fates.end(End::NoRoute));
+        Ok(space.diagrams.first_of(&ends))
+    }
+
+    /// From the host's second look at its routes to an end.
+    fn own_leaving(
+        &mut self,
+        space: &mut Space,
+        known: &Fixed,
+        name: &str,
+    ) -> Result<Node, TooDeep> {
+        let left = if name == "lo" {
+            let back = self.back(space)?;
+            let masked = self.masked(space, known, back)?;
+            self.through(space, &["mangle"], "POSTROUTING", known, masked)?
+        } else {
+            self.leaving(space, known, End::Out(name.to_owned()))?
+        };
+        self.through(space, &["filter", "security"], "OUTPUT", known, left)
+    }
+
+    /// What the host sends to itself comes in by its loopback interface; nat has had its say.
+    fn back(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
+        let known = fixed(
+            space,
+            &[
+                (Field::Input, space.atom("lo")),
+                (Field::Output, space.atom("")),
+            ],
+        );
+        let host = self.fates.end(End::Host);
+        let tables = ["mangle", "filter", "security", "nat"];
+        let entering = self.through(space, &tables, "INPUT", &known, host)?;
+        self.through(space, &["raw", "mangle"], "PREROUTING", &known, entering)
+    }
+
+    /// Returns a hook's outcomes for what is known; addresses tell their types.
+    fn hook(
+        &mut self,
+        space: &mut Space,
+        table: &str,
+        chain: &str,
+        known: &Fixed,
+    ) -> Result<Node, TooDeep> {
+        let Some(chains) = self.chains.get_mut(table) else {
+            return Ok(space.outcome(&Outcome::of(Verdict::Accept)));
+        };
+        let node = chains.hook(space, chain)?;
+        let node = space.diagrams.substitute(node, known);
+        Ok(self.routing.typed(space, node))
+    }
+
+    /// Puts the hooks of some tables in front of what comes behind them.
+    fn through(
+        &mut self,
+        space: &mut Space,
+        tables: &[&str],
+        chain: &str,
+        known: &Fixed,
+        behind: Node,
+    ) -> Result<Node, TooDeep> {
+        tables.iter().rev().try_fold(behind, |behind, table| {
+            if !self.chains.contains_key(table) {
+                return Ok(behind);
+            }
+            let hook = self.hook(space, table, chain, known)?;
+            Ok(self.expand(space, hook, behind, &|_| None))
+        })
+    }
+
+    /// Puts what comes behind a hook in the places of its outcomes, or what `instead` says.
+    fn expand(
+        &mut self,
+        space: &mut Space,
+        hook: Node,
+        behind: Node,
+        instead: &dyn Fn(&Outcome) -> Option<Node>,
+    ) -> Node {
+        let mut functions = BTreeMap::new();
+        for answer in space.diagrams.answers(hook) {
+            let outcome = space.outcome_of(answer);
+            let function = match self.ended(&outcome) {
+                Some(end) => end,
+                None => seen(space, instead(&outcome).unwrap_or(behind), &outcome),
+            };
+            functions.insert(answer, function);
+        }
+        space.diagrams.expand_some(hook, &functions)
+    }
+
+    fn ended(&mut self, outcome: &Outcome) -> Option<Node> {
+        let end = match &outcome.verdict {
+            Verdict::Drop => End::Dropped,
+            Verdict::Reject(answer) => End::Rejected(answer.clone()),
+            Verdict::Unknown(target) => End::Unknown(target.clone()),
+            _ => return None,
+        };
+        Some(self.fates.end(end))
+    }
+
+    /// Puts a hook that translates destinations in front of what comes behind it.
+    fn nat(
+        &mut self,
+        space: &mut Space,
+        chain: &str,
+        known: &Fixed,
+        behind: Node,
+    ) -> Result<Node, TooDeep> {
+        if !self.chains.contains_key("nat") {
+            return Ok(untranslated(space, behind));
+        }
+        let hook = self.hook(space, "nat", chain, known)?;
+        let mut translator = Translator {
+            routing: &self.routing,
+            fates: &mut self.fates,
+            untouched: untranslated(space, behind),
+            behind,
+            own: chain == "OUTPUT",
+            memo: HashMap::new(),
+        };
+        Ok(translator.put(space, hook, Pinned::default()))
+    }
+}
+
+/// Returns a function as it sees packets that an outcome has changed.
+fn seen(space: &mut Space, behind: Node, outcome: &Outcome) -> Node {
+    let mut instead = outcome.instead();
+    if outcome.untracked {
+        instead.insert(0, (space.level(Field::State), Instead::Value(4)));
+    }
+    space.diagrams.substitute(behind, &instead)
+}
+
+fn untranslated(space: &mut Space, behind: Node) -> Node {
+    let level = space.level(Field::Translated);
+    let node = space.diagrams.restrict(behind, level, 0);
+    as_asked(space, node)
+}
+
+/// Values of the fields that a translation changes, where the way to it has told them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Pinned {
+    destination: Option<u128>,
+    port: Option<u128>,
+}
+
+/// Puts what comes behind a translation in its place.
+struct Translator<'w> {
+    routing: &'w Routing,
+    fates: &'w mut Fates,
+    behind: Node,
+    untouched: Node,
+    own: bool,
+    memo: HashMap<(Node, Pinned), Node>,
+}
+
+impl Translator<'_> {
+    fn put(&mut self, space: &mut Space, node: Node, pinned: Pinned) -> Node {
+        if let Some(known) = self.memo.get(&(node, pinned)) {
+            return *known;
+        }
+        let made = match (node.as_answer(), space.diagrams.level(node)) {
+            (Some(answer), _) => {
+                let outcome = space.outcome_of(answer);
+                self.outcome(space, &outcome, pinned)
+            }
+            (None, Some(level)) => {
+                let branches = space.diagrams.branches(node);
+                let field = space.field(level);
+                let mut parts = Vec::with_capacity(branches.len());
+                for (first, last, to) in branches {
+                    let mut pinned = pinned;
+                    let value = (first == last).then_some(first);
+                    match field {
+                        Some(Field::Destination) => pinned.destination = value,
+                        Some(Field::Port) => pinned.port = value,
+                        _ => {}
+                    }
+                    parts.push((last, self.put(space, to, pinned)));
+                }
+                space.diagrams.by_value(level, &parts)
+            }
+            (None, None) => Node::NO,
+        };
+        self.memo.insert((node, pinned), made);
+        made
+    }
+
+    fn outcome(&mut self, space: &mut Space, outcome: &Outcome, pinned: Pinned) -> Node {
+        match &outcome.verdict {
+            Verdict::Drop => self.fates.end(End::Dropped),
+            Verdict::Unknown(target) => self.fates.end(End::Unknown(target.clone())),
+            Verdict::Dnat(to) => {
+                let node = self.translated(space, to, pinned);
+                seen(space, node, outcome)
+            }
+            Verdict::Redirect(ports) => {
+                let node = self.redirected(space, *ports, pinned);
+                seen(space, node, outcome)
+            }
+            _ => seen(space, self.untouched, outcome),
+        }
+    }
+
+    /// Where the kernel may choose, this takes the first.
+    fn translated(&mut self, space: &mut Space, to: &Translation, pinned: Pinned) -> Node {
+        let address = to.addresses.map(|(first, _)| bits(first));
+        let port = to.ports.map(|ports| u128::from(ports.first));
+        let mut known: Fixed = Vec::new();
+        known.extend(address.map(|it| (space.level(Field::Destination), Instead::Value(it))));
+        known.extend(port.map(|it| (space.level(Field::Port), Instead::Value(it))));
+        known.push((space.level(Field::Translated), Instead::Value(2)));
+        let asked = [
+            (Field::AskedDestination, pinned.destination),
+            (Field::AskedPort, pinned.port),
+        ];
+        for (field, value) in asked {
+            known.extend(value.map(|it| (space.level(field), Instead::Value(it))));
+        }
+        let node = space.diagrams.substitute(self.behind, &known);
+        let node = as_asked(space, node);
+        let node = self.led(space, node, to);
+        self.unless_the_same(space, node, address, port)
+    }
+
+    /// A translation to where the packet goes anyway is none; `nf_nat_setup_info` of the kernel.
+    fn unless_the_same(
+        &mut self,
+        space: &mut Space,
+        node: Node,
+        address: Option<u128>,
+        port: Option<u128>,
+    ) -> Node {
+        let fields = [(Field::Destination, address), (Field::Port, port)];
+        let mut same = Node::YES;
+        for (field, value) in fields {
+            if let Some(value) = value {
+                let is = space.is(field, value);
+                same = space.diagrams.guard(same, is);
+            }
+        }
+        space.diagrams.select(same, self.untouched, node)
+    }
+
+    /// Notes the new destination in every fate.
+    fn led(&mut self, space: &mut Space, node: Node, to: &Translation) -> Node {
+        let target = to
+            .addresses
+            .map(|(first, _)| (first, to.ports.map(|ports| ports.first)));
+        let fates = &mut *self.fates;
+        space.diagrams.map(node, &mut |answer| {
+            let fate = fates.get(answer);
+            let fate = Fate {
+                to: target.or(fate.to),
+                ..fate
+            };
+            fates.node(&fate).as_answer().unwrap_or(0)
+        })
+    }
+
+    /// To loopback for the host's own packets, else to the first address of the interface that a packet
+    /// came by.
+    fn redirected(&mut self, space: &mut Space, ports: Option<PortRange>, pinned: Pinned) -> Node {
+        let mut ways = Vec::new();
+        for (name, address) in self.routing.redirects(space.family, self.own) {
+            let to = Translation {
+                addresses: address.map(|address| (address, address)),
+                ports,
+            };
+            let way = self.translated(space, &to, pinned);
+            let here = match name {
+                Some(name) => {
+                    let atom = space.atom(&name);
+                    space.is(Field::Input, atom)
+                }
+                None => Node::YES,
+            };
+            ways.push(space.diagrams.guard(here, way));
+        }
+        space.diagrams.first_of(&ways)
+    }
+}

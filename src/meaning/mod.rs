@@ -1,0 +1,18 @@
+//! What rules mean, and what a policy means, as functions of all packets at once.
+//!
+//! Both sides are worked out apart: rules by what iptables-extensions(8) says of each match and
+//! target, a policy by what docs/language.md says of each statement. Equal meaning is then one node.
+
+mod chains;
+mod conditions;
+mod journey;
+mod outcome;
+mod routing;
+mod space;
+#[cfg(test)]
+mod tests;
+
+pub use chains::{Chains, TooDeep};
+pub use journey::{End, Fate, Journey};
+pub use outcome::{Bit, Outcome, Verdict};
+pub use space::{Atom, Field, Space, Unknown, bits};

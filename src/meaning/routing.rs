@@ -1,0 +1,166 @@
+//! What a machine's addresses and routes say of every packet.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::space::{Field, Space, bits, prefixes};
+use crate::diagram::Node;
+use crate::net::{Family, IntervalSet};
+use crate::netfilter::trace::Machine;
+
+#[derive(Debug)]
+pub(super) struct Routing {
+    loopback: IntervalSet,
+    local: IntervalSet,
+    broadcast: IntervalSet,
+    multicast: IntervalSet,
+    /// Destinations by the interface that leads there.
+    routes: Vec<(String, IntervalSet)>,
+    /// First addresses of interfaces.
+    firsts: Vec<(String, IpAddr)>,
+}
+
+impl Routing {
+    pub(super) fn new(space: &Space, machine: &Machine) -> Self {
+        let nets = machine.interfaces.iter().flat_map(|link| &link.addresses);
+        let own: Vec<IpNet> = nets.clone().map(|net| IpNet::from(net.addr())).collect();
+        let loopback = prefixes([&loopback(space.family)]);
+        let local = prefixes(&own).union(&loopback);
+        let broadcast = match space.family {
+            Family::V4 => {
+                let short = nets.filter(|net| net.prefix_len() < 31);
+                let all = short
+                    .map(IpNet::broadcast)
+                    .chain([Ipv4Addr::BROADCAST.into()]);
+                prefixes(&all.map(IpNet::from).collect::<Vec<_>>())
+            }
+            Family::V6 => IntervalSet::default(),
+        };
+        let first = |link: &crate::netfilter::trace::Link| {
+            Some((link.name.clone(), link.addresses.first()?.addr()))
+        };
+        Routing {
+            multicast: prefixes([&multicast(space.family)]),
+            routes: routes(space, machine),
+            firsts: machine.interfaces.iter().filter_map(first).collect(),
+            loopback,
+            local,
+            broadcast,
+        }
+    }
+
+    pub(super) fn routes(&self) -> &[(String, IntervalSet)] {
+        &self.routes
+    }
+
+    /// Returns the routes of the host's own packets, each destination once: those to itself first.
+    pub(super) fn own_routes(&self) -> Vec<(String, IntervalSet)> {
+        let mut all = vec![("lo".to_owned(), self.local.clone())];
+        let others = self.routes.iter();
+        let others = others.map(|(name, set)| (name.clone(), set.difference(&self.local)));
+        all.extend(others.filter(|(_, set)| !set.is_empty()));
+        all
+    }
+
+    /// Returns yes for packets that the host keeps.
+    pub(super) fn for_the_host(&self, space: &mut Space) -> Node {
+        let kept = self.local.union(&self.broadcast).union(&self.multicast);
+        space.within(Field::Destination, &kept)
+    }
+
+    /// Returns yes for addresses of loopback that come from elsewhere; `ip_route_input_slow` of the
+    /// kernel drops them where `route_localnet` is off, as it is unless somebody asked for it.
+    pub(super) fn foreign(&self, space: &mut Space) -> Node {
+        let source = space.within(Field::Source, &self.loopback);
+        let destination = space.within(Field::Destination, &self.loopback);
+        let either = space.diagrams.or_else(source, destination);
+        let lo = space.atom("lo");
+        let lo = space.is(Field::Input, lo);
+        space.diagrams.except(either, lo)
+    }
+
+    /// Lets addresses tell their types.
+    pub(super) fn typed(&self, space: &mut Space, node: Node) -> Node {
+        let node = self.typed_by(space, node, Field::SourceType, Field::Source);
+        self.typed_by(space, node, Field::DestinationType, Field::Destination)
+    }
+
+    fn typed_by(&self, space: &mut Space, node: Node, kind: Field, address: Field) -> Node {
+        let level = space.level(kind);
+        let of = [0u128, 1, 2, 3].map(|value| space.diagrams.restrict(node, level, value));
+        let [unicast, local, broadcast, multicast] = of;
+        if of.iter().all(|it| *it == node) {
+            return node;
+        }
+        let sets = [
+            (&self.local, local),
+            (&self.broadcast, broadcast),
+            (&self.multicast, multicast),
+        ];
+        sets.into_iter().rev().fold(unicast, |others, (set, node)| {
+            let here = space.within(address, set);
+            space.diagrams.select(here, node, others)
+        })
+    }
+
+    /// Returns where REDIRECT leads by the interface that a packet came by.
+    pub(super) fn redirects(
+        &self,
+        family: Family,
+        own: bool,
+    ) -> Vec<(Option<String>, Option<IpAddr>)> {
+        if own {
+            let itself: IpAddr = match family {
+                Family::V4 => Ipv4Addr::LOCALHOST.into(),
+                Family::V6 => Ipv6Addr::LOCALHOST.into(),
+            };
+            return vec![(None, Some(itself))];
+        }
+        let firsts = self.firsts.iter();
+        let mut all: Vec<_> = firsts
+            .map(|(name, address)| (Some(name.clone()), Some(*address)))
+            .collect();
+        // An interface without an address keeps the destination.
+        all.push((None, None));
+        all
+    }
+}
+
+fn loopback(family: Family) -> IpNet {
+    match family {
+        Family::V4 => Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),
+        Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST).into(),
+    }
+}
+
+fn multicast(family: Family) -> IpNet {
+    match family {
+        Family::V4 => Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4).into(),
+        Family::V6 => Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8).into(),
+    }
+}
+
+/// Returns every destination once, by the interface of its longest prefix; of equal ones the last.
+fn routes(space: &Space, machine: &Machine) -> Vec<(String, IntervalSet)> {
+    let links = machine.interfaces.iter();
+    let own = links.flat_map(|link| link.addresses.iter().map(move |net| (*net, &link.name)));
+    let told = machine.routes.iter().map(|(net, name)| (*net, name));
+    let mut all: Vec<(IpNet, &String)> = own.chain(told).collect();
+    all.retain(|(net, _)| space.family.has(net.addr()));
+    all.reverse();
+    all.sort_by_key(|(net, _)| std::cmp::Reverse(net.prefix_len()));
+    let mut taken = IntervalSet::default();
+    let mut found: Vec<(String, Vec<(u128, u128)>)> = Vec::new();
+    for (net, name) in all {
+        let whole = IntervalSet::from_ranges(vec![(bits(net.network()), bits(net.broadcast()))]);
+        let free = whole.difference(&taken);
+        match found.iter_mut().find(|(known, _)| known == name) {
+            Some((_, ranges)) => ranges.extend_from_slice(free.ranges()),
+            None => found.push((name.clone(), free.ranges().to_vec())),
+        }
+        taken = taken.union(&whole);
+    }
+    let set = |(name, ranges)| (name, IntervalSet::from_ranges(ranges));
+    found.into_iter().map(set).collect()
+}

@@ -1,0 +1,147 @@
+//! All packets at once against one packet after the other: the two evaluators share nothing but the
+//! rules as they were read.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+use tidegate::meaning::{End, Fate, Field, Journey, Space, bits};
+use tidegate::net::Family;
+use tidegate::netfilter::trace::{self, MAX_ENDS, Machine, Probe, Trace, traces};
+use tidegate::netfilter::{lower, render, render_chains};
+use tidegate::policy::load;
+use tidegate::question;
+
+use super::machine::probe;
+use super::policies::{self, Tape};
+use crate::support::files::Files;
+
+const EDGES: usize = 20_000_000;
+
+pub fn value(space: &Space, probe: &Probe, field: Field) -> u128 {
+    match field {
+        Field::Input => space.atom(probe.input.as_deref().unwrap_or_default()),
+        Field::Protocol => probe.protocol.into(),
+        Field::Destination => bits(probe.destination),
+        Field::Port => probe.port.into(),
+        Field::Icmp => u128::from(probe.icmp.0) << 8 | u128::from(probe.icmp.1),
+        Field::Source => bits(probe.source),
+        Field::SourcePort => probe.source_port.into(),
+        other => panic!("the function of first packets asks {other:?}"),
+    }
+}
+
+/// What both evaluators say, in one form.
+type Said = (End, Option<(IpAddr, Option<u16>)>);
+
+fn of_fate(fate: Fate, probe: &Probe) -> Said {
+    // A translation that changes nothing is none.
+    let (address, port) = (probe.destination, probe.port);
+    let to = fate
+        .to
+        .filter(|to| to.0 != address || to.1.is_some_and(|it| it != port));
+    let arrives = fate.arrives();
+    (fate.end, to.filter(|_| arrives))
+}
+
+fn of_trace(trace: &Trace, probe: &Probe) -> Said {
+    let (address, port) = trace.destination;
+    let moved = (address, port) != (probe.destination, probe.port);
+    let to = moved.then_some((address, (port != probe.port).then_some(port)));
+    let end = match trace.end.clone() {
+        trace::End::Out(name) => End::Out(name),
+        trace::End::Host => End::Host,
+        trace::End::Dropped => End::Dropped,
+        trace::End::Rejected(with) => End::Rejected(with),
+        trace::End::NoRoute => End::NoRoute,
+        trace::End::Martian => End::Martian,
+        trace::End::Unknown(target) => End::Unknown(target),
+        trace::End::Endless => panic!("rules lead in a circle"),
+    };
+    let arrives = trace.end.arrives();
+    (end, to.filter(|_| arrives))
+}
+
+/// A port that stays as it was is no news.
+fn plain((end, to): Said, probe: &Probe) -> Said {
+    let port = |port: u16| (port != probe.port).then_some(port);
+    (end, to.map(|(address, to)| (address, to.and_then(port))))
+}
+
+/// Returns whether both evaluators say the same of a packet, or what each says.
+pub fn agree(
+    space: &Space,
+    journey: &Journey,
+    machine: &Machine,
+    probe: &Probe,
+) -> Result<(), String> {
+    let all = traces(machine, probe);
+    if all.len() >= MAX_ENDS {
+        return Ok(());
+    }
+    let one: BTreeSet<Said> = all
+        .iter()
+        .map(|it| plain(of_trace(it, probe), probe))
+        .collect();
+    let answers = space.ask(journey.node, &|field| value(space, probe, field));
+    let fates = answers.into_iter().map(|answer| journey.fate(answer));
+    let other: BTreeSet<Said> = fates.map(|it| plain(of_fate(it, probe), probe)).collect();
+    if one == other {
+        Ok(())
+    } else {
+        Err(format!(
+            "{probe:?}\none by one: {one:?}\nall at once: {other:?}"
+        ))
+    }
+}
+
+const PACKETS: usize = 200;
+
+fn check(bytes: &[u8]) -> Result<usize, TestCaseError> {
+    let mut tape = Tape::new(bytes);
+    let text = policies::policy(&mut tape);
+    let loaded = load(&Files::one(&text), "policy.tide");
+    let Some(policy) = loaded.policy().cloned() else {
+        return Ok(0);
+    };
+    let mut count = 0;
+    for family in Family::BOTH {
+        let rules = lower(&policy, family).expect("few rules");
+        let rules = render(&rules, &render_chains(&rules, &loaded.sources));
+        let machine = question::of_policy(&policy, &rules, family)
+            .expect("rules that load")
+            .machine;
+        let mut space = Journey::space(&[&machine], &[], EDGES);
+        let journey = Journey::new(&mut space, &machine).expect("no circles");
+        for _ in 0..PACKETS {
+            let mut packet = policies::packet(&mut tape, family == Family::V6, false);
+            policies::aim(&mut tape, &policy, &mut packet);
+            let mut probe = probe(&packet);
+            if tape.below(6) == 0 {
+                probe.input = None;
+            }
+            if tape.below(2) == 0 {
+                probe.port = 8000 + u16::from(packet.port == 81);
+            }
+            probe.mark = 0;
+            let said = agree(&space, &journey, &machine, &probe);
+            prop_assert!(said.is_ok(), "{text}\n{rules}\n{}", said.unwrap_err());
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+proptest! {
+    // PROPTEST_CASES may ask for more.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(100),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn all_packets_at_once_go_where_each_goes(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {
+        check(&bytes)?;
+    }
+}

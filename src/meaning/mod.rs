@@ -7,12 +7,17 @@ mod chains;
 mod conditions;
 mod journey;
 mod outcome;
+mod packet;
+mod policy;
 mod routing;
 mod space;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 pub use chains::{Chains, TooDeep};
 pub use journey::{End, Fate, Journey};
 pub use outcome::{Bit, Outcome, Verdict};
+pub use packet::Sample;
 pub use space::{Atom, Field, Space, Unknown, bits};
+pub use validate::{Difference, Invalid, MAX_EDGES, validate};

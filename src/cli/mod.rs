@@ -11,6 +11,7 @@ mod generated;
 mod import;
 mod install;
 mod inventory;
+mod levels;
 mod policy;
 mod target;
 mod trace;

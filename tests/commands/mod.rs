@@ -2,6 +2,7 @@
 
 mod generated;
 mod import;
+mod levels;
 mod mistakes;
 mod trace;
 

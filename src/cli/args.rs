@@ -21,6 +21,7 @@ pub enum Verb {
     Compile(CompileArgs),
     Completions(CompletionsArgs),
     Drift(DriftArgs),
+    Explain(ExplainArgs),
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
@@ -149,6 +150,13 @@ pub struct DriftArgs {
 
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// Print what a code of a message means, and how to mend it
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// As in T0203; without it, every code with its meaning
+    pub code: Option<String>,
 }
 
 /// Write a first policy from compose files or from a running engine

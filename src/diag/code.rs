@@ -21,7 +21,17 @@ pub struct Entry {
     pub code: Code,
     /// In one line.
     pub meaning: &'static str,
+    /// What it means and how to mend it, in Markdown; its first line is the title.
+    pub page: &'static str,
     pub severity: Severity,
+}
+
+impl Entry {
+    /// Returns what the page says before its examples.
+    pub fn description(&self) -> &'static str {
+        let text = self.page.split_once("\n\n").map_or("", |(_, text)| text);
+        text.split("\n\n```").next().unwrap_or(text)
+    }
 }
 
 /// Returns what is known of a code, in whatever case it is written.
@@ -53,6 +63,7 @@ macro_rules! codes {
         pub const ALL: &[Entry] = &[$(Entry {
             code: $name,
             meaning: $meaning,
+            page: include_str!(concat!("../../docs/codes/", $code, ".md")),
             severity: severity!($($warning)?),
         }),*];
     };

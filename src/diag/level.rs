@@ -25,7 +25,7 @@ pub enum LevelError {
     Mistake(Code),
     #[error("{0} has two levels")]
     Twice(String),
-    #[error("there is no code `{0}`")]
+    #[error("there is no code `{}`", .0.escape_debug())]
     Unknown(String),
 }
 

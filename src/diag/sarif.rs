@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::code::{self, Entry};
+use super::code;
 use super::place::{Place, Places};
 use super::{Code, Diagnostic, Fix, Label, Severity};
 use crate::source::{SourceMap, Span};
@@ -47,13 +47,10 @@ fn rule(code: Code) -> Value {
     json!({
         "id": code.0,
         "shortDescription": { "text": entry.meaning },
-        "fullDescription": { "text": description(entry) },
+        "fullDescription": { "text": entry.description() },
+        "help": { "text": entry.page, "markdown": entry.page },
         "defaultConfiguration": { "level": level(entry.severity) },
     })
-}
-
-fn description(entry: &Entry) -> String {
-    entry.meaning.to_owned()
 }
 
 fn level(severity: Severity) -> &'static str {

@@ -63,6 +63,13 @@ impl Compiled {
         self.diagnostics = all.into_sorted();
     }
 
+    /// Adds what a policy without mistakes says for nothing, or twice.
+    pub fn lint(&mut self) {
+        if !self.has_errors() {
+            self.say(policy::lint(&self.policies));
+        }
+    }
+
     /// Gives each warning its level. What becomes a mistake takes the bundles away.
     pub fn judge(&mut self, levels: &Levels) {
         self.diagnostics = levels.apply(std::mem::take(&mut self.diagnostics));

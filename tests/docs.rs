@@ -29,7 +29,8 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 #[track_caller]
-fn is_clean(name: &str, compiled: &Compiled) {
+fn is_clean(name: &str, mut compiled: Compiled) {
+    compiled.lint();
     assert!(
         compiled.diagnostics.is_empty(),
         "{name}: {:#?}",
@@ -133,7 +134,7 @@ fn every_example_compiles_without_a_warning_and_has_a_text() {
             .expect("a name")
             .to_string_lossy()
             .into_owned();
-        is_clean(&name, &compile(&Folder(folder.to_owned()), &name));
+        is_clean(&name, compile(&Folder(folder.to_owned()), &name));
         let beside = [path.with_extension("md"), folder.join("README.md")];
         let said = beside.iter().any(|text| text.exists());
         assert!(said || folder.ends_with("demo"), "{name} has no text");
@@ -146,7 +147,7 @@ fn the_policy_of_the_readme_compiles() {
     let policy = readme.split("```").nth(1).expect("a policy in the README");
     is_clean(
         "README.md",
-        &compile(&Files::one(policy.trim_start()), "policy.tide"),
+        compile(&Files::one(policy.trim_start()), "policy.tide"),
     );
 }
 

@@ -84,7 +84,9 @@ fn has(compiled: &Compiled, code: Code) -> bool {
 }
 
 fn compiled(text: &str) -> Compiled {
-    compile(&Files::one(&whole(text)), "policy.tide")
+    let mut compiled = compile(&Files::one(&whole(text)), "policy.tide");
+    compiled.lint();
+    compiled
 }
 
 /// Adds what an example leaves out since it is the same in all of them.
@@ -97,8 +99,8 @@ fn whole(text: &str) -> String {
     if lacks("network ") {
         policy.push_str("network shop {\n  bridge br-shop\n  subnet 172.18.0.0/24\n}\n");
         for (name, rest) in [
-            ("web", "at 172.18.0.10 { expose 80/tcp }\n"),
-            ("db", "at 172.18.0.20 { expose 5432/tcp }\n"),
+            ("web", "at 172.18.0.10 { expose 80/tcp from host }\n"),
+            ("db", "at 172.18.0.20 { expose 5432/tcp from host }\n"),
         ] {
             let head = format!("container {name} ");
             if lacks(&head) {
@@ -106,7 +108,7 @@ fn whole(text: &str) -> String {
             }
         }
     }
-    if lacks("trust office ") {
+    if text.contains("office") && lacks("trust office ") {
         policy.push_str("trust office { 203.0.113.0/24 }\n");
     }
     policy + text

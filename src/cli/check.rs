@@ -17,6 +17,7 @@ use crate::import;
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     let levels = levels::read(&args.levels)?;
     let mut compiled = policy::read(&args.policy, args.inventory.as_deref(), Trust::Anybody)?;
+    compiled.lint();
     compare(&mut compiled, args)?;
     compiled.judge(&levels);
     if let Some(text) = for_programs(&compiled, args) {

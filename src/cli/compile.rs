@@ -16,6 +16,7 @@ const CONSEQUENCE: &str = "nothing is written";
 pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
     let levels = levels::read(&args.levels)?;
     let mut compiled = policy::read(&args.policy, args.inventory.as_deref(), Trust::Anybody)?;
+    compiled.lint();
     compiled.judge(&levels);
     let (bundles, warnings) = if args.all_hosts {
         policy::all(&args.policy, compiled, CONSEQUENCE)?

@@ -185,4 +185,10 @@ codes! {
     FOLDER_OCCUPIED = "T0513", "The folder for a bundle holds something else.";
     ROUTE_REFUSED = "T0514", "A route that this machine does not take, or routes that cannot be read.";
     OTHER_ENGINE = "T0515", "An engine that runs otherwise than the policy says.";
+    UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
+    IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
+    CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can come to.";
+    REDUNDANT_NAME = "T0604" warning, "A name that adds nothing to the others in its list.";
+    UNLINKED = "T0605" warning, "A port for linked containers to which nobody is linked.";
+    REPEATED = "T0607" warning, "A statement that another one contains.";
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
 
-use super::IntervalSet;
+use super::{Family, IntervalSet};
 
 /// Addresses of both families; equal sets compare equal however they were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -62,6 +62,14 @@ impl AddrSet {
 
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// Tells whether any address of a family is in it.
+    pub fn has(&self, family: Family) -> bool {
+        match family {
+            Family::V4 => !self.v4.is_empty(),
+            Family::V6 => !self.v6.is_empty(),
+        }
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {

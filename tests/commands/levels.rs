@@ -101,3 +101,21 @@ fn other_programs_are_told_the_same() {
         "what `--live` finds has no place"
     );
 }
+
+/// Other commands put a policy in force or look at it; they would say the same at every start.
+#[test]
+fn lints_are_told_where_a_policy_is_checked_and_compiled() {
+    let desk = Desk::new();
+    desk.write(
+        "shop.tide",
+        format!("{POLICY}trust spare {{ 192.0.2.1 }}\n"),
+    );
+    let told = |arguments: &[&str]| text(&desk.run(arguments).stderr).contains("T0601");
+    assert!(told(&["check", "shop.tide"]));
+    assert!(told(&["compile", "shop.tide", "-o", "out"]));
+    let trace = ["--from", "office", "--to", "web", "--port", "80/tcp"];
+    assert!(!told(&[&["trace", "shop.tide"], &trace[..]].concat()));
+    let denied = desk.run(&["compile", "shop.tide", "-o", "new", "--deny", "T0601"]);
+    assert_eq!(denied.status.code(), Some(1));
+    assert!(!desk.path("new").exists());
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::code;
 use super::place::{Place, Places};
 use super::{Code, Diagnostic, Fix, Label, Severity};
-use crate::source::{SourceMap, Span};
+use crate::source::SourceMap;
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -102,7 +102,7 @@ impl View<'_> {
     }
 
     fn fix(&self, fix: &Fix, help: Option<&str>) -> Value {
-        let place = self.place(fix.span);
+        let place = self.0.of(fix.span);
         json!({
             "description": { "text": help.unwrap_or("write this instead") },
             "artifactChanges": [{
@@ -113,10 +113,6 @@ impl View<'_> {
                 }],
             }],
         })
-    }
-
-    fn place(&self, span: Span) -> Place {
-        self.0.of(span)
     }
 }
 

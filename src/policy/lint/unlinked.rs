@@ -93,9 +93,9 @@ fn unlinked(container: &Container, idle: &[&Exposure]) -> Option<Diagnostic> {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let title = format!("nobody may connect to {ports}{more} of `{name}`");
+    let title = format!("nobody is linked to {ports}{more} of `{name}`");
     let warning = Diagnostic::warning(code::UNLINKED, title)
-        .at(first.span, "for linked containers, and no link names it")
+        .at(first.span, "for linked containers, and there is no link")
         .help(format!(
             "write `link NAME -> {name}`, say `from` whom, or take it out"
         ));

@@ -219,11 +219,11 @@ link web -> cache : 22/tcp
 container queue on shop at 172.18.0.40 { expose 5672/tcp }
 allow web -> queue : 5671/tcp, icmp
 "), @r"
-warning[T0605]: nobody may connect to 6379/tcp and 2 more of `cache`
+warning[T0605]: nobody is linked to 6379/tcp and 2 more of `cache`
   --> p.tide:13:3
    |
 13 |   expose 6379/tcp
-   |   ^^^^^^^^^^^^^^^ for linked containers, and no link names it
+   |   ^^^^^^^^^^^^^^^ for linked containers, and there is no link
 14 |   expose 9000-9001,9100/udp
    |   -------------------------
    |   |
@@ -232,11 +232,11 @@ warning[T0605]: nobody may connect to 6379/tcp and 2 more of `cache`
    |
    = help: write `link NAME -> cache`, say `from` whom, or take it out
 
-warning[T0605]: nobody may connect to 5672/tcp of `queue`
+warning[T0605]: nobody is linked to 5672/tcp of `queue`
   --> p.tide:18:42
    |
 18 | container queue on shop at 172.18.0.40 { expose 5672/tcp }
-   |                                          ^^^^^^^^^^^^^^^ for linked containers, and no link names it
+   |                                          ^^^^^^^^^^^^^^^ for linked containers, and there is no link
    |
    = help: write `link NAME -> queue`, say `from` whom, or take it out
 ");

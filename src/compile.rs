@@ -8,7 +8,7 @@ use crate::artifact::{
     Bundle, ChainHash, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, ROUTES, RULES_V4,
     RULES_V6, RouteEntry, SYSCTL, SourceEntry, SysctlEntry,
 };
-use crate::diag::{Diagnostic, Diagnostics, Severity, code};
+use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
 use crate::hash::sha256;
 use crate::inventory::Inventory;
 use crate::netfilter::{
@@ -61,6 +61,21 @@ impl Compiled {
         all.extend(std::mem::take(&mut self.diagnostics));
         all.extend(more);
         self.diagnostics = all.into_sorted();
+    }
+
+    /// Adds what a policy without mistakes says for nothing, or twice.
+    pub fn lint(&mut self) {
+        if !self.has_errors() {
+            self.say(policy::lint(&self.policies));
+        }
+    }
+
+    /// Gives each warning its level. What becomes a mistake takes the bundles away.
+    pub fn judge(&mut self, levels: &Levels) {
+        self.diagnostics = levels.apply(std::mem::take(&mut self.diagnostics));
+        if self.has_errors() {
+            self.bundles.clear();
+        }
     }
 
     pub fn has_errors(&self) -> bool {

@@ -21,6 +21,7 @@ pub enum Verb {
     Compile(CompileArgs),
     Completions(CompletionsArgs),
     Drift(DriftArgs),
+    Explain(ExplainArgs),
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
@@ -74,8 +75,11 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub project: ProjectArgs,
 
+    #[command(flatten)]
+    pub levels: LevelArgs,
+
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: CheckFormat,
 }
 
 /// Write the bundle that a policy becomes; needs neither root nor Docker
@@ -99,6 +103,25 @@ pub struct CompileArgs {
     /// Write a bundle for each host, to a folder of its name below DIR
     #[arg(long)]
     pub all_hosts: bool,
+
+    #[command(flatten)]
+    pub levels: LevelArgs,
+}
+
+// No doc comment: clap would take it for that of the command which this is part of.
+#[derive(Debug, Args)]
+pub struct LevelArgs {
+    /// Take a warning for a mistake: its code, or `warnings` for every one
+    #[arg(long, value_name = "CODE")]
+    pub deny: Vec<String>,
+
+    /// Tell of a warning, as is usual, where `warnings` are denied or allowed
+    #[arg(long, value_name = "CODE")]
+    pub warn: Vec<String>,
+
+    /// Do not tell of a warning: its code, or `warnings` for every one
+    #[arg(long, value_name = "CODE")]
+    pub allow: Vec<String>,
 }
 
 /// Print what a shell needs to complete tidegate's words
@@ -127,6 +150,13 @@ pub struct DriftArgs {
 
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// Print what a code of a message means, and how to mend it
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// As in T0203; without it, every code with its meaning
+    pub code: Option<String>,
 }
 
 /// Write a first policy from compose files or from a running engine
@@ -306,6 +336,17 @@ pub struct HostArgs {
     /// Which iptables to use; it must be the one that Docker uses
     #[arg(long, value_enum, default_value_t)]
     pub iptables: Iptables,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// Workflow commands, which GitHub shows beside the lines
+    Github,
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    #[default]
+    Text,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::args::CompileArgs;
 use super::failure::Failure;
-use super::{Done, policy};
+use super::{Done, levels, policy};
 use crate::artifact::{Bundle, Manifest};
 use crate::host::{self, Trust};
 use crate::netfilter::Family;
@@ -14,17 +14,16 @@ use crate::netfilter::Family;
 const CONSEQUENCE: &str = "nothing is written";
 
 pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
+    let levels = levels::read(&args.levels)?;
+    let mut compiled = policy::read(&args.policy, args.inventory.as_deref(), Trust::Anybody)?;
+    compiled.lint();
+    compiled.judge(&levels);
     let (bundles, warnings) = if args.all_hosts {
-        let inventory = args.inventory.as_deref();
-        policy::all(&args.policy, inventory, Trust::Anybody, CONSEQUENCE)?
+        policy::all(&args.policy, compiled, CONSEQUENCE)?
     } else {
-        let with = policy::With {
-            host: args.host_name.as_deref(),
-            inventory: args.inventory.as_deref(),
-            ..policy::With::default()
-        };
-        let checked = policy::checked(&args.policy, &with, Trust::Anybody, CONSEQUENCE)?;
-        (vec![checked.bundle], checked.warnings)
+        let host = args.host_name.as_deref();
+        let (subject, warnings) = policy::of_host(&args.policy, compiled, host, CONSEQUENCE)?;
+        (vec![subject.bundle], warnings)
     };
     let mut text = String::new();
     for bundle in &bundles {

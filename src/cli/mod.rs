@@ -6,11 +6,13 @@ mod check;
 mod compile;
 mod compose;
 mod drift;
+mod explain;
 pub mod failure;
 mod generated;
 mod import;
 mod install;
 mod inventory;
+mod levels;
 mod policy;
 mod target;
 mod trace;
@@ -66,6 +68,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Compile(args) => compile::run(args),
         Verb::Completions(args) => Ok(generated::completions(args)),
         Verb::Drift(args) => drift::run(args),
+        Verb::Explain(args) => explain::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),

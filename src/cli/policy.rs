@@ -68,16 +68,15 @@ pub(super) fn of_host(
     }
 }
 
-/// Compiles the policy at `path` for all of its hosts, and returns what there is to warn of.
+/// Returns the bundles of all hosts of a policy, and what there is to warn of.
 ///
 /// Errors: mistakes in the policy, all of them in one text, which ends with `consequence`.
 pub(super) fn all(
     path: &Path,
-    inventory: Option<&Path>,
-    trust: Trust,
+    compiled: Compiled,
     consequence: &str,
 ) -> Result<(Vec<Bundle>, String), Failure> {
-    let (subjects, text) = subjects(path, read(path, inventory, trust)?, consequence)?;
+    let (subjects, text) = subjects(path, compiled, consequence)?;
     let bundles = subjects.into_iter().map(|subject| subject.bundle);
     Ok((bundles.collect(), text))
 }

@@ -237,6 +237,8 @@ pub struct Trust {
     pub name: String,
     /// Everything in it, exceptions taken out.
     pub set: AddrSet,
+    /// The sets that it names, in it or as exceptions.
+    pub within: Vec<TrustId>,
     pub span: Span,
 }
 

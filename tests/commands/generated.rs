@@ -2,12 +2,13 @@
 
 use super::Desk;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "apply",
     "check",
     "compile",
     "completions",
     "drift",
+    "explain",
     "import",
     "install",
     "inventory",

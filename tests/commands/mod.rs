@@ -1,7 +1,9 @@
 //! The commands that need no host: `check` and `compile`, as a user runs them.
 
+mod explain;
 mod generated;
 mod import;
+mod levels;
 mod mistakes;
 mod trace;
 

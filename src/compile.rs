@@ -11,6 +11,7 @@ use crate::artifact::{
 use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
 use crate::hash::sha256;
 use crate::inventory::Inventory;
+use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
 use crate::netfilter::{
     ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, policy_name, render,
     render_chains,
@@ -87,11 +88,25 @@ impl Compiled {
 
 /// Compiles the policy whose main file `loader` knows as `main`.
 pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
-    compile_with(loader, main, None)
+    compile_with(loader, main, None, Proof::Needed)
+}
+
+/// What becomes of rules that are too many to be proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// They are a mistake.
+    Needed,
+    /// They are written all the same, with a warning.
+    Wanted,
 }
 
 /// Like [`compile`], with addresses of an inventory for containers to which the policy gives none.
-pub fn compile_with(loader: &dyn Loader, main: &str, inventory: Option<&Inventory>) -> Compiled {
+pub fn compile_with(
+    loader: &dyn Loader,
+    main: &str,
+    inventory: Option<&Inventory>,
+    proof: Proof,
+) -> Compiled {
     let Loaded {
         sources,
         mut diagnostics,
@@ -102,7 +117,9 @@ pub fn compile_with(loader: &dyn Loader, main: &str, inventory: Option<&Inventor
     let mut bundles = Vec::with_capacity(policies.len());
     for policy in &policies {
         if let Some(rulesets) = rulesets(policy, &mut diagnostics) {
-            bundles.push(bundle(policy, rulesets, &sources, main));
+            let bundle = bundle(policy, rulesets, &sources, main);
+            diagnostics.extend(prove(policy, &bundle, proof));
+            bundles.push(bundle);
         }
     }
     if diagnostics.has_errors() {
@@ -128,6 +145,38 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
     };
     let manifest = manifest(policy, &emitted, sources, main);
     Bundle::new(manifest, files(&emitted, sources))
+}
+
+/// Reads the rules again and compares what they mean with what the policy says.
+fn prove(policy: &Policy, bundle: &Bundle, proof: Proof) -> Option<Diagnostic> {
+    let validated =
+        Family::BOTH.map(|family| validate(policy, bundle.rules(family), family, MAX_EDGES));
+    let wrong = validated.into_iter().find_map(Result::err)?;
+    Some(match wrong {
+        Invalid::NotKnown(_) if proof == Proof::Wanted => {
+            Diagnostic::warning(code::NOT_PROVEN, wrong.to_string())
+        }
+        Invalid::NotKnown(_) => Diagnostic::error(code::TOO_MANY_TO_PROVE, wrong.to_string())
+            .help("name prefixes instead of single addresses, or take them unproven: `--unproven`"),
+        Invalid::Differs(found) => differing(&found),
+        Invalid::Unread(_) | Invalid::TooDeep(_) => bug(wrong.to_string()),
+    })
+}
+
+fn bug(message: String) -> Diagnostic {
+    let diagnostic = Diagnostic::error(code::RULES_DIFFER, message);
+    diagnostic.help("this is a mistake of tidegate, not of the policy: please report it")
+}
+
+fn differing(found: &Difference) -> Diagnostic {
+    let mut diagnostic = bug(format!("{}: {found}", found.family));
+    for span in &found.statements {
+        diagnostic = diagnostic.at(*span, "this names the packet");
+    }
+    for (line, text) in &found.rules {
+        diagnostic = diagnostic.note(format!("it meets line {line} of the rules: {text}"));
+    }
+    diagnostic
 }
 
 /// Returns the routes in the form of `ip -batch`, ip(8); no text where there are none.

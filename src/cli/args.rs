@@ -104,6 +104,10 @@ pub struct CompileArgs {
     #[arg(long)]
     pub all_hosts: bool,
 
+    /// Write rules that are too many to be compared with the policy, too
+    #[arg(long)]
+    pub unproven: bool,
+
     #[command(flatten)]
     pub levels: LevelArgs,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::{CheckArgs, CheckFormat};
 use super::failure::{Failure, FailureKind};
 use super::{Done, compose, levels, notes, policy};
-use crate::compile::Compiled;
+use crate::compile::{Compiled, Proof};
 use crate::deploy;
 use crate::diag::Severity;
 use crate::diag::github::render_github;
@@ -16,7 +16,8 @@ use crate::import;
 
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     let levels = levels::read(&args.levels)?;
-    let mut compiled = policy::read(&args.policy, args.inventory.as_deref(), Trust::Anybody)?;
+    let inventory = args.inventory.as_deref();
+    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, Proof::Needed)?;
     compiled.lint();
     compare(&mut compiled, args)?;
     compiled.judge(&levels);
@@ -42,7 +43,7 @@ fn compare(compiled: &mut Compiled, args: &CheckArgs) -> Result<(), Failure> {
     let project = compose::project(&args.compose, &args.project)?;
     let origin = compose::origin(&args.compose);
     // What an inventory knows is of this moment; compose files are about every one.
-    let written = policy::read(&args.policy, None, Trust::Anybody)?;
+    let written = policy::read(&args.policy, None, Trust::Anybody, Proof::Needed)?;
     // Every host's view has all networks and containers.
     if let Some(policy) = written.policies.first() {
         let found = import::compare(policy, &project, &origin);

@@ -8,6 +8,7 @@ use super::args::CompileArgs;
 use super::failure::Failure;
 use super::{Done, levels, policy};
 use crate::artifact::{Bundle, Manifest};
+use crate::compile::Proof;
 use crate::host::{self, Trust};
 use crate::netfilter::Family;
 
@@ -15,7 +16,13 @@ const CONSEQUENCE: &str = "nothing is written";
 
 pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
     let levels = levels::read(&args.levels)?;
-    let mut compiled = policy::read(&args.policy, args.inventory.as_deref(), Trust::Anybody)?;
+    let proof = if args.unproven {
+        Proof::Wanted
+    } else {
+        Proof::Needed
+    };
+    let inventory = args.inventory.as_deref();
+    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, proof)?;
     compiled.lint();
     compiled.judge(&levels);
     let (bundles, warnings) = if args.all_hosts {

@@ -170,6 +170,9 @@ codes! {
     LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
     NO_ROUTE = "T0356" warning, "A host without a route to another's containers.";
     TOO_MANY_RULES = "T0401", "A policy becomes more rules than a host should load.";
+    RULES_DIFFER = "T0402", "Rules that do not mean what the policy says: a mistake of tidegate.";
+    TOO_MANY_TO_PROVE = "T0403", "Rules that are too many to be compared with the policy.";
+    NOT_PROVEN = "T0404" warning, "Rules that nobody has compared with the policy.";
     BUNDLE_DAMAGED = "T0501", "A bundle that is not as it was compiled.";
     REHEARSAL_DIFFERS = "T0502", "This machine's iptables prints a rule otherwise than it was compiled.";
     HOST_FAILED = "T0503", "A file, a command or the kernel of this machine failed.";

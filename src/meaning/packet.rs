@@ -27,6 +27,14 @@ impl fmt::Display for Sample {
     }
 }
 
+impl Sample {
+    /// Returns the value of a level; 0 where it does not matter.
+    pub(super) fn value(&self, level: Level) -> u128 {
+        let known = self.levels.iter().find(|(it, _)| *it == level);
+        known.map_or(0, |(_, value)| *value)
+    }
+}
+
 /// Returns a packet for which a condition holds, as usual a one as there is: a new connection by TCP
 /// from an address of the policy's.
 pub(super) fn sample(space: &Space, condition: Node, policy: &Policy) -> Option<Sample> {
@@ -188,22 +196,14 @@ fn follow(
     let mut before = BTreeMap::new();
     for rule in &chain.rules {
         let holds = space.conditions(&rule.conditions, place, &mut before);
-        let value = |level: Level| {
-            let known = packet.levels.iter().find(|(it, _)| *it == level);
-            known.map_or(0, |(_, value)| *value)
-        };
-        if space.diagrams.evaluate(holds, &value) == 0 || found.len() >= MOST {
+        if space.diagrams.evaluate(holds, &|level| packet.value(level)) == 0 || found.len() >= MOST
+        {
             continue;
         }
         found.push((rule.line, format!("-A {} {}", place.chain, rule.text)));
-        let next = |name: &str| name.to_owned();
         match &rule.action {
-            Action::Jump(name) | Action::Goto(name) => {
-                let name = next(name);
-                let inner = Place {
-                    table: place.table,
-                    chain: &name,
-                };
+            Action::Jump(chain) | Action::Goto(chain) => {
+                let inner = Place { chain, ..place };
                 let ended = follow(space, dump, inner, packet, found);
                 if ended || matches!(rule.action, Action::Goto(_)) {
                     return ended;

@@ -12,6 +12,7 @@ use crate::diagram::Node;
 use crate::net::Family;
 use crate::netfilter::dump::{Dump, DumpError, read};
 use crate::policy::ir::{ForwardPolicy, Policy};
+use crate::source::Span;
 
 /// Most edges that a comparison may need; one takes about 24 bytes.
 pub const MAX_EDGES: usize = 24_000_000;
@@ -41,6 +42,8 @@ pub struct Difference {
     pub does: &'static str,
     /// Lines of the rules that the packet meets, from 1, with their text.
     pub rules: Vec<(usize, String)>,
+    /// Statements of the policy that name it.
+    pub statements: Vec<Span>,
 }
 
 /// Compares what a family's rules mean, as they are written to a bundle, with what the policy says.
@@ -181,7 +184,9 @@ impl Comparison<'_, '_> {
             (hook.table, hook.chain),
             &packet,
         );
+        let statements = self.says.naming(&packet);
         self.found = Some(Difference {
+            statements,
             family: self.says.space.family,
             table: hook.table,
             chain: hook.chain,
@@ -342,17 +347,17 @@ impl Comparison<'_, '_> {
             &[Verdict::Continue, Verdict::Accept, Verdict::Masquerade],
         );
         let kept = self.verdict(hook, &Verdict::Accept);
-        let (stays, goes) = ("keeps its source", "may lose its source");
+        let (keeps, loses) = ("keeps its source", "may lose its source");
         let missing = self.says.space.diagrams.except(says.kept, kept);
-        self.note(hook, missing, stays, goes);
+        self.note(hook, missing, keeps, loses);
         let more = self.says.space.diagrams.except(kept, says.may_stay);
-        self.note(hook, more, goes, stays);
+        self.note(hook, more, loses, keeps);
         let hidden = self.verdict(hook, &Verdict::Masquerade);
         let host = "gets the host's address";
         let missing = self.says.space.diagrams.except(says.hidden, hidden);
-        self.note(hook, missing, host, stays);
+        self.note(hook, missing, host, keeps);
         let more = self.says.space.diagrams.except(hidden, says.may_hide);
-        self.note(hook, more, stays, host);
+        self.note(hook, more, keeps, host);
         Ok(())
     }
 

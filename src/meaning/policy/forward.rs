@@ -142,7 +142,7 @@ impl Says<'_> {
             {
                 let from = self.offered(exposure);
                 let target = self.target(Party::Container(id));
-                let service = self.to_port(exposure.protocol, exposure.ports);
+                let service = self.service_at(exposure.protocol, exposure.ports);
                 offers.push(self.and(&[afar, service, target, from]));
             }
         }
@@ -218,10 +218,7 @@ impl Says<'_> {
         let (mut published, mut limited) = (Vec::new(), Vec::new());
         for (id, exposure) in self.exposures_on(network) {
             let is_published = exposure.published.is_some();
-            let opens = match is_published {
-                true => self.behind_port(exposure),
-                false => self.at_address(id, network, exposure),
-            };
+            let opens = self.opening_of(id, network, exposure);
             let from = self.offered(exposure);
             let opens = self.and(&[opens, from]);
             if !exposure.limits.is_none() {
@@ -251,19 +248,29 @@ impl Says<'_> {
         self.or(&from)
     }
 
+    /// Returns yes for packets to an exposure, whoever sends them.
+    pub(super) fn opening_of(
+        &mut self,
+        id: ContainerId,
+        network: NetworkId,
+        exposure: &Exposure,
+    ) -> Node {
+        if exposure.published.is_some() {
+            self.behind_ports(exposure, exposure.ports)
+        } else {
+            self.at_address(id, network, exposure)
+        }
+    }
+
     fn at_address(&mut self, id: ContainerId, network: NetworkId, exposure: &Exposure) -> Node {
         let addresses = self.addresses(id, network);
         let address = self.space.within(Field::Destination, &addresses);
-        let service = self.to_port(exposure.protocol, exposure.ports);
+        let service = self.service_at(exposure.protocol, exposure.ports);
         self.and(&[service, address])
     }
 
-    /// Returns yes where a connection asked for the host's port of an exposure, and was led to its
-    /// container's.
-    fn behind_port(&mut self, exposure: &Exposure) -> Node {
-        self.behind_ports(exposure, exposure.ports)
-    }
-
+    /// Returns yes where a connection asked for the host's port of an exposure, and was led to one of
+    /// some of its container's.
     fn behind_ports(&mut self, exposure: &Exposure, inner: PortRange) -> Node {
         let Some(published) = &exposure.published else {
             return Node::NO;
@@ -276,7 +283,7 @@ impl Says<'_> {
             }
             Some(_) => return Node::NO,
         };
-        let service = self.to_port(exposure.protocol, inner);
+        let service = self.service_at(exposure.protocol, inner);
         let port = self
             .space
             .within(Field::AskedPort, &ports(&[published.ports]));

@@ -100,7 +100,7 @@ impl<'p> Says<'p> {
     fn socket(&mut self, container: ContainerId, exposure: &'p Exposure) -> Option<Socket<'p>> {
         let published = exposure.published.as_ref()?;
         let family = self.family();
-        let port = self.to_port(exposure.protocol, published.ports);
+        let port = self.service_at(exposure.protocol, published.ports);
         let here = match published.address {
             None => port,
             Some(address) if !family.has(address) || address.is_loopback() => return None,
@@ -200,13 +200,12 @@ impl<'p> Says<'p> {
         let mut all = Vec::new();
         for access in self.accesses(Effect::Deny) {
             let left = self.left(access);
-            let right = match network {
-                Some(network) => self.denied_right(access, network),
-                None => {
-                    let rights: Vec<Node> =
-                        access.right.iter().map(|it| self.target(*it)).collect();
-                    self.or(&rights)
-                }
+            let right = if let Some(network) = network {
+                self.denied_right(access, network)
+            } else {
+                let rights = access.right.iter();
+                let rights: Vec<Node> = rights.map(|it| self.target(*it)).collect();
+                self.or(&rights)
             };
             let services = self.services(&access.services);
             all.push(self.and(&[services, right, left]));

@@ -10,12 +10,14 @@ mod raw;
 
 use std::collections::HashMap;
 
+use super::packet::Sample;
 use super::space::{Field, Space, prefixes};
 use crate::diagram::Node;
 use crate::net::{Family, IntervalSet};
 use crate::policy::ir::{
     Access, Container, ContainerId, Effect, Engine, Exposure, Network, NetworkId, Party, Policy,
 };
+use crate::source::Span;
 
 pub(super) use forward::Forward;
 pub(super) use raw::Raw;
@@ -148,6 +150,40 @@ impl<'p> Says<'p> {
             self.space.within(Field::Icmp, &kinds),
         );
         self.and(&[protocol, kinds])
+    }
+
+    /// Returns the statements and exposures that name a packet, each by its place in the policy.
+    pub(super) fn naming(&mut self, packet: &Sample) -> Vec<Span> {
+        let mut found = Vec::new();
+        let networks: Vec<NetworkId> = self.local().iter().map(|(id, _)| *id).collect();
+        for access in &self.policy.accesses {
+            let mut nodes = vec![self.named(access)];
+            for id in &networks {
+                let (left, right) = (
+                    self.denied_left(access, *id),
+                    self.denied_right(access, *id),
+                );
+                let services = self.services(&access.services);
+                nodes.push(self.and(&[services, right, left]));
+            }
+            found.push((access.span, self.or(&nodes)));
+        }
+        for id in networks {
+            for (container, exposure) in self.exposures_on(id) {
+                let from = self.offered(exposure);
+                let here = self.opening_of(container, id, exposure);
+                found.push((exposure.span, self.and(&[here, from])));
+            }
+        }
+        let names = |node: &Node| self.space.diagrams.evaluate(*node, &|it| packet.value(it)) != 0;
+        let mut spans: Vec<Span> = found
+            .into_iter()
+            .filter(|it| names(&it.1))
+            .map(|it| it.0)
+            .collect();
+        spans.sort_unstable();
+        spans.dedup();
+        spans
     }
 
     /// Returns yes for the messages by which IPv6 neighbours and routers find each other, RFC 4861.

@@ -70,7 +70,7 @@ impl Says<'_> {
         };
         let mut found = Vec::new();
         for (outer, port) in steps(published.ports, exposure.ports) {
-            let asked = self.to_port(exposure.protocol, outer);
+            let asked = self.service_at(exposure.protocol, outer);
             let ports = port.map(|port| PortRange {
                 first: port,
                 last: port,
@@ -87,7 +87,7 @@ impl Says<'_> {
     /// Returns whose source stays, and whose gives way. `peers` tells whether anything is granted from one network
     /// to another over containers' own addresses.
     pub(in crate::meaning) fn sources_kept(&mut self, peers: bool) -> Sources {
-        let afar = self.to_other_hosts();
+        let afar = self.leaving_for_others();
         let between = self.between_networks();
         let kept = if peers {
             self.or(&[afar, between])
@@ -108,7 +108,7 @@ impl Says<'_> {
         }
     }
 
-    fn to_other_hosts(&mut self) -> Node {
+    fn leaving_for_others(&mut self) -> Node {
         let own = self.own_source();
         let far = self.far();
         let far = self.space.within(Field::Destination, &far);

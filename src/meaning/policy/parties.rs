@@ -168,7 +168,7 @@ impl Says<'_> {
                 kind.map_or(Node::NO, |kind| self.icmp(&[kind]))
             }
             Service::Ports(protocol, None) => self.protocol(protocol),
-            Service::Ports(protocol, Some(range)) => self.to_port(protocol, range),
+            Service::Ports(protocol, Some(range)) => self.service_at(protocol, range),
         }
     }
 
@@ -178,7 +178,7 @@ impl Says<'_> {
     }
 
     /// Returns yes for a protocol's destination ports.
-    pub(super) fn to_port(&mut self, protocol: Protocol, range: PortRange) -> Node {
+    pub(super) fn service_at(&mut self, protocol: Protocol, range: PortRange) -> Node {
         let protocol = self.protocol(protocol);
         let ports = self.space.within(Field::Port, &ports(&[range]));
         self.and(&[protocol, ports])

@@ -204,7 +204,7 @@ impl Says<'_> {
                 Service::Icmp(Some(kind)) if !self.exists(kind.v4, kind.v6) => Node::NO,
                 Service::Icmp(_) => self.services(&[Service::Icmp(None)]),
                 Service::Ports(protocol, None) => self.services(&[Service::Ports(protocol, None)]),
-                Service::Ports(protocol, Some(range)) => self.from_port(protocol, range),
+                Service::Ports(protocol, Some(range)) => self.service_from(protocol, range),
             });
         }
         self.or(&all)
@@ -217,7 +217,7 @@ impl Says<'_> {
         }
     }
 
-    fn from_port(&mut self, protocol: Protocol, range: crate::net::PortRange) -> Node {
+    fn service_from(&mut self, protocol: Protocol, range: crate::net::PortRange) -> Node {
         let protocol = self.services(&[Service::Ports(protocol, None)]);
         let ports = crate::meaning::space::ports(&[range]);
         let ports = self.space.within(Field::SourcePort, &ports);

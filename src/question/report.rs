@@ -151,7 +151,7 @@ fn end(trace: &Trace, machine: &Machine) -> String {
         End::Unknown(target) => {
             format!("ends at the target {target}, which tidegate does not know{by}")
         }
-        End::Endless => "rules lead in a circle".to_owned(),
+        End::Endless => "rules lead in a circle, or on and on".to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything is kept. A match that this reader does not know stays in the rule as its text, so
 //! that whoever evaluates the rule can take both of its answers into account.
 
+mod bounds;
 mod conditions;
 mod lines;
 mod names;
@@ -13,7 +14,7 @@ mod target;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -38,7 +39,8 @@ pub struct DumpTable {
 pub struct DumpChain {
     /// Only chains of the kernel have one.
     pub policy: Option<ChainPolicy>,
-    pub rules: Vec<DumpRule>,
+    /// A deque, since a text may put each rule in front of all others.
+    pub rules: VecDeque<DumpRule>,
 }
 
 /// One rule: all conditions must hold.

@@ -155,9 +155,9 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["compose", "diag", "inventory", "net", "policy", "syntax"],
     ),
     ("netfilter", &["hash", "net", "policy", "source"]),
-    ("question", &["net", "netfilter", "policy"]),
     ("sysctl", &["policy", "source"]),
     ("artifact", &["hash", "netfilter"]),
+    ("question", &["artifact", "net", "netfilter", "policy"]),
     (
         "compile",
         &[

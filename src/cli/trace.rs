@@ -10,8 +10,8 @@ use crate::compile::Subject;
 use crate::host::{self, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
 use crate::netfilter::dump::States;
-use crate::netfilter::trace::{Machine, traces};
-use crate::question::{self, Answer, Assumed, LiveError, Question};
+use crate::netfilter::trace::traces;
+use crate::question::{self, Answer, Assumed, LiveError, Question, Told};
 
 /// Largest text of rules that is read, in bytes.
 const MAX_RULES: u64 = 256 << 20;
@@ -60,19 +60,20 @@ pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
         .iter()
         .map(|said| format!("note: {said}\n"))
         .collect();
+    let manifest = subject.as_ref().map(|subject| subject.bundle.manifest());
     Ok(Done {
-        text: shown(args, &answers, &machine),
+        text: shown(args, &answers, &Told::new(&machine, manifest)),
         warnings: warnings + &notes.concat(),
         // By one way is enough: a published port need not be reached past the host, too.
         yes: answers.iter().any(Answer::arrives),
     })
 }
 
-fn shown(args: &TraceArgs, answers: &[Answer], machine: &Machine) -> String {
+fn shown(args: &TraceArgs, answers: &[Answer], told: &Told<'_>) -> String {
     match args.format {
-        Format::Json => format!("{:#}\n", question::as_json(answers, machine)),
-        Format::Text if args.why => question::shortest(answers, machine),
-        Format::Text => question::as_text(answers, machine),
+        Format::Json => format!("{:#}\n", question::as_json(answers, told)),
+        Format::Text if args.why => question::shortest(answers, told),
+        Format::Text => question::as_text(answers, told),
     }
 }
 

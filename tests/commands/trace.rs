@@ -35,7 +35,8 @@ fn the_exit_status_is_the_answer() {
     let (status, text) = ask(&desk, "outside", &[]);
     assert_eq!(status, Some(1), "{text}");
     assert!(
-        text.contains("dropped by mangle TIDE-shop-in") && text.contains("shop.tide:5"),
+        text.contains("dropped by mangle TIDE-shop-in")
+            && text.contains("shop.tide:5: outside reaches this network only as the policy says"),
         "{text}"
     );
     let (status, text) = ask(&desk, "nobody", &[]);

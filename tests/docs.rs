@@ -165,6 +165,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "diag",
             "hash",
             "inventory",
+            "net",
             "netfilter",
             "policy",
             "source",

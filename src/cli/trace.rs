@@ -5,20 +5,20 @@ use std::path::Path;
 
 use super::args::{Format, TraceArgs};
 use super::failure::{Failure, FailureKind};
-use super::{Done, policy};
-use crate::compile::Subject;
-use crate::host::{self, Host, LinuxHost, Trust};
+use super::{Done, policy, target};
+use crate::compile::{Subject, recovered};
+use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
 use crate::netfilter::dump::States;
 use crate::netfilter::trace::traces;
-use crate::question::{self, Answer, Assumed, LiveError, Question, Told};
+use crate::question::{self, Answer, Assumed, LiveError, Question, Told, WhoError};
 
 /// Largest text of rules that is read, in bytes.
 const MAX_RULES: u64 = 256 << 20;
 
 pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
     let family = family(args);
-    let (subject, warnings) = match &args.policy {
+    let (subject, warnings) = match &args.what {
         None => (None, String::new()),
         Some(path) => {
             let (subject, warnings) = subject(path, args)?;
@@ -44,6 +44,10 @@ pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
         },
         family,
     };
+    if let Some(Subject { policy, bundle }) = &subject {
+        let sets = &bundle.manifest().parties.sets;
+        question::no_sets(&question, policy, sets).map_err(|error| unclear(&error))?;
+    }
     let known = subject.as_ref().map(|subject| &subject.policy);
     // Where the machine is the policy's, its containers are where it takes them to be.
     let placed = known.filter(|_| !args.live).map(question::placed);
@@ -89,7 +93,16 @@ fn family(args: &TraceArgs) -> Family {
     }
 }
 
+/// Compiles a policy; of a bundle, its manifest tells the names.
 fn subject(path: &Path, args: &TraceArgs) -> Result<(Subject, String), Failure> {
+    if host::kind(path) == FileKind::Folder {
+        let bundle = target::folder(path, args.host_name.as_deref(), Trust::Anybody)?;
+        let policy = recovered(bundle.manifest()).map_err(|error| {
+            let help = "compile the policy again, or give the policy itself";
+            Failure::new(FailureKind::No, &error.to_string(), help)
+        })?;
+        return Ok((Subject { policy, bundle }, String::new()));
+    }
     let with = policy::With {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),
@@ -137,7 +150,10 @@ fn unread(error: &LiveError) -> Failure {
     Failure::new(FailureKind::No, &error.to_string(), help)
 }
 
-fn unclear(error: &question::WhoError) -> Failure {
-    let help = "see `tidegate trace --help`; `-6` asks in IPv6, `--in` names an interface";
+fn unclear(error: &WhoError) -> Failure {
+    let help = match error {
+        WhoError::Set(_) => "give one of its addresses, or the policy instead of its bundle",
+        _ => "see `tidegate trace --help`; `-6` asks in IPv6, `--in` names an interface",
+    };
     Failure::new(FailureKind::Usage, &error.to_string(), help)
 }

@@ -221,6 +221,27 @@ impl Dump {
         self.tables.get(table)?.chains.get(chain)
     }
 
+    /// Tells whether a rule is about an address more than about all others.
+    pub fn names(&self, address: IpAddr) -> bool {
+        let within = |nets: &[IpNet]| {
+            let mut nets = nets.iter().filter(|net| net.prefix_len() > 0);
+            nets.any(|net| net.contains(&address))
+        };
+        let is_about = |condition: &Condition| match &condition.test {
+            Test::Source(nets) | Test::Destination(nets) => within(nets),
+            Test::SourceRange(first, last) | Test::DestinationRange(first, last) => {
+                (first..=last).contains(&&address)
+            }
+            Test::OriginalSource(net) | Test::OriginalDestination(net) => {
+                within(std::slice::from_ref(net))
+            }
+            _ => false,
+        };
+        let chains = self.tables.values().flat_map(|table| table.chains.values());
+        let mut rules = chains.flat_map(|chain| &chain.rules);
+        rules.any(|rule| rule.conditions.iter().any(is_about))
+    }
+
     /// Returns how many rules there are.
     pub fn rule_count(&self) -> usize {
         let chains = self.tables.values().flat_map(|table| table.chains.values());

@@ -23,6 +23,9 @@ pub struct RecoverError {
     word: String,
 }
 
+/// Most ports that containers of a bundle publish: a rule of the engine's for each.
+const MAX_PORTS: u32 = 1 << 20;
+
 fn unknown(what: &'static str, word: &str) -> RecoverError {
     let word = word.to_owned();
     RecoverError { what, word }
@@ -123,24 +126,40 @@ fn word(protocol: Protocol) -> &'static str {
 /// may reach whom, which the rules say.
 pub fn recovered(manifest: &Manifest) -> Result<Policy, RecoverError> {
     let parties = &manifest.parties;
-    let mut sources = SourceMap::default();
-    let span = Span {
-        source: sources.add("", ""),
-        start: 0,
-        end: 0,
-    };
+    let span = nowhere();
     let networks = parties.networks.iter();
     let containers = parties.containers.iter();
+    let containers: Vec<Container> = containers
+        .map(|it| container_of(it, &parties.networks, span))
+        .collect::<Result<_, _>>()?;
+    check_size(&containers)?;
     Ok(Policy {
         host: host(manifest, span)?,
         networks: networks.map(|it| network_of(it, span)).collect(),
-        containers: containers
-            .map(|it| container_of(it, &parties.networks, span))
-            .collect::<Result<_, _>>()?,
+        containers,
         trusts: Vec::new(),
         accesses: Vec::new(),
         expectations: Vec::new(),
     })
+}
+
+/// A manifest keeps no places in texts.
+fn nowhere() -> Span {
+    Span {
+        source: SourceMap::default().add("", ""),
+        start: 0,
+        end: 0,
+    }
+}
+
+fn check_size(containers: &[Container]) -> Result<(), RecoverError> {
+    let exposures = containers.iter().flat_map(|it| &it.exposures);
+    let add = |sum: u32, exposure: &Exposure| sum.checked_add(exposure.ports.count());
+    let count = exposures.into_iter().try_fold(0, add);
+    match count.filter(|count| *count <= MAX_PORTS) {
+        Some(_) => Ok(()),
+        None => Err(unknown("number of ports", "more than a million")),
+    }
 }
 
 fn host(manifest: &Manifest, span: Span) -> Result<Host, RecoverError> {
@@ -263,12 +282,7 @@ mod tests {
 
     #[test]
     fn ports_are_read_as_they_are_written() {
-        let mut sources = SourceMap::default();
-        let span = Span {
-            source: sources.add("", ""),
-            start: 0,
-            end: 0,
-        };
+        let span = nowhere();
         for text in [
             "8080->80/tcp",
             "127.0.0.1:6000-6009->5000-5009/udp",
@@ -291,13 +305,20 @@ mod tests {
     }
 
     #[test]
-    fn engines_are_read_as_they_are_written() {
-        let mut sources = SourceMap::default();
-        let span = Span {
-            source: sources.add("", ""),
-            start: 0,
-            end: 0,
+    fn more_ports_than_rules_are_refused() {
+        let span = nowhere();
+        let entry = |count: usize| ContainerEntry {
+            name: "web".to_owned(),
+            networks: Vec::new(),
+            ports: vec!["1-65535->1-65535/tcp".to_owned(); count],
         };
+        let size = |count: usize| check_size(&[container_of(&entry(count), &[], span).unwrap()]);
+        assert!(size(16).is_ok() && size(17).is_err() && size(70_000).is_err());
+    }
+
+    #[test]
+    fn engines_are_read_as_they_are_written() {
+        let span = nowhere();
         for text in ["docker", "docker 17.06", "docker 29.0 nftables", "none"] {
             let read = engine(text, span).unwrap();
             assert_eq!(super::super::engine(read), text);

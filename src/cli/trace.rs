@@ -10,8 +10,8 @@ use crate::compile::{Subject, recovered};
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
 use crate::netfilter::dump::States;
-use crate::netfilter::trace::traces;
-use crate::question::{self, Answer, Assumed, LiveError, Question, Told, WhoError};
+use crate::netfilter::trace::{Machine, traces};
+use crate::question::{self, Answer, Assumed, LiveError, Question, Told, Way, WhoError};
 
 /// Largest text of rules that is read, in bytes.
 const MAX_RULES: u64 = 256 << 20;
@@ -44,22 +44,8 @@ pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
         },
         family,
     };
-    if let Some(Subject { policy, bundle }) = &subject {
-        let sets = &bundle.manifest().parties.sets;
-        question::no_sets(&question, policy, sets).map_err(|error| unclear(&error))?;
-    }
-    let known = subject.as_ref().map(|subject| &subject.policy);
-    // Where the machine is the policy's, its containers are where it takes them to be.
-    let placed = known.filter(|_| !args.live).map(question::placed);
-    let known = placed.as_ref().or(known);
-    let ways = question::ways(&question, known, &machine).map_err(|error| unclear(&error))?;
-    let answers: Vec<Answer> = ways
-        .into_iter()
-        .map(|way| Answer {
-            traces: traces(&machine, &way.probe),
-            way,
-        })
-        .collect();
+    let answers = answers(&question, subject.as_ref(), args.live, &machine);
+    let answers = answers.map_err(|error| unclear(&error))?;
     let notes: Vec<String> = assumptions
         .iter()
         .map(|said| format!("note: {said}\n"))
@@ -71,6 +57,27 @@ pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
         // By one way is enough: a published port need not be reached past the host, too.
         yes: answers.iter().any(Answer::arrives),
     })
+}
+
+fn answers(
+    question: &Question<'_>,
+    subject: Option<&Subject>,
+    live: bool,
+    machine: &Machine,
+) -> Result<Vec<Answer>, WhoError> {
+    if let Some(Subject { policy, bundle }) = subject {
+        let sets = &bundle.manifest().parties.sets;
+        question::no_sets(question, policy, sets)?;
+    }
+    let known = subject.map(|subject| &subject.policy);
+    // Where the machine is the policy's, its containers are where it takes them to be.
+    let placed = known.filter(|_| !live).map(question::placed);
+    let ways = question::ways(question, placed.as_ref().or(known), machine)?;
+    let answer = |way: Way| Answer {
+        traces: traces(machine, &way.probe),
+        way,
+    };
+    Ok(ways.into_iter().map(answer).collect())
 }
 
 fn shown(args: &TraceArgs, answers: &[Answer], told: &Told<'_>) -> String {

@@ -1,8 +1,12 @@
 //! From a policy to a bundle: every stage in its order, and nothing but the policy's texts in it.
 
+mod parties;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+pub use parties::{RecoverError, recovered};
 
 use crate::artifact::{
     Bundle, ChainHash, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, ROUTES, RULES_V4,
@@ -289,6 +293,7 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
         sysctls: emitted.settings.iter().map(setting).collect(),
         modules: emitted.modules.clone(),
         routes: policy.host.routes.iter().map(route).collect(),
+        parties: parties::parties(policy, rulesets),
         source_map: rulesets
             .iter()
             .flat_map(|rules| origins(rules, sources))

@@ -198,9 +198,9 @@ const LAYERS: &[(&str, &[&str])] = &[
         "meaning",
         &["diagram", "net", "netfilter", "policy", "source"],
     ),
-    ("question", &["net", "netfilter", "policy"]),
     ("sysctl", &["policy", "source"]),
     ("artifact", &["hash", "netfilter"]),
+    ("question", &["artifact", "net", "netfilter", "policy"]),
     (
         "compile",
         &[
@@ -209,6 +209,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "hash",
             "inventory",
             "meaning",
+            "net",
             "netfilter",
             "policy",
             "source",

@@ -244,10 +244,10 @@ pub struct InventoryArgs {
     reason = "each is a switch of the command line"
 )]
 pub struct TraceArgs {
-    /// Main file of the policy: its rules below those of its engine, or with `--live` and `--rules`
-    /// its names alone
-    #[arg(required_unless_present_any = ["live", "rules"])]
-    pub policy: Option<PathBuf>,
+    /// Folder that `tidegate compile` wrote, or main file of a policy: its rules above those of its
+    /// engine, or with `--live` and `--rules` its names and words alone
+    #[arg(value_name = "BUNDLE|POLICY", required_unless_present_any = ["live", "rules"])]
+    pub what: Option<PathBuf>,
 
     /// Who connects: an address, a name of the policy, `outside` or `host`
     #[arg(long, value_name = "WHO")]

@@ -31,20 +31,25 @@ pub(super) fn bundle(path: &Path, with: &policy::With<'_>) -> Result<Checked, Fa
             let help = format!("give a policy, or the folder that holds {MANIFEST}");
             Err(Failure::new(FailureKind::Usage, &message, &help))
         }
-        FileKind::Folder => {
-            let files = host::read_folder(path, Trust::Root)?.unwrap_or_default();
-            let bundle = Bundle::read(files).map_err(Problem::from)?;
-            if let Some(name) = with.host.filter(|name| *name != policy::name(&bundle)) {
-                let message = format!("{} is not a bundle for `{name}`", host::shown(path));
-                let help = "give the bundle that was compiled for this machine";
-                return Err(Failure::new(FailureKind::Usage, &message, help));
-            }
-            Ok(Checked {
-                bundle,
-                warnings: String::new(),
-            })
-        }
+        FileKind::Folder => Ok(Checked {
+            bundle: folder(path, with.host, Trust::Root)?,
+            warnings: String::new(),
+        }),
         FileKind::Other => policy(path, with),
+    }
+}
+
+/// Reads the bundle in a folder, which must be for the host of a name where one is given.
+pub(super) fn folder(path: &Path, name: Option<&str>, trust: Trust) -> Result<Bundle, Failure> {
+    let files = host::read_folder(path, trust)?.unwrap_or_default();
+    let bundle = Bundle::read(files).map_err(Problem::from)?;
+    match name.filter(|name| *name != policy::name(&bundle)) {
+        None => Ok(bundle),
+        Some(name) => {
+            let message = format!("{} is not a bundle for `{name}`", host::shown(path));
+            let help = "give the bundle that was compiled for this machine";
+            Err(Failure::new(FailureKind::Usage, &message, help))
+        }
     }
 }
 

@@ -113,31 +113,28 @@ impl<'d> Chains<'d> {
 
     /// Returns the chains that a chain leads to itself, each once, with the line that does.
     fn leads(&self, chain: &str) -> Vec<(&'d str, usize)> {
-        let rules = self
-            .table
-            .chains
-            .get(chain)
-            .map_or(&[][..], |chain| &chain.rules);
+        let rules = self.rules(chain);
         let lead = |rule: &'d DumpRule| match &rule.action {
             Action::Jump(next) | Action::Goto(next) => Some((next.as_str(), rule.line)),
             _ => None,
         };
-        let found: BTreeMap<&str, usize> = rules.iter().filter_map(lead).collect();
+        let found: BTreeMap<&str, usize> = rules.filter_map(lead).collect();
         found.into_iter().collect()
     }
 
+    fn rules(&self, chain: &str) -> impl Iterator<Item = &'d DumpRule> + use<'d> {
+        let found = self.table.chains.get(chain).into_iter();
+        found.flat_map(|chain| &chain.rules)
+    }
+
     fn one(&self, space: &mut Space, chain: &str) -> Node {
-        let rules = self
-            .table
-            .chains
-            .get(chain)
-            .map_or(&[][..], |chain| &chain.rules);
+        let rules = self.rules(chain);
         let place = Place {
             table: self.name,
             chain,
         };
         let mut before = BTreeMap::new();
-        let mut parts = Vec::with_capacity(rules.len());
+        let mut parts = Vec::new();
         for rule in rules {
             if rule.action == Action::Continue {
                 // Whether it would be logged makes no difference to the packet.

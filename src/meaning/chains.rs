@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::conditions::Place;
 use super::outcome::{Bit, Outcome, Verdict};
+use super::runs::{Run, runs};
 use super::space::{Space, Unknown};
 use crate::diagram::{Level, Node};
 use crate::netfilter::dump::{Action, ChainPolicy, DumpRule, DumpTable};
@@ -128,21 +129,19 @@ impl<'d> Chains<'d> {
     }
 
     fn one(&self, space: &mut Space, chain: &str) -> Node {
-        let rules = self.rules(chain);
+        // Whether a packet would be logged makes no difference to it.
+        let rules = self
+            .rules(chain)
+            .filter(|rule| rule.action != Action::Continue);
         let place = Place {
             table: self.name,
             chain,
         };
         let mut before = BTreeMap::new();
         let mut parts = Vec::new();
-        for rule in rules {
-            if rule.action == Action::Continue {
-                // Whether it would be logged makes no difference to the packet.
-                continue;
-            }
-            let condition = space.conditions(&rule.conditions, place, &mut before);
+        for Run { rule, conditions } in runs(rules) {
             let does = self.action(space, rule, place, &mut before);
-            let node = space.diagrams.guard(condition, does);
+            let node = space.conditions(&conditions, place, &mut before, does);
             let answers = space.diagrams.answers(does);
             let changes = answers.iter().any(|it| space.outcome_of(*it).is_change());
             parts.push(Part { node, changes });

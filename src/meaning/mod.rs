@@ -10,6 +10,7 @@ mod outcome;
 mod packet;
 mod policy;
 mod routing;
+mod runs;
 mod space;
 #[cfg(test)]
 mod tests;

@@ -195,7 +195,7 @@ fn follow(
     };
     let mut before = BTreeMap::new();
     for rule in &chain.rules {
-        let holds = space.conditions(&rule.conditions, place, &mut before);
+        let holds = space.conditions(&rule.conditions, place, &mut before, Node::YES);
         if space.diagrams.evaluate(holds, &|level| packet.value(level)) == 0 || found.len() >= MOST
         {
             continue;

@@ -1,6 +1,8 @@
 //! Do the rules that were written mean what the policy says? Both are worked out apart and compared
 //! for every packet, hook by hook.
 
+use std::panic::resume_unwind;
+
 use thiserror::Error;
 
 use super::chains::{Chains, TooDeep};
@@ -59,27 +61,18 @@ pub fn validate(
 ) -> Result<(), Invalid> {
     let mut dump = stand_in(policy, family)?;
     dump.load(rules, family)?;
-    let names = policy
-        .networks
-        .iter()
-        .map(|network| network.bridge.0.as_str());
-    let uplinks = policy.host.uplinks.iter().map(|uplink| uplink.0.as_str());
-    let names: Vec<&str> = names.chain(uplinks).chain(["lo"]).collect();
-    let space = Space::new(family, [&dump], &names, budget);
-    let mut comparison = Comparison {
-        says: Says::new(space, policy),
-        policy,
-        dump: &dump,
-        found: None,
-    };
-    comparison.run()?;
-    if comparison.says.space.diagrams.is_exhausted() {
-        return Err(Invalid::NotKnown(budget / 1_000_000));
-    }
-    match comparison.found {
-        None => Ok(()),
-        Some(found) => Err(Invalid::Differs(Box::new(found))),
-    }
+    let compare = |hooks| Comparison::new(policy, &dump, family, budget).run(hooks);
+    // Hooks have nothing to do with each other, and most of the work is at two of them.
+    let [forwarded, others] = std::thread::scope(|scope| {
+        let forwarded = scope.spawn(|| compare(Comparison::forwarded));
+        let others = compare(Comparison::others);
+        let forwarded = forwarded.join();
+        [
+            forwarded.unwrap_or_else(|panic| resume_unwind(panic)),
+            others,
+        ]
+    });
+    forwarded.and(others)
 }
 
 /// Returns the chain that the engine leaves to others, called from where it calls it.
@@ -108,7 +101,10 @@ struct Comparison<'p, 'd> {
     says: Says<'p>,
     policy: &'p Policy,
     dump: &'d Dump,
+    /// What the policy says of forwarded packets.
+    forward: Option<Forward>,
     found: Option<Difference>,
+    budget: usize,
 }
 
 /// A hook, and the packets that there are at it.
@@ -121,14 +117,45 @@ struct Hook {
     does: Node,
 }
 
-impl Comparison<'_, '_> {
-    fn run(&mut self) -> Result<(), TooDeep> {
-        self.raw()?;
+impl<'p, 'd> Comparison<'p, 'd> {
+    fn new(policy: &'p Policy, dump: &'d Dump, family: Family, budget: usize) -> Self {
+        let names = policy
+            .networks
+            .iter()
+            .map(|network| network.bridge.0.as_str());
+        let uplinks = policy.host.uplinks.iter().map(|uplink| uplink.0.as_str());
+        let names: Vec<&str> = names.chain(uplinks).chain(["lo"]).collect();
+        Comparison {
+            says: Says::new(Space::new(family, [dump], &names, budget), policy),
+            policy,
+            dump,
+            forward: None,
+            found: None,
+            budget,
+        }
+    }
+
+    fn run(mut self, hooks: fn(&mut Self) -> Result<(), TooDeep>) -> Result<(), Invalid> {
+        hooks(&mut self)?;
+        if self.says.space.diagrams.is_exhausted() {
+            return Err(Invalid::NotKnown(self.budget / 1_000_000));
+        }
+        match self.found {
+            None => Ok(()),
+            Some(found) => Err(Invalid::Differs(Box::new(found))),
+        }
+    }
+
+    fn forwarded(&mut self) -> Result<(), TooDeep> {
         self.gate()?;
         self.pass()?;
+        self.sources()
+    }
+
+    fn others(&mut self) -> Result<(), TooDeep> {
+        self.raw()?;
         self.host()?;
         self.translated()?;
-        self.sources()?;
         self.elsewhere()
     }
 
@@ -213,6 +240,11 @@ impl Comparison<'_, '_> {
         self.note(hook, others, "passes or ends", "does something else");
     }
 
+    fn forward(&mut self) -> Forward {
+        let says = &mut self.says;
+        *self.forward.get_or_insert_with(|| says.forward())
+    }
+
     fn raw(&mut self) -> Result<(), TooDeep> {
         let hook = self.hook("raw", "PREROUTING", (Some(true), Some(false)))?;
         let Raw { drop, must, may } = self.says.raw();
@@ -235,7 +267,7 @@ impl Comparison<'_, '_> {
         hook.care = self.says.space.diagrams.except(hook.care, false_sources);
         self.only(hook, &[Verdict::Continue, Verdict::Drop]);
         let known = self.says.known();
-        let says = self.says.forward();
+        let says = self.forward();
         let dropped = self.verdict(hook, &Verdict::Drop);
         let drop = self.says.space.diagrams.except(says.drop, known);
         self.equal(hook, drop, dropped, ("is dropped", "passes"));
@@ -363,7 +395,7 @@ impl Comparison<'_, '_> {
 
     /// Tells whether a connection between two networks may be granted without a published port.
     fn grants_between_networks(&mut self) -> bool {
-        let granted = self.says.forward().granted;
+        let granted = self.forward().granted;
         let false_sources = self.says.false_sources();
         let granted = self.says.space.diagrams.except(granted, false_sources);
         self.says.is_between_networks(granted)

@@ -2,6 +2,7 @@
 
 use super::Says;
 use super::limits::Limited;
+use super::parties::number;
 use crate::diagram::Node;
 use crate::meaning::space::{Field, bits, ports};
 use crate::net::{Family, IntervalSet, PortRange};
@@ -263,10 +264,12 @@ impl Says<'_> {
     }
 
     fn at_address(&mut self, id: ContainerId, network: NetworkId, exposure: &Exposure) -> Node {
-        let addresses = self.addresses(id, network);
-        let address = self.space.within(Field::Destination, &addresses);
-        let service = self.service_at(exposure.protocol, exposure.ports);
-        self.and(&[service, address])
+        let protocol = number(exposure.protocol, self.family());
+        self.space.all_within(&[
+            (Field::Protocol, exactly(protocol)),
+            (Field::Destination, self.addresses(id, network)),
+            (Field::Port, ports(&[exposure.ports])),
+        ])
     }
 
     /// Returns yes where a connection asked for the host's port of an exposure, and was led to one of
@@ -276,20 +279,21 @@ impl Says<'_> {
             return Node::NO;
         };
         let family = self.family();
-        let address = match published.address {
-            None => Node::YES,
-            Some(address) if family.has(address) => {
-                self.space.is(Field::AskedDestination, bits(address))
+        let mut sets = vec![
+            (Field::State, range(0, 2)),
+            (Field::Protocol, exactly(number(exposure.protocol, family))),
+            (Field::Port, ports(&[inner])),
+            (Field::Translated, range(2, 3)),
+            (Field::Original, exactly(1)),
+        ];
+        if let Some(address) = published.address {
+            if !family.has(address) {
+                return Node::NO;
             }
-            Some(_) => return Node::NO,
-        };
-        let service = self.service_at(exposure.protocol, inner);
-        let port = self
-            .space
-            .within(Field::AskedPort, &ports(&[published.ports]));
-        let translated = self.translated();
-        let original = self.space.is(Field::Original, 1);
-        self.and(&[service, translated, original, address, port])
+            sets.push((Field::AskedDestination, exactly(bits(address))));
+        }
+        sets.push((Field::AskedPort, ports(&[published.ports])));
+        self.space.all_within(&sets)
     }
 
     /// Returns yes where a packet's connection has another destination than it asked for.
@@ -355,6 +359,14 @@ struct Opened {
     published: Node,
     /// The first that opens a way decides about it.
     limited: Vec<Limited>,
+}
+
+fn range(first: u128, last: u128) -> IntervalSet {
+    IntervalSet::from_ranges(vec![(first, last)])
+}
+
+pub(super) fn exactly(value: u128) -> IntervalSet {
+    range(value, value)
 }
 
 /// Returns the ports of an exposure that services name.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Says;
+use super::forward::exactly;
 use crate::diagram::Node;
 use crate::meaning::space::{Field, bits, ports, prefixes};
 use crate::net::{AddrSet, Family, IntervalSet, PortRange};
@@ -179,9 +180,11 @@ impl Says<'_> {
 
     /// Returns yes for a protocol's destination ports.
     pub(super) fn service_at(&mut self, protocol: Protocol, range: PortRange) -> Node {
-        let protocol = self.protocol(protocol);
-        let ports = self.space.within(Field::Port, &ports(&[range]));
-        self.and(&[protocol, ports])
+        let protocol = number(protocol, self.family());
+        self.space.all_within(&[
+            (Field::Protocol, exactly(protocol)),
+            (Field::Port, ports(&[range])),
+        ])
     }
 
     /// Returns yes where a statement names who sends.

@@ -27,15 +27,15 @@ use table::{Case, Flow, Origin, address_of, network_towards};
 
 const UPLINK: &str = "eth0";
 
-struct Prepared {
+pub struct Prepared {
     folder: PathBuf,
-    policy: Policy,
-    bundle: Bundle,
+    pub policy: Policy,
+    pub bundle: Bundle,
     sources: SourceMap,
     flows: Vec<Flow>,
 }
 
-fn cases() -> Vec<Prepared> {
+pub fn cases() -> Vec<Prepared> {
     let mut folders: Vec<PathBuf> = fs::read_dir(repository().join("tests/cases"))
         .expect("there are cases")
         .map(|entry| entry.expect("a folder").path())

@@ -5,7 +5,7 @@ mod machine;
 mod no_engine;
 mod oracle;
 mod parsers;
-mod policies;
+pub mod policies;
 mod symbolic;
 mod text;
 

@@ -100,7 +100,7 @@ impl Says<'_> {
         let mut all = vec![self.between_hosts()];
         for (network, _) in self.local() {
             for (left, right, services) in self.openings(network) {
-                all.push(self.opening(network, (left, right, &services)));
+                all.push(self.opening(network, (left, right, &services), strict));
                 all.push(self.answer(network, (left, right, &services), strict));
             }
         }
@@ -109,13 +109,8 @@ impl Says<'_> {
         if opened == Node::NO {
             return opened;
         }
-        if strict {
-            let errors = self.errors();
-            return self.or(&[opened, errors]);
-        }
-        let subnets = self.local_subnets();
-        let entering = self.space.within(Field::Destination, &subnets);
-        self.or(&[opened, entering])
+        let errors = self.errors();
+        self.or(&[opened, errors])
     }
 
     fn between_hosts(&mut self) -> Node {
@@ -148,16 +143,43 @@ impl Says<'_> {
         found
     }
 
-    fn opening(&mut self, network: NetworkId, (left, right, services): Opening<'_>) -> Node {
-        let from = self.source(left);
-        // Within one bridge no engine drops anything here.
+    fn opening(
+        &mut self,
+        network: NetworkId,
+        (left, right, services): Opening<'_>,
+        strict: bool,
+    ) -> Node {
         let (within, host) = (self.input(network), self.interface(Field::Input, ""));
-        let apart = self.or(&[within, host]);
-        let from = self.space.diagrams.except(from, apart);
+        let from = if strict {
+            let from = self.source(left);
+            // Within one bridge no engine drops anything here.
+            let apart = self.or(&[within, host]);
+            self.space.diagrams.except(from, apart)
+        } else {
+            let from = self.source_by_interface(left);
+            self.space.diagrams.except(from, host)
+        };
         let to = self.addressed(right, network);
         let to = self.space.within(Field::Destination, &to);
         let services = self.services(services);
         self.and(&[services, to, from])
+    }
+
+    /// Returns where a party may come from before anything is known of where a packet goes: whoever uses
+    /// an uplink is outside.
+    fn source_by_interface(&mut self, party: Party) -> Node {
+        let uplinks = &self.policy.host.uplinks;
+        match party {
+            Party::Outside if uplinks.is_empty() => Node::YES,
+            Party::Outside => {
+                let names = uplinks.iter();
+                let all: Vec<Node> = names
+                    .map(|name| self.interface(Field::Input, &name.0))
+                    .collect();
+                self.or(&all)
+            }
+            party => self.source(party),
+        }
     }
 
     /// Returns the addresses of a party in a network: where a packet will leave is not known yet.

@@ -5,6 +5,9 @@
 
 mod chains;
 mod conditions;
+mod cover;
+#[cfg(test)]
+mod cover_tests;
 mod journey;
 mod outcome;
 mod routing;
@@ -13,6 +16,7 @@ mod space;
 mod tests;
 
 pub use chains::{Chains, TooDeep};
+pub use cover::{Cover, Product};
 pub use journey::{End, Fate, Journey};
 pub use outcome::{Bit, Outcome, Verdict};
 pub use space::{Atom, Field, Space, Unknown, bits};

@@ -157,7 +157,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("netfilter", &["hash", "net", "policy", "source"]),
     ("meaning", &["diagram", "net", "netfilter"]),
-    ("question", &["net", "netfilter", "policy"]),
+    ("question", &["diagram", "meaning", "net", "netfilter", "policy"]),
     ("sysctl", &["policy", "source"]),
     ("artifact", &["hash", "netfilter"]),
     (

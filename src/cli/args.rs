@@ -20,6 +20,7 @@ pub enum Verb {
     Check(CheckArgs),
     Compile(CompileArgs),
     Completions(CompletionsArgs),
+    Diff(DiffArgs),
     Drift(DriftArgs),
     Import(ImportArgs),
     Install(InstallArgs),
@@ -113,6 +114,50 @@ pub struct CompletionsArgs {
 pub struct ManualArgs {
     /// Folder for them, as in /usr/local/share/man/man8
     pub folder: PathBuf,
+}
+
+/// Tell which new connections one set of rules allows that another does not; exit status 1 where any
+///
+/// Each side is a policy, a file that iptables-save printed, or `live`: the rules of this machine.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// What is, or was
+    #[arg(value_name = "BEFORE")]
+    pub before: PathBuf,
+
+    /// What is to be
+    #[arg(value_name = "AFTER")]
+    pub after: PathBuf,
+
+    #[command(flatten)]
+    pub side: SideArgs,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TableFormat,
+}
+
+// No doc comment: clap would take it for that of the command which this is part of.
+#[derive(Debug, Args)]
+pub struct SideArgs {
+    /// Compare IPv6; a saved file has the rules of one family
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+
+    /// The policy's host of this name; a policy with several needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
+
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
+    /// Interface that leads everywhere else, with saved rules
+    #[arg(long = "out", value_name = "INTERFACE", default_value = "eth0")]
+    pub output: String,
+
+    /// Which iptables to ask, with `live`
+    #[arg(long, value_enum, default_value_t)]
+    pub iptables: Iptables,
 }
 
 /// Tell how this machine differs from its installed bundle
@@ -311,6 +356,15 @@ pub struct HostArgs {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Json,
+    #[default]
+    Text,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    Json,
+    /// A table for a review's comment
+    Markdown,
     #[default]
     Text,
 }

@@ -5,6 +5,7 @@ pub mod args;
 mod check;
 mod compile;
 mod compose;
+mod diff;
 mod drift;
 pub mod failure;
 mod generated;
@@ -12,6 +13,7 @@ mod import;
 mod install;
 mod inventory;
 mod policy;
+mod side;
 mod target;
 mod trace;
 mod watch;
@@ -65,6 +67,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Check(args) => check::run(args),
         Verb::Compile(args) => compile::run(args),
         Verb::Completions(args) => Ok(generated::completions(args)),
+        Verb::Diff(args) => diff::run(args),
         Verb::Drift(args) => drift::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),

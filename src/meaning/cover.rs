@@ -96,7 +96,7 @@ impl Space {
         for inside in [certain, unsure] {
             while products.len() < limit {
                 let open = self.diagrams.guard(rest, inside);
-                let Some(witness) = self.witness(open) else {
+                let Some(witness) = self.witness(open, &[]) else {
                     break;
                 };
                 let product = self.product(inside, &witness);
@@ -123,14 +123,19 @@ impl Space {
         self.diagrams.every(node, &BTreeMap::new(), &fields)
     }
 
-    /// Returns a packet for which a condition holds, of TCP or UDP where there is one.
-    pub fn witness(&self, node: Node) -> Option<Vec<(Level, u128)>> {
-        let protocol = self.level(Field::Protocol);
+    /// Returns a packet for which a condition holds: by one of some interfaces and of TCP or UDP, where
+    /// there is one.
+    pub fn witness(&self, node: Node, inputs: &[u128]) -> Option<Vec<(Level, u128)>> {
+        let (input, protocol) = (self.level(Field::Input), self.level(Field::Protocol));
         self.diagrams.witness(node, &|level, first, last| {
-            let known = [6, 17].into_iter().zip(0..);
-            let mut known = known.filter(|(value, _)| (first..=last).contains(value));
-            let best = known.next().filter(|_| level == protocol);
-            best.map_or((2, first), |(value, rank)| (rank, value))
+            let liked = match level {
+                level if level == input => inputs,
+                level if level == protocol => &[6, 17],
+                _ => &[],
+            };
+            let mut known = liked.iter().zip(0..);
+            let best = known.find(|(value, _)| (first..=last).contains(*value));
+            best.map_or((u32::MAX, first), |(value, rank)| (rank, *value))
         })
     }
 

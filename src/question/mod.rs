@@ -1,11 +1,23 @@
 //! Questions about packets: who asks whom, on which machine, and what comes of it.
 
+mod diff;
+mod diff_report;
 mod machine;
+mod names;
+mod probe;
+mod reasons;
 mod report;
+mod services;
+mod side;
 #[cfg(test)]
 mod tests;
 mod who;
 
-pub use machine::{Assumed, LiveError, of_live, of_policy, of_rules, placed};
+pub use diff::{Change, Diff, Differences, Row, Unknowable, differences};
+pub use machine::{Assumed, LiveError, of_live, of_placed, of_policy, of_rules, placed};
+pub use names::Words;
+pub use probe::probe;
+pub use reasons::Reason;
 pub use report::{Answer, as_json, as_text, shortest};
+pub use side::{Side, SideKind, on_one_host, placed_as};
 pub use who::{Question, Way, WhoError, service, ways};

@@ -188,7 +188,7 @@ fn decider(trace: &Trace, machine: &Machine) -> Option<String> {
 }
 
 /// Returns what a rule's comment says; ours name the line of the policy.
-fn comment(rule: &str) -> Option<&str> {
+pub(super) fn comment(rule: &str) -> Option<&str> {
     let (_, behind) = rule.split_once("--comment \"")?;
     behind.split_once('"').map(|(comment, _)| comment)
 }

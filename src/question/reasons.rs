@@ -1,0 +1,136 @@
+//! What becomes of a packet, and which line decided, in few words.
+
+use std::collections::BTreeSet;
+
+use super::names::Names;
+use super::report::comment;
+use crate::net::IntervalSet;
+use crate::netfilter::dump::Action;
+use crate::netfilter::trace::{End, Event, Machine, Probe, Step, Trace, traces};
+
+/// What one machine does with a packet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reason {
+    pub arrives: bool,
+    /// As in `dropped` or `passes`.
+    pub end: String,
+    /// Where it arrives, if that is not where it was sent.
+    pub to: Option<String>,
+    /// The policy's line, or else the rule; nothing where no rule decided.
+    pub by: Option<String>,
+}
+
+impl Reason {
+    /// Names the ports of where packets arrive.
+    pub(super) fn at_ports(self, ports: &BTreeSet<u16>) -> Self {
+        let ranges = ports.iter().map(|port| (u128::from(*port), (*port).into()));
+        let ranges = IntervalSet::from_ranges(ranges.collect());
+        let ports = ranges.ranges().iter().filter(|(_, last)| *last > 0);
+        let port = |(first, last): &(u128, u128)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}-{last}")
+            }
+        };
+        let ports: Vec<String> = ports.map(port).collect();
+        let at = |name: String| match ports.as_slice() {
+            [] => name,
+            ports => format!("{name}:{}", ports.join(",")),
+        };
+        Reason {
+            to: self.to.map(at),
+            ..self
+        }
+    }
+}
+
+/// Returns what a machine does with a packet, where only the kernel can answer as it was `taken` to, and
+/// the port that it is led to.
+pub(super) fn reason(
+    machine: &Machine,
+    probe: &Probe,
+    taken: &[(String, bool)],
+    arrives: bool,
+    names: &Names,
+) -> (Reason, Option<u16>) {
+    let all = traces(machine, probe);
+    let fits = |trace: &&Trace| {
+        let assumed = trace.assumptions.iter();
+        let mut contrary = assumed.filter(|it| {
+            let text = |(text, holds): &(String, bool)| *text == it.what.text && *holds != it.holds;
+            taken.iter().any(text)
+        });
+        contrary.next().is_none() && trace.end.arrives() == arrives
+    };
+    let found = all.iter().find(fits).or(all.first());
+    found.map_or_else(
+        || unreachable!("a packet takes at least one way"),
+        |trace| told(trace, machine, probe, names),
+    )
+}
+
+fn told(
+    trace: &Trace,
+    machine: &Machine,
+    probe: &Probe,
+    names: &Names,
+) -> (Reason, Option<u16>) {
+    let arrives = trace.end.arrives();
+    let (address, port) = trace.destination;
+    let moved = arrives && (address, port) != (probe.destination, probe.port);
+    let reason = Reason {
+        arrives,
+        end: end(&trace.end),
+        to: moved.then(|| names.one(address)),
+        by: if arrives {
+            let steps: Vec<&Step> = trace.steps.iter().filter(|it| it.table != "raw").collect();
+            line(&steps, machine).or_else(|| passed(&steps))
+        } else {
+            let here = trace.steps.iter().rev();
+            let mut here: Vec<&Step> = here.take_while(|it| it.event != Event::Hook).collect();
+            here.reverse();
+            line(&here, machine).or_else(|| here.last().map(|step| place(step)))
+        },
+    };
+    (reason, moved.then_some(port))
+}
+
+fn end(end: &End) -> String {
+    match end {
+        End::Out(_) | End::Host => "passes".to_owned(),
+        End::Dropped => "dropped".to_owned(),
+        End::Rejected(answer) => format!("rejected with {answer}"),
+        End::NoRoute => "no route".to_owned(),
+        End::Martian => "dropped before routing".to_owned(),
+        End::Unknown(target) => format!("ends at the target {target}"),
+        End::Endless => "rules lead in a circle".to_owned(),
+    }
+}
+
+/// Returns the last line that a rule names, of those that did something.
+fn line(steps: &[&Step], machine: &Machine) -> Option<String> {
+    let said = |step: &&Step| {
+        let Event::Rule(number) = step.event else {
+            return None;
+        };
+        let chain = machine.rules.chain(step.table, &step.chain)?;
+        let rule = chain.rules.get(number.checked_sub(1)?)?;
+        let does = rule.action != Action::Continue;
+        comment(&rule.text).filter(|_| does).map(str::to_owned)
+    };
+    steps.iter().rev().find_map(said)
+}
+
+/// Returns what let a packet pass: the last say of the filter table, if it had any.
+fn passed(steps: &[&Step]) -> Option<String> {
+    let mut filter = steps.iter().rev().filter(|step| step.table == "filter");
+    filter.next().map(|step| place(step))
+}
+
+fn place(step: &Step) -> String {
+    match step.event {
+        Event::Rule(number) => format!("{} {} {number}", step.table, step.chain),
+        Event::Hook | Event::Policy => format!("the policy of {} {}", step.table, step.chain),
+    }
+}

@@ -157,7 +157,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("netfilter", &["hash", "net", "policy", "source"]),
     ("meaning", &["diagram", "net", "netfilter"]),
-    ("question", &["diagram", "meaning", "net", "netfilter", "policy"]),
+    (
+        "question",
+        &["diagram", "meaning", "net", "netfilter", "policy"],
+    ),
     ("sysctl", &["policy", "source"]),
     ("artifact", &["hash", "netfilter"]),
     (

@@ -1,16 +1,16 @@
 //! Which new connections one set of rules allows that another does not, and which it leads elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::names::{Names, Words, loopback, own};
+use super::names::{Names, Words, singles};
 use super::probe::probe;
 use super::reasons::{Reason, reason};
 use super::services;
 use super::side::Side;
-use crate::diagram::Node;
+use crate::diagram::{Level, Node};
 use crate::meaning::{End, Fate, Field, Journey, Product, Space, TooDeep};
 use crate::net::{Family, IntervalSet};
 use crate::netfilter::trace::Machine;
@@ -22,6 +22,8 @@ pub(super) const MAX_EDGES: usize = 20_000_000;
 const MAX_SETS: usize = 50;
 /// Most parts of one set's services whose lines are looked up.
 const MAX_ITEMS: usize = 64;
+const TCP: u128 = 6;
+const SCTP: u128 = 132;
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unknowable {
@@ -54,6 +56,15 @@ const CLOSES: u32 = 2;
 /// The number of the first two places that packets move between.
 const MOVES: u32 = 3;
 
+/// Connections that are told in one word: they would make many rows, and few people make them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aside {
+    /// To an address that several receive.
+    Shared,
+    /// From an address of another network.
+    Spoofed,
+}
+
 /// Connections that change alike, by the same lines.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
@@ -74,6 +85,8 @@ pub struct Row {
 #[derive(Debug)]
 pub struct Diff {
     pub rows: Vec<Row>,
+    /// What changes besides, which no row is about.
+    pub aside: BTreeSet<(Aside, Change)>,
     /// The part of what differs that the rows tell, from 0 to 1.
     pub told: f64,
 }
@@ -86,17 +99,37 @@ pub struct Differences {
     pub changes: Node,
     /// Connections that nobody can make.
     pub never: Node,
+    /// Connections that are told in one word for each change, and in no row.
+    pub aside: [Node; 2],
+    set_aside: BTreeSet<(Aside, Change)>,
     /// Each with the connections that it is about.
     pub rows: Vec<(Row, Node)>,
     told: f64,
+}
+
+impl Row {
+    /// Tells whether another row says the same of other services.
+    fn is_like(&self, other: &Row) -> bool {
+        let plain = |row: &Row| {
+            let mut row = row.clone();
+            row.services = Words::default();
+            row.before.ports.clear();
+            row.after.ports.clear();
+            row
+        };
+        plain(self) == plain(other)
+    }
 }
 
 impl Diff {
     /// Joins the differences of all families.
     pub fn of(all: Vec<Differences>) -> Self {
         let told = all.iter().map(|one| one.told).fold(1.0, f64::min);
+        let aside = all.iter().flat_map(|one| &one.set_aside);
+        let aside = aside.copied().collect();
         let rows = all.into_iter().flat_map(|one| one.rows);
         Diff {
+            aside,
             rows: joined(rows.map(|(row, _)| row).collect()),
             told,
         }
@@ -118,9 +151,9 @@ pub fn differences(before: &Side, after: &Side) -> Result<Differences, Unknowabl
     let one = Journey::new(&mut space, &before.machine)?;
     let two = Journey::new(&mut space, &after.machine)?;
     let changes = changes(&mut space, &one, &two);
-    let (a, b) = (one.arrives(&mut space), two.arrives(&mut space));
-    let either = space.diagrams.or_else(a, b);
-    let never = never(&mut space, &after.machine, either);
+    let never = never(&mut space, &names);
+    let spoofed = spoofed(&mut space, &names);
+    let shared = space.within(Field::Destination, &names.shared);
     let mut search = Search {
         space,
         names,
@@ -128,6 +161,8 @@ pub fn differences(before: &Side, after: &Side) -> Result<Differences, Unknowabl
         after: &after.machine,
         changes,
         never,
+        aside: [(Aside::Shared, shared), (Aside::Spoofed, spoofed)],
+        set_aside: BTreeSet::new(),
         rows: Vec::new(),
         sets: 0,
         whole: 0.0,
@@ -160,8 +195,17 @@ fn changes(space: &mut Space, one: &Journey, two: &Journey) -> Node {
             _ => 0,
         }
     };
-    let changes = space.diagrams.zip(one.node, two.node, &mut change);
+    let (first, second) = aligned(space, one, two);
+    let changes = space.diagrams.zip(first, second, &mut change);
     space.pinned(changes)
+}
+
+/// Returns yes for connections of those who take an address of another network.
+fn spoofed(space: &mut Space, names: &Names) -> Node {
+    let none = space.atom("");
+    let host = space.is(Field::Input, none);
+    let spoofed = names.spoofed(space);
+    space.diagrams.except(spoofed, host)
 }
 
 /// Where a packet arrives: whether the host gets it, and what was translated. By which interface it
@@ -170,49 +214,66 @@ fn place(fate: &Fate) -> (bool, Option<(IpAddr, Option<u16>)>) {
     (fate.end == End::Host, fate.to)
 }
 
-/// Returns yes for connections that nobody can make, or only with a source that is not theirs and that
-/// leads nowhere.
-pub(super) fn never(space: &mut Space, machine: &Machine, arrives: Node) -> Node {
-    let (own, loopback) = (own(machine), loopback(machine.family));
+/// Lets both sides ask the same about a match of the same text, wherever it stands in their rules: as often
+/// as it stands in both.
+fn aligned(space: &mut Space, one: &Journey, two: &Journey) -> (Node, Node) {
+    let (first, second) = (
+        space.diagrams.asked(one.node),
+        space.diagrams.asked(two.node),
+    );
+    let known: Vec<(String, Level)> = space
+        .all_unknown()
+        .map(|(what, level)| (what.text.clone(), level))
+        .collect();
+    let mut free: Vec<&(String, Level)> = known
+        .iter()
+        .filter(|(_, level)| first.contains(level) && !second.contains(level))
+        .collect();
+    let mut nodes = (one.node, two.node);
+    for (text, level) in &known {
+        let named = known
+            .iter()
+            .find(|(other, _)| other == text && is_named(text));
+        if let Some((_, named)) = named.filter(|(_, named)| named != level) {
+            nodes.0 = space.diagrams.rename(nodes.0, *level, *named);
+            nodes.1 = space.diagrams.rename(nodes.1, *level, *named);
+            continue;
+        }
+        let same = free.iter().position(|(other, _)| other == text);
+        let alone = second.contains(level) && !first.contains(level);
+        if let Some(at) = same.filter(|_| alone) {
+            nodes.1 = space.diagrams.rename(nodes.1, *level, free.remove(at).1);
+        }
+    }
+    nodes
+}
+
+/// A limit's name is that of its count, wherever it is asked.
+fn is_named(text: &str) -> bool {
+    text.contains("--hashlimit-name")
+}
+
+/// Returns yes for connections that nobody can make.
+fn never(space: &mut Space, names: &Names) -> Node {
     let none = space.atom("");
     let host = space.is(Field::Input, none);
-    let itself = space.within(Field::Source, &own.union(&loopback));
-    let to_loopback = space.within(Field::Destination, &loopback);
+    let itself = space.within(Field::Source, &names.own.union(&names.loopback));
+    let to_loopback = space.within(Field::Destination, &names.loopback);
     // `fib_validate_source` of the kernel: nobody else has the host's own addresses.
     let martian = space.diagrams.or_else(itself, to_loopback);
     let martian = space.diagrams.except(martian, host);
     let lo = space.atom("lo");
     let lo = space.is(Field::Input, lo);
-    let mut never = vec![martian, lo];
-    if !own.is_empty() {
-        never.push(space.diagrams.except(host, itself));
-    }
-    let spoofed = spoofed(space, machine);
-    let spoofed = space.diagrams.except(spoofed, host);
-    never.push(space.diagrams.except(spoofed, arrives));
-    space.diagrams.first_of(&never)
-}
-
-/// Returns yes for sources that come by another interface than the one that leads to them.
-fn spoofed(space: &mut Space, machine: &Machine) -> Node {
-    let mut all = Vec::new();
-    for link in &machine.interfaces {
-        let mut routes = machine.routes.iter();
-        let outside = routes.any(|(net, name)| net.prefix_len() == 0 && *name == link.name);
-        if outside || link.addresses.is_empty() {
-            continue;
-        }
-        let nets = link.addresses.iter();
-        let nets = nets.map(|net| {
-            let (first, last) = (net.network(), net.broadcast());
-            (crate::meaning::bits(first), crate::meaning::bits(last))
-        });
-        let behind = space.within(Field::Source, &IntervalSet::from_ranges(nets.collect()));
-        let atom = space.atom(&link.name);
-        let here = space.is(Field::Input, atom);
-        all.push(space.diagrams.differ(behind, here));
-    }
-    space.diagrams.first_of(&all)
+    let foreign = if names.own.is_empty() {
+        Node::NO
+    } else {
+        space.diagrams.except(host, itself)
+    };
+    // `tcp_v4_conn_request` of the kernel: many cannot have one connection.
+    let shared = space.within(Field::Destination, &names.shared);
+    let single = space.within(Field::Protocol, &singles([TCP, SCTP]));
+    let single = space.diagrams.guard(shared, single);
+    space.diagrams.first_of(&[martian, lo, foreign, single])
 }
 
 /// The rows of one family while they are found.
@@ -223,19 +284,19 @@ struct Search<'m> {
     after: &'m Machine,
     changes: Node,
     never: Node,
-    rows: Vec<(Row, Node)>,
+    aside: [(Aside, Node); 2],
+    set_aside: BTreeSet<(Aside, Change)>,
+    rows: Vec<Found>,
     sets: usize,
     whole: f64,
     missing: f64,
 }
 
-/// Services about which the same lines decide.
-#[derive(Default)]
-struct Group {
-    items: Vec<Node>,
-    /// Where they lead on both sides.
-    before: BTreeSet<u16>,
-    after: BTreeSet<u16>,
+/// A row, what it asks for and all that it is about.
+struct Found {
+    row: Row,
+    service: Node,
+    node: Node,
 }
 
 impl Search<'_> {
@@ -243,16 +304,26 @@ impl Search<'_> {
         let change = Change::of(number);
         let manager = &mut self.space.diagrams;
         let all = manager.map(self.changes, &mut |it| u32::from(it == number));
+        let all = manager.except(all, self.never);
+        for (aside, node) in self.aside {
+            if manager.guard(node, all) != Node::NO {
+                self.set_aside.insert((aside, change));
+            }
+        }
         let none = self.space.atom("");
         let host = self.space.is(Field::Input, none);
+        let [(_, shared), (_, spoofed)] = self.aside;
         let manager = &mut self.space.diagrams;
-        let (own, others) = (manager.guard(host, all), manager.except(all, host));
+        let free = manager.or_else(self.never, spoofed);
+        let (all, free) = (manager.except(all, shared), manager.except(free, shared));
+        let others = (manager.except(all, host), manager.except(free, host));
+        let own = (manager.guard(host, all), manager.guard(host, free));
         // The host itself is told apart: it comes by no interface.
-        for (own, holds) in [(false, others), (true, own)] {
+        for (own, (holds, free)) in [(false, others), (true, own)] {
             let limit = MAX_SETS.saturating_sub(self.sets);
-            let cover = self.space.cover(holds, self.never, limit);
+            let cover = self.space.cover(holds, free, limit);
             self.sets += cover.products.len();
-            let wanted = self.space.diagrams.except(holds, self.never);
+            let wanted = self.space.diagrams.except(holds, free);
             self.whole += self.space.diagrams.share(wanted);
             self.missing += self.space.diagrams.share(cover.rest);
             for product in &cover.products {
@@ -267,32 +338,45 @@ impl Search<'_> {
         let taken: Vec<(String, bool)> = taken.map(|(it, holds)| (it.to_owned(), holds)).collect();
         let all = product.node(&mut self.space);
         let all = self.space.diagrams.guard(all, wanted);
-        for ((before, after), group) in self.groups(change, product.service, all, &taken) {
-            let service = self.space.diagrams.first_of(&group.items);
-            let services = services::words(&mut self.space, service);
+        for ((before, after), service) in self.reasons(change, product.service, all, &taken) {
             let row = Row {
                 change,
-                before: before.at_ports(&group.before),
-                after: after.at_ports(&group.after),
+                before,
+                after,
                 from: self.from(own, product),
                 by: self.by(own, product),
                 to: self.to(own, product),
-                services,
+                services: Words::default(),
                 taken: taken.clone(),
                 families: vec![self.space.family],
             };
-            let these = self.space.diagrams.guard(all, service);
-            self.rows.push((row, these));
+            let node = self.space.diagrams.guard(all, service);
+            self.found(Found { row, service, node });
         }
     }
 
-    fn groups(
+    /// Adds a row, to one that says the same of other services where there is one.
+    fn found(&mut self, found: Found) {
+        let same = |known: &&mut Found| known.row.is_like(&found.row);
+        match self.rows.iter_mut().find(same) {
+            Some(known) => {
+                known.row.before.ports.extend(&found.row.before.ports);
+                known.row.after.ports.extend(&found.row.after.ports);
+                let manager = &mut self.space.diagrams;
+                known.service = manager.or_else(known.service, found.service);
+                known.node = manager.or_else(known.node, found.node);
+            }
+            None => self.rows.push(found),
+        }
+    }
+
+    fn reasons(
         &mut self,
         change: Change,
         service: Node,
         all: Node,
         taken: &[(String, bool)],
-    ) -> BTreeMap<(Reason, Reason), Group> {
+    ) -> Vec<((Reason, Reason), Node)> {
         let items = services::items(&mut self.space, service);
         let nodes: Vec<Node> = if items.len() > MAX_ITEMS {
             vec![service]
@@ -300,7 +384,7 @@ impl Search<'_> {
             items.into_iter().map(|item| item.node).collect()
         };
         let likely = self.names.likely(&self.space);
-        let mut groups: BTreeMap<(Reason, Reason), Group> = BTreeMap::new();
+        let mut found: Vec<((Reason, Reason), Node)> = Vec::new();
         for item in nodes {
             let these = self.space.diagrams.guard(all, item);
             let Some(witness) = self.space.witness(these, &likely) else {
@@ -308,14 +392,11 @@ impl Search<'_> {
             };
             let probe = probe(&self.space, &witness);
             let told = |machine, arrives| reason(machine, &probe, taken, arrives, &self.names);
-            let (before, one) = told(self.before, change != Change::Opens);
-            let (after, two) = told(self.after, change != Change::Closes);
-            let group = groups.entry((before, after)).or_default();
-            group.items.push(item);
-            group.before.extend(one);
-            group.after.extend(two);
+            let before = told(self.before, change != Change::Opens);
+            let after = told(self.after, change != Change::Closes);
+            found.push(((before, after), item));
         }
-        groups
+        found
     }
 
     fn from(&self, own: bool, product: &Product) -> Words {
@@ -353,7 +434,7 @@ impl Search<'_> {
         self.names.destinations(&set, &free)
     }
 
-    fn end(self) -> Result<Differences, Unknowable> {
+    fn end(mut self) -> Result<Differences, Unknowable> {
         if self.space.diagrams.is_exhausted() {
             return Err(Unknowable::Exhausted);
         }
@@ -362,11 +443,18 @@ impl Search<'_> {
         } else {
             1.0 - self.missing / self.whole
         };
+        let mut rows = Vec::new();
+        for mut found in self.rows {
+            found.row.services = services::words(&mut self.space, found.service);
+            rows.push((found.row, found.node));
+        }
         Ok(Differences {
             space: self.space,
             changes: self.changes,
             never: self.never,
-            rows: self.rows,
+            aside: self.aside.map(|(_, node)| node),
+            set_aside: self.set_aside,
+            rows,
             told,
         })
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::diff::{Change, Diff, Row};
+use super::diff::{Aside, Change, Diff, Row};
 use super::names::Words;
 use super::reasons::Reason;
 use crate::net::Family;
@@ -19,10 +19,19 @@ impl Change {
     }
 }
 
+impl Aside {
+    fn words(self) -> &'static str {
+        match self {
+            Aside::Shared => "some packets to addresses that several receive",
+            Aside::Spoofed => "some connections from addresses that belong to another network",
+        }
+    }
+}
+
 impl Diff {
     /// Tells whether anything differs.
     pub fn differs(&self) -> bool {
-        !self.rows.is_empty() || self.told < 1.0
+        !self.rows.is_empty() || !self.aside.is_empty() || self.told < 1.0
     }
 
     /// Writes the rows below the lines that decide about them.
@@ -42,11 +51,11 @@ impl Diff {
             }
             let _ = writeln!(text, "  {}", line(row));
         }
-        match self.more() {
-            Some(more) => text + &more + "\n",
-            None if self.rows.is_empty() => "nothing differs\n".to_owned(),
-            None => text,
+        text.extend(self.more().into_iter().map(|more| more + "\n"));
+        if text.is_empty() {
+            text.push_str("nothing differs\n");
         }
+        text
     }
 
     /// Writes a table.
@@ -69,15 +78,14 @@ impl Diff {
             let cells = cells.map(|cell| cell.replace('|', "\\|"));
             let _ = writeln!(text, "| {} |", cells.join(" | "));
         }
-        if let Some(more) = self.more() {
-            let _ = writeln!(text, "\n{more}");
-        }
+        let more = self.more().into_iter();
+        text.extend(more.map(|more| format!("\n{more}\n")));
         text
     }
 
     pub fn as_json(&self) -> Value {
         let words = |words: &Words| json!({"these": words.these, "except": words.except});
-        let reason = |it: &Reason| json!({"arrives": it.arrives, "end": it.end, "to": it.to, "by": it.by});
+        let reason = |it: &Reason| json!({"arrives": it.arrives, "end": it.end, "to": it.place(), "by": it.by});
         let row = |row: &Row| {
             let taken = row.taken.iter();
             let taken: Vec<Value> = taken
@@ -96,15 +104,23 @@ impl Diff {
                 "after": reason(&row.after),
             })
         };
+        let besides: Vec<Value> = self
+            .aside
+            .iter()
+            .map(|(aside, change)| json!({"change": change.word(), "what": aside.words()}))
+            .collect();
         let rows: Vec<Value> = self.rows.iter().map(row).collect();
-        json!({"differs": self.differs(), "rows": rows, "complete": self.more().is_none(), "told": self.told})
+        json!({"differs": self.differs(), "rows": rows, "besides": besides, "told": self.told})
     }
 
-    fn more(&self) -> Option<String> {
-        (self.told < 1.0).then(|| {
-            let percent = (self.told * 100.0).floor();
-            format!("and more: these are {percent} % of what differs, counted in packets")
-        })
+    /// Returns what no row tells.
+    fn more(&self) -> Vec<String> {
+        let aside = self.aside.iter();
+        let aside = aside.map(|(aside, change)| format!("{}: {}", change.word(), aside.words()));
+        let percent = (self.told * 100.0).floor();
+        let more = format!("and more: these are {percent} % of what differs, counted in packets");
+        let more = (self.told < 1.0).then_some(more);
+        aside.chain(more).collect()
     }
 }
 
@@ -116,7 +132,7 @@ fn said(reason: &Reason) -> String {
 }
 
 fn reached(reason: &Reason) -> String {
-    let to = reason.to.as_ref();
+    let to = reason.place();
     let to = to.map_or_else(String::new, |to| format!(" to {to}"));
     let by = reason.by.as_ref();
     let by = by.map_or_else(String::new, |by| format!(" by {by}"));
@@ -143,7 +159,7 @@ fn from(row: &Row) -> String {
 }
 
 fn led(row: &Row) -> String {
-    match (&row.before.to, &row.after.to) {
+    match (row.before.place(), row.after.place()) {
         (Some(before), Some(after)) if before != after => format!(", to {after}, was to {before}"),
         (Some(to), None) if row.change == Change::Moves => format!(", no longer to {to}"),
         (None, Some(to)) if row.change == Change::Moves => format!(", now to {to}"),
@@ -153,11 +169,26 @@ fn led(row: &Row) -> String {
 }
 
 fn taken(row: &Row) -> String {
-    let one = |(text, holds): &(String, bool)| {
-        let not = if *holds { "" } else { "not " };
-        format!(" if {not}`{text}`")
-    };
+    let one = |(text, holds): &(String, bool)| format!(" {}", condition(text, *holds));
     row.taken.iter().map(one).collect()
+}
+
+/// Says what a match answers; of limits in few words.
+fn condition(text: &str, holds: bool) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let behind = |option: &str| {
+        let at = words.iter().position(|word| *word == option)?;
+        words.get(at + 1)
+    };
+    let over = if holds { "over" } else { "up to" };
+    if let Some(rate) = behind("--hashlimit-above") {
+        return format!("{over} {rate}");
+    }
+    if let Some(count) = behind("--connlimit-above") {
+        return format!("{over} {count} at once");
+    }
+    let not = if holds { "" } else { "not " };
+    format!("if {not}`{text}`")
 }
 
 fn family(row: &Row) -> String {

@@ -210,13 +210,18 @@ fn everywhere(v6: bool) -> IpNet {
     IpNet::new(all, 0).unwrap_or_else(|error| unreachable!("no bits fit: {error}"))
 }
 
-fn interfaces(policy: &Policy, v6: bool) -> Vec<Link> {
+/// Returns the interface that faces outside, with the host's own address where nobody says it.
+pub(super) fn facing_outside(name: &str, v6: bool) -> Link {
     let [four, six] = HOST;
     let own = if v6 { six } else { four };
-    let mut found = vec![Link {
-        name: uplink(policy).to_owned(),
+    Link {
+        name: name.to_owned(),
         addresses: own.parse().into_iter().collect(),
-    }];
+    }
+}
+
+fn interfaces(policy: &Policy, v6: bool) -> Vec<Link> {
+    let mut found = vec![facing_outside(uplink(policy), v6)];
     for network in policy.networks.iter().filter(|network| network.local) {
         let subnets = network
             .subnets

@@ -13,7 +13,7 @@ mod side;
 mod tests;
 mod who;
 
-pub use diff::{Change, Diff, Differences, Row, Unknowable, differences};
+pub use diff::{Aside, Change, Diff, Differences, Row, Unknowable, differences};
 pub use machine::{Assumed, LiveError, of_live, of_placed, of_policy, of_rules, placed};
 pub use names::Words;
 pub use probe::probe;

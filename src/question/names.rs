@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
-use crate::meaning::{Atom, Space, bits};
+use crate::diagram::Node;
+use crate::meaning::{Atom, Field, Space, bits};
 use crate::net::{Family, IntervalSet};
 use crate::netfilter::trace::Machine;
 use crate::policy::ir::Policy;
@@ -27,8 +28,12 @@ impl Words {
         }
     }
 
+    /// Counts the words; a range is two.
     fn count(&self) -> usize {
-        self.these.len() + self.except.len()
+        let address = |text: &str| text.parse::<IpAddr>().is_ok();
+        let both = |(first, last): (&str, &str)| address(first) && address(last);
+        let count = |word: &String| 1 + usize::from(word.split_once('-').is_some_and(both));
+        self.these.iter().chain(&self.except).map(count).sum()
     }
 
     /// Writes all of them.
@@ -92,6 +97,8 @@ pub(super) struct Names {
     /// The host's own addresses.
     pub(super) own: IntervalSet,
     pub(super) loopback: IntervalSet,
+    /// Addresses that several receive.
+    pub(super) shared: IntervalSet,
 }
 
 impl Names {
@@ -106,6 +113,7 @@ impl Names {
             uplinks: Vec::new(),
             own: own(machine),
             loopback: loopback(family),
+            shared: IntervalSet::default(),
         };
         for policy in policies.iter().rev() {
             names.policy(policy);
@@ -153,11 +161,9 @@ impl Names {
     /// without the addresses in them that are the host's.
     fn places(&mut self, machine: &Machine) {
         let all = everything(self.family);
-        let nets = self.nets.iter();
-        let declared = nets.fold(IntervalSet::default(), |set, net| {
-            set.union(&net.addresses)
-        });
+        let declared = self.declared();
         let (broadcast, multicast) = (broadcast(machine), multicast(self.family));
+        self.shared = broadcast.union(&multicast);
         let kept = self.own.union(&broadcast).union(&multicast);
         if !declared.is_empty() {
             let rest = all.difference(&declared);
@@ -185,8 +191,10 @@ impl Names {
         self.words(&self.sources, set, free)
     }
 
+    /// Names destinations; what several receive is told apart.
     pub(super) fn destinations(&self, set: &IntervalSet, free: &IntervalSet) -> Words {
-        self.words(&self.destinations, set, free)
+        let free = free.union(&self.shared);
+        self.words(&self.destinations, &set.union(&self.shared), &free)
     }
 
     fn words(
@@ -199,12 +207,12 @@ impl Names {
         let mut best = Words::of(self.positive(known, set, free));
         let any = ("any".to_owned(), all);
         for (name, base) in [&any].into_iter().chain(known) {
-            if base.union(free).difference(set).is_empty() && set.difference(base).is_empty() {
-                return Words::of(vec![name.clone()]);
-            }
             let outside = set.difference(base).difference(free);
             let without = base.difference(set).difference(free);
-            if outside.is_empty() && !without.is_empty() {
+            if outside.is_empty() && without.is_empty() {
+                return Words::of(vec![name.clone()]);
+            }
+            if outside.is_empty() {
                 best = best.or_shorter(Words {
                     these: vec![name.clone()],
                     except: self.positive(known, &without, free),
@@ -266,6 +274,30 @@ impl Names {
     pub(super) fn one(&self, address: IpAddr) -> String {
         let set = singles([bits(address)]);
         self.destinations(&set, &IntervalSet::default()).to_string()
+    }
+
+    /// Returns yes for packets whose source is of another network than the one that they come from.
+    pub(super) fn spoofed(&self, space: &mut Space) -> Node {
+        let mut legitimate = Vec::new();
+        let mut bridges = Vec::new();
+        for net in &self.nets {
+            let atom = space.atom(&net.bridge);
+            bridges.push(atom);
+            let by = space.is(Field::Input, atom);
+            let from = space.within(Field::Source, &net.addresses);
+            legitimate.push(space.diagrams.guard(by, from));
+        }
+        let behind = space.within(Field::Source, &self.declared());
+        let by = space.within(Field::Input, &singles(bridges));
+        let any = space.diagrams.or_else(behind, by);
+        legitimate.push(space.diagrams.not(any));
+        let legitimate = space.diagrams.first_of(&legitimate);
+        space.diagrams.not(legitimate)
+    }
+
+    fn declared(&self) -> IntervalSet {
+        let nets = self.nets.iter();
+        nets.fold(IntervalSet::default(), |set, net| set.union(&net.addresses))
     }
 
     /// Returns by which interfaces some sources come, where it is not by those that they are behind.
@@ -343,13 +375,13 @@ fn subnets(nets: &[IpNet], family: Family) -> IntervalSet {
 }
 
 /// Returns the addresses that the host has itself.
-pub(super) fn own(machine: &Machine) -> IntervalSet {
+fn own(machine: &Machine) -> IntervalSet {
     let nets = machine.interfaces.iter().flat_map(|link| &link.addresses);
     let own = nets.map(|net| bits(net.addr()));
     singles(own).difference(&loopback(machine.family))
 }
 
-pub(super) fn loopback(family: Family) -> IntervalSet {
+fn loopback(family: Family) -> IntervalSet {
     let range = match family {
         Family::V4 => (0x7f00_0000, 0x7fff_ffff),
         Family::V6 => (1, 1),
@@ -377,7 +409,7 @@ fn multicast(family: Family) -> IntervalSet {
     IntervalSet::from_ranges(vec![range])
 }
 
-pub(super) fn everything(family: Family) -> IntervalSet {
+fn everything(family: Family) -> IntervalSet {
     let last = match family {
         Family::V4 => u32::MAX.into(),
         Family::V6 => u128::MAX,

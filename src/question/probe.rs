@@ -24,7 +24,11 @@ pub fn probe(space: &Space, values: &[(Level, u128)]) -> Probe {
     let protocol = u8::try_from(protocol).unwrap_or(6);
     let port = |field: Field, usual: u16| {
         let known = WITH_PORTS.contains(&protocol);
-        if known { small(field).unwrap_or(usual) } else { 0 }
+        if known {
+            small(field).unwrap_or(usual)
+        } else {
+            0
+        }
     };
     let echo = if space.family == Family::V6 {
         ECHO_V6

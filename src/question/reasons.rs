@@ -16,16 +16,20 @@ pub struct Reason {
     pub end: String,
     /// Where it arrives, if that is not where it was sent.
     pub to: Option<String>,
+    /// The ports there, of protocols that have some.
+    pub ports: BTreeSet<u16>,
     /// The policy's line, or else the rule; nothing where no rule decided.
     pub by: Option<String>,
 }
 
 impl Reason {
-    /// Names the ports of where packets arrive.
-    pub(super) fn at_ports(self, ports: &BTreeSet<u16>) -> Self {
-        let ranges = ports.iter().map(|port| (u128::from(*port), (*port).into()));
+    /// Returns where packets arrive, with their ports there.
+    pub fn place(&self) -> Option<String> {
+        let ranges = self
+            .ports
+            .iter()
+            .map(|port| ((*port).into(), (*port).into()));
         let ranges = IntervalSet::from_ranges(ranges.collect());
-        let ports = ranges.ranges().iter().filter(|(_, last)| *last > 0);
         let port = |(first, last): &(u128, u128)| {
             if first == last {
                 first.to_string()
@@ -33,27 +37,23 @@ impl Reason {
                 format!("{first}-{last}")
             }
         };
-        let ports: Vec<String> = ports.map(port).collect();
-        let at = |name: String| match ports.as_slice() {
-            [] => name,
+        let ports: Vec<String> = ranges.ranges().iter().map(port).collect();
+        let at = |name: &String| match ports.as_slice() {
+            [] => name.clone(),
             ports => format!("{name}:{}", ports.join(",")),
         };
-        Reason {
-            to: self.to.map(at),
-            ..self
-        }
+        self.to.as_ref().map(at)
     }
 }
 
-/// Returns what a machine does with a packet, where only the kernel can answer as it was `taken` to, and
-/// the port that it is led to.
+/// Returns what a machine does with a packet, where only the kernel can answer as it was `taken` to.
 pub(super) fn reason(
     machine: &Machine,
     probe: &Probe,
     taken: &[(String, bool)],
     arrives: bool,
     names: &Names,
-) -> (Reason, Option<u16>) {
+) -> Reason {
     let all = traces(machine, probe);
     let fits = |trace: &&Trace| {
         let assumed = trace.assumptions.iter();
@@ -70,19 +70,15 @@ pub(super) fn reason(
     )
 }
 
-fn told(
-    trace: &Trace,
-    machine: &Machine,
-    probe: &Probe,
-    names: &Names,
-) -> (Reason, Option<u16>) {
+fn told(trace: &Trace, machine: &Machine, probe: &Probe, names: &Names) -> Reason {
     let arrives = trace.end.arrives();
     let (address, port) = trace.destination;
     let moved = arrives && (address, port) != (probe.destination, probe.port);
-    let reason = Reason {
+    Reason {
         arrives,
         end: end(&trace.end),
         to: moved.then(|| names.one(address)),
+        ports: (moved && port != 0).then_some(port).into_iter().collect(),
         by: if arrives {
             let steps: Vec<&Step> = trace.steps.iter().filter(|it| it.table != "raw").collect();
             line(&steps, machine).or_else(|| passed(&steps))
@@ -92,8 +88,7 @@ fn told(
             here.reverse();
             line(&here, machine).or_else(|| here.last().map(|step| place(step)))
         },
-    };
-    (reason, moved.then_some(port))
+    }
 }
 
 fn end(end: &End) -> String {

@@ -2,7 +2,8 @@
 
 use ipnet::IpNet;
 
-use super::machine::placed;
+use super::machine::{facing_outside, placed};
+use crate::net::Family;
 use crate::netfilter::trace::{Link, Machine};
 use crate::policy::ir::Policy;
 
@@ -46,6 +47,12 @@ pub fn on_one_host(one: &mut Side, two: &mut Side) {
         if routes.iter().all(|(net, _)| *net != route.0) {
             routes.push(route.clone());
         }
+    }
+    if interfaces.is_empty() {
+        // Saved rules do not say it, and without one nothing would reach the host.
+        let outside = routes.first().map(|(_, name)| name.as_str());
+        let v6 = first.machine.family == Family::V6;
+        interfaces.extend(outside.map(|name| facing_outside(name, v6)));
     }
     for side in [one, two] {
         side.machine.interfaces.clone_from(&interfaces);

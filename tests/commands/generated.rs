@@ -2,11 +2,12 @@
 
 use super::Desk;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "apply",
     "check",
     "compile",
     "completions",
+    "diff",
     "drift",
     "import",
     "install",

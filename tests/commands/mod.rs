@@ -1,5 +1,6 @@
 //! The commands that need no host: `check` and `compile`, as a user runs them.
 
+mod diff;
 mod generated;
 mod import;
 mod mistakes;

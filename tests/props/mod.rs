@@ -1,5 +1,6 @@
 //! Properties over random policies: the rules mean what the policy says.
 
+mod diff;
 mod machine;
 mod no_engine;
 mod oracle;

@@ -26,6 +26,7 @@ pub enum Verb {
     Install(InstallArgs),
     Inventory(InventoryArgs),
     Manual(ManualArgs),
+    Matrix(MatrixArgs),
     Trace(TraceArgs),
     Uninstall(UninstallArgs),
     Watch(WatchArgs),
@@ -139,7 +140,7 @@ pub struct DiffArgs {
 // No doc comment: clap would take it for that of the command which this is part of.
 #[derive(Debug, Args)]
 pub struct SideArgs {
-    /// Compare IPv6; a saved file has the rules of one family
+    /// Ask in IPv6 alone; a saved file has the rules of one family
     #[arg(short = '6', long)]
     pub ipv6: bool,
 
@@ -158,6 +159,28 @@ pub struct SideArgs {
     /// Which iptables to ask, with `live`
     #[arg(long, value_enum, default_value_t)]
     pub iptables: Iptables,
+}
+
+/// Tell who reaches whom on what, as the rules say
+#[derive(Debug, Args)]
+pub struct MatrixArgs {
+    /// Main file of the policy: its rules below those of its engine, or with `--live` and `--rules`
+    /// its names alone
+    pub policy: PathBuf,
+
+    /// Ask this machine's rules, addresses and routes as they are
+    #[arg(long, conflicts_with = "rules")]
+    pub live: bool,
+
+    /// Ask rules that iptables-save printed
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub side: SideArgs,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TableFormat,
 }
 
 /// Tell how this machine differs from its installed bundle

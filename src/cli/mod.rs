@@ -12,6 +12,7 @@ mod generated;
 mod import;
 mod install;
 mod inventory;
+mod matrix;
 mod policy;
 mod side;
 mod target;
@@ -73,6 +74,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
         Verb::Manual(args) => generated::manual(args),
+        Verb::Matrix(args) => matrix::run(args),
         Verb::Trace(args) => trace::run(args),
         Verb::Uninstall(args) => install::remove(args),
         Verb::Watch(args) => watch::run(args),

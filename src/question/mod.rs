@@ -3,6 +3,8 @@
 mod diff;
 mod diff_report;
 mod machine;
+mod matrix;
+mod matrix_report;
 mod names;
 mod probe;
 mod reasons;
@@ -15,6 +17,8 @@ mod who;
 
 pub use diff::{Aside, Change, Diff, Differences, Row, Unknowable, differences};
 pub use machine::{Assumed, LiveError, of_live, of_placed, of_policy, of_rules, placed};
+pub use matrix::{Cell, cells, joined as joined_cells};
+pub use matrix_report::{matrix_json, matrix_markdown, matrix_text};
 pub use names::Words;
 pub use probe::probe;
 pub use reasons::Reason;

@@ -330,6 +330,32 @@ impl Names {
         self.uplinks.iter().map(|name| space.atom(name)).collect()
     }
 
+    /// Returns sources by the interfaces that they come by; those that are the host's or nobody's are left
+    /// out.
+    pub(super) fn parts(
+        &self,
+        space: &Space,
+        sources: &IntervalSet,
+    ) -> Vec<(IntervalSet, IntervalSet)> {
+        let never = self.own.union(&self.loopback).union(&self.shared);
+        let sources = sources.difference(&never);
+        let bridges = self.nets.iter().map(|net| space.atom(&net.bridge));
+        let bridges: Vec<u128> = bridges.collect();
+        let outside = singles(self.facing_outside(space, &bridges));
+        let mut parts = vec![(outside, sources.difference(&self.declared()))];
+        for net in &self.nets {
+            let by = singles([space.atom(&net.bridge)]);
+            parts.push((by, sources.intersection(&net.addresses)));
+        }
+        parts.retain(|(by, from)| !by.is_empty() && !from.is_empty());
+        parts
+    }
+
+    /// Returns the addresses of no declared network.
+    pub(super) fn outside(&self) -> IntervalSet {
+        everything(self.family).difference(&self.declared())
+    }
+
     fn facing_outside(&self, space: &Space, bridges: &[u128]) -> Vec<u128> {
         if self.uplinks.is_empty() {
             let never = [space.atom(""), space.atom("lo")];

@@ -7,6 +7,9 @@ use crate::diagram::Node;
 use crate::meaning::{Field, Space};
 use crate::net::IntervalSet;
 
+/// The fields that say what is asked for.
+pub(super) const FIELDS: [Field; 3] = [Field::Protocol, Field::Port, Field::Icmp];
+
 /// A part of a service that one line may be about.
 #[derive(Debug, Clone)]
 pub(super) struct Item {

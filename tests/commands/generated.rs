@@ -2,7 +2,7 @@
 
 use super::Desk;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "apply",
     "check",
     "compile",
@@ -13,6 +13,7 @@ const VERBS: [&str; 14] = [
     "install",
     "inventory",
     "manual",
+    "matrix",
     "trace",
     "uninstall",
     "watch",

@@ -3,6 +3,7 @@
 mod diff;
 mod generated;
 mod import;
+mod matrix;
 mod mistakes;
 mod trace;
 

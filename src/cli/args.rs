@@ -27,6 +27,7 @@ pub enum Verb {
     Inventory(InventoryArgs),
     Manual(ManualArgs),
     Matrix(MatrixArgs),
+    Plan(PlanArgs),
     Trace(TraceArgs),
     Uninstall(UninstallArgs),
     Watch(WatchArgs),
@@ -337,6 +338,29 @@ pub struct TraceArgs {
 
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// Tell what `apply` would do: who could reach what, and what would change for it; exit status 1 where
+/// anything would
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Folder that `tidegate compile` wrote, or a policy to compile first
+    #[arg(value_name = "BUNDLE|POLICY")]
+    pub what: PathBuf,
+
+    /// Compile for the host of this name; a policy with several hosts needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
+
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TableFormat,
+
+    #[command(flatten)]
+    pub host: HostArgs,
 }
 
 /// Remove the rules, the units and everything else that tidegate has written

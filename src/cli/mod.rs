@@ -13,6 +13,7 @@ mod import;
 mod install;
 mod inventory;
 mod matrix;
+mod plan;
 mod policy;
 mod side;
 mod target;
@@ -75,6 +76,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Install(args) => install::run(args),
         Verb::Manual(args) => generated::manual(args),
         Verb::Matrix(args) => matrix::run(args),
+        Verb::Plan(args) => plan::run(args),
         Verb::Trace(args) => trace::run(args),
         Verb::Uninstall(args) => install::remove(args),
         Verb::Watch(args) => watch::run(args),

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::args::HostArgs;
 use super::failure::{Failure, FailureKind};
-use super::policy::{self, Checked, checked};
+use super::policy::{self, Checked, subject};
 use crate::artifact::{Bundle, MANIFEST};
+use crate::compile::Subject;
 use crate::deploy::Problem;
 use crate::host::{self, FileKind, LinuxHost, Trust};
 
@@ -44,22 +45,38 @@ pub(super) fn bundle(path: &Path, with: &policy::With<'_>) -> Result<Checked, Fa
                 warnings: String::new(),
             })
         }
-        FileKind::Other => policy(path, with),
+        FileKind::Other => {
+            let (Subject { bundle, .. }, warnings) = policy(path, with)?;
+            Ok(Checked { bundle, warnings })
+        }
     }
 }
 
+/// Like [`bundle`], with the policy's names where it is a policy.
+pub(super) fn named(
+    path: &Path,
+    with: &policy::With<'_>,
+) -> Result<(Checked, Option<Subject>), Failure> {
+    if host::kind(path) != FileKind::Other {
+        return Ok((bundle(path, with)?, None));
+    }
+    let (subject, warnings) = policy(path, with)?;
+    let bundle = subject.bundle.clone();
+    Ok((Checked { bundle, warnings }, Some(subject)))
+}
+
 /// Compiles a policy. Addresses that it needs and does not say come from the engine of this machine.
-fn policy(path: &Path, with: &policy::With<'_>) -> Result<Checked, Failure> {
+fn policy(path: &Path, with: &policy::With<'_>) -> Result<(Subject, String), Failure> {
     let socket = Path::new(host::SOCKET);
     let alone = with.inventory.is_some() || !policy::lacks_addresses(path)?;
     if alone || !host::engine_runs(socket) {
-        return checked(path, with, Trust::Root, CONSEQUENCE);
+        return subject(path, with, Trust::Root, CONSEQUENCE);
     }
     let engine = policy::With {
         engine: Some(host::engine_inventory(socket)?),
         ..with.clone()
     };
-    checked(path, &engine, Trust::Root, CONSEQUENCE)
+    subject(path, &engine, Trust::Root, CONSEQUENCE)
 }
 
 const CONSEQUENCE: &str = "this machine stays as it is";

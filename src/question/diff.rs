@@ -258,9 +258,9 @@ fn never(space: &mut Space, names: &Names) -> Node {
     let none = space.atom("");
     let host = space.is(Field::Input, none);
     let itself = space.within(Field::Source, &names.own.union(&names.loopback));
-    let to_loopback = space.within(Field::Destination, &names.loopback);
+    let unrouted = space.within(Field::Destination, &names.unrouted);
     // `fib_validate_source` of the kernel: nobody else has the host's own addresses.
-    let martian = space.diagrams.or_else(itself, to_loopback);
+    let martian = space.diagrams.or_else(itself, unrouted);
     let martian = space.diagrams.except(martian, host);
     let lo = space.atom("lo");
     let lo = space.is(Field::Input, lo);
@@ -429,7 +429,7 @@ impl Search<'_> {
         let free = if own {
             IntervalSet::default()
         } else {
-            self.names.loopback.clone()
+            self.names.unrouted.clone()
         };
         self.names.destinations(&set, &free)
     }

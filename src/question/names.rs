@@ -97,6 +97,9 @@ pub(super) struct Names {
     /// The host's own addresses.
     pub(super) own: IntervalSet,
     pub(super) loopback: IntervalSet,
+    /// Destinations that no packet from elsewhere can have: `ip_route_input_slow` and `ip6_forward` of
+    /// the kernel.
+    pub(super) unrouted: IntervalSet,
     /// Addresses that several receive.
     pub(super) shared: IntervalSet,
 }
@@ -113,8 +116,11 @@ impl Names {
             uplinks: Vec::new(),
             own: own(machine),
             loopback: loopback(family),
+            unrouted: IntervalSet::default(),
             shared: IntervalSet::default(),
         };
+        let neighbours = link_local(family).difference(&names.own);
+        names.unrouted = names.loopback.union(&neighbours);
         for policy in policies.iter().rev() {
             names.policy(policy);
         }
@@ -168,7 +174,7 @@ impl Names {
         if !declared.is_empty() {
             let rest = all.difference(&declared);
             self.sources.push(("outside".to_owned(), rest.clone()));
-            let rest = rest.difference(&kept).difference(&self.loopback);
+            let rest = rest.difference(&kept).difference(&self.unrouted);
             self.destinations.push(("outside".to_owned(), rest));
         }
         let smaller = self.destinations.iter();
@@ -413,6 +419,15 @@ fn loopback(family: Family) -> IntervalSet {
         Family::V6 => (1, 1),
     };
     IntervalSet::from_ranges(vec![range])
+}
+
+/// Returns the addresses that mean another host on each link.
+fn link_local(family: Family) -> IntervalSet {
+    let ranges = match family {
+        Family::V4 => Vec::new(),
+        Family::V6 => vec![(0xfe80 << 112, (0xfec0 << 112) - 1)],
+    };
+    IntervalSet::from_ranges(ranges)
 }
 
 fn broadcast(machine: &Machine) -> IntervalSet {

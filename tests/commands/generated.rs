@@ -2,7 +2,7 @@
 
 use super::Desk;
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "apply",
     "check",
     "compile",
@@ -14,6 +14,7 @@ const VERBS: [&str; 15] = [
     "inventory",
     "manual",
     "matrix",
+    "plan",
     "trace",
     "uninstall",
     "watch",

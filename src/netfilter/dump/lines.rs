@@ -183,7 +183,12 @@ fn command(
             chain_of(table, chain)?.rules.push(rule);
             Ok(())
         }
+        "-D" | "--delete" => delete(table, chain, rest),
         "-I" | "--insert" => insert(table, chain, rest, number, family),
+        "-X" | "--delete-chain" => {
+            let gone = table.chains.remove(chain);
+            gone.map(|_| ()).ok_or(DumpErrorKind::Missing)
+        }
         _ => Err(DumpErrorKind::Line),
     }
 }
@@ -204,6 +209,18 @@ fn insert(
     let rules = &mut chain_of(table, chain)?.rules;
     let at = place.checked_sub(1).filter(|at| *at <= rules.len());
     rules.insert(at.ok_or(DumpErrorKind::Number)?, rule);
+    Ok(())
+}
+
+/// Removes the first rule of a text, or the one of a number.
+fn delete(table: &mut DumpTable, chain: &str, rest: &str) -> Result<(), DumpErrorKind> {
+    let rules = &mut chain_of(table, chain)?.rules;
+    let same = |rule: &DumpRule| rule.text == rest;
+    let at = match rest.parse::<usize>() {
+        Ok(place) => place.checked_sub(1).filter(|at| *at < rules.len()),
+        Err(_) => rules.iter().position(same),
+    };
+    rules.remove(at.ok_or(DumpErrorKind::Number)?);
     Ok(())
 }
 

@@ -1,17 +1,17 @@
 //! Which new connections one set of rules allows that another does not, and which it leads elsewhere.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use thiserror::Error;
 
-use super::names::{Names, Words, singles};
+use super::connections::{changes, never, spoofed};
+use super::names::{Names, Words};
 use super::probe::probe;
 use super::reasons::{Reason, reason};
 use super::services;
 use super::side::Side;
-use crate::diagram::{Level, Node};
-use crate::meaning::{End, Fate, Field, Journey, Product, Space, TooDeep};
+use crate::diagram::Node;
+use crate::meaning::{Field, Journey, Product, Space, TooDeep};
 use crate::net::{Family, IntervalSet};
 use crate::netfilter::trace::Machine;
 use crate::policy::ir::Policy;
@@ -22,8 +22,6 @@ pub(super) const MAX_EDGES: usize = 20_000_000;
 const MAX_SETS: usize = 50;
 /// Most parts of one set's services whose lines are looked up.
 const MAX_ITEMS: usize = 64;
-const TCP: u128 = 6;
-const SCTP: u128 = 132;
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unknowable {
@@ -39,22 +37,6 @@ pub enum Change {
     Closes,
     Moves,
 }
-
-impl Change {
-    /// Returns the change of a number that is not 0. Moves between other places have other numbers.
-    fn of(number: u32) -> Self {
-        match number {
-            OPENS => Change::Opens,
-            CLOSES => Change::Closes,
-            _ => Change::Moves,
-        }
-    }
-}
-
-const OPENS: u32 = 1;
-const CLOSES: u32 = 2;
-/// The number of the first two places that packets move between.
-const MOVES: u32 = 3;
 
 /// Connections that are told in one word: they would make many rows, and few people make them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,8 +69,8 @@ pub struct Diff {
     pub rows: Vec<Row>,
     /// What changes besides, which no row is about.
     pub aside: BTreeSet<(Aside, Change)>,
-    /// The part of what differs that the rows tell, from 0 to 1.
-    pub told: f64,
+    /// Where the rows do not tell everything, the part that they do, from 0 to 1.
+    pub told: Option<f64>,
 }
 
 /// What differs in one family.
@@ -104,7 +86,7 @@ pub struct Differences {
     set_aside: BTreeSet<(Aside, Change)>,
     /// Each with the connections that it is about.
     pub rows: Vec<(Row, Node)>,
-    told: f64,
+    told: Option<f64>,
 }
 
 impl Row {
@@ -124,7 +106,7 @@ impl Row {
 impl Diff {
     /// Joins the differences of all families.
     pub fn of(all: Vec<Differences>) -> Self {
-        let told = all.iter().map(|one| one.told).fold(1.0, f64::min);
+        let told = all.iter().filter_map(|one| one.told).reduce(f64::min);
         let aside = all.iter().flat_map(|one| &one.set_aside);
         let aside = aside.copied().collect();
         let rows = all.into_iter().flat_map(|one| one.rows);
@@ -139,6 +121,15 @@ impl Diff {
 /// Compares what two sets of rules of one family do on one host; see
 /// [`on_one_host`](super::on_one_host).
 pub fn differences(before: &Side, after: &Side) -> Result<Differences, Unknowable> {
+    differences_within(before, after, MAX_EDGES)
+}
+
+/// Like [`differences`], with no more than so many edges of diagrams.
+pub fn differences_within(
+    before: &Side,
+    after: &Side,
+    max_edges: usize,
+) -> Result<Differences, Unknowable> {
     let policies: Vec<&Policy> = [before, after]
         .iter()
         .filter_map(|side| side.policy.as_ref())
@@ -147,7 +138,7 @@ pub fn differences(before: &Side, after: &Side) -> Result<Differences, Unknowabl
     let uplinks = policies.iter().flat_map(|policy| &policy.host.uplinks);
     let uplinks: Vec<&str> = uplinks.map(|name| name.0.as_str()).collect();
     let machines = [&before.machine, &after.machine];
-    let mut space = Journey::space(&machines, &uplinks, MAX_EDGES);
+    let mut space = Journey::space(&machines, &uplinks, max_edges);
     let one = Journey::new(&mut space, &before.machine)?;
     let two = Journey::new(&mut space, &after.machine)?;
     let changes = changes(&mut space, &one, &two);
@@ -167,6 +158,7 @@ pub fn differences(before: &Side, after: &Side) -> Result<Differences, Unknowabl
         sets: 0,
         whole: 0.0,
         missing: 0.0,
+        is_complete: true,
     };
     for number in search.space.diagrams.answers(changes) {
         if number != 0 {
@@ -174,106 +166,6 @@ pub fn differences(before: &Side, after: &Side) -> Result<Differences, Unknowabl
         }
     }
     search.end()
-}
-
-fn changes(space: &mut Space, one: &Journey, two: &Journey) -> Node {
-    let mut moves = Vec::new();
-    let mut change = |before: u32, after: u32| {
-        let (before, after) = (one.fate(before), two.fate(after));
-        match (before.arrives(), after.arrives()) {
-            (false, true) => OPENS,
-            (true, false) => CLOSES,
-            (true, true) if place(&before) != place(&after) => {
-                let way = (place(&before), place(&after));
-                let known = moves.iter().position(|it| *it == way);
-                let at = known.unwrap_or(moves.len());
-                if known.is_none() {
-                    moves.push(way);
-                }
-                MOVES + u32::try_from(at).unwrap_or(0)
-            }
-            _ => 0,
-        }
-    };
-    let (first, second) = aligned(space, one, two);
-    let changes = space.diagrams.zip(first, second, &mut change);
-    space.pinned(changes)
-}
-
-/// Returns yes for connections of those who take an address of another network.
-fn spoofed(space: &mut Space, names: &Names) -> Node {
-    let none = space.atom("");
-    let host = space.is(Field::Input, none);
-    let spoofed = names.spoofed(space);
-    space.diagrams.except(spoofed, host)
-}
-
-/// Where a packet arrives: whether the host gets it, and what was translated. By which interface it
-/// leaves is a matter of routes.
-fn place(fate: &Fate) -> (bool, Option<(IpAddr, Option<u16>)>) {
-    (fate.end == End::Host, fate.to)
-}
-
-/// Lets both sides ask the same about a match of the same text, wherever it stands in their rules: as often
-/// as it stands in both.
-fn aligned(space: &mut Space, one: &Journey, two: &Journey) -> (Node, Node) {
-    let (first, second) = (
-        space.diagrams.asked(one.node),
-        space.diagrams.asked(two.node),
-    );
-    let known: Vec<(String, Level)> = space
-        .all_unknown()
-        .map(|(what, level)| (what.text.clone(), level))
-        .collect();
-    let mut free: Vec<&(String, Level)> = known
-        .iter()
-        .filter(|(_, level)| first.contains(level) && !second.contains(level))
-        .collect();
-    let mut nodes = (one.node, two.node);
-    for (text, level) in &known {
-        let named = known
-            .iter()
-            .find(|(other, _)| other == text && is_named(text));
-        if let Some((_, named)) = named.filter(|(_, named)| named != level) {
-            nodes.0 = space.diagrams.rename(nodes.0, *level, *named);
-            nodes.1 = space.diagrams.rename(nodes.1, *level, *named);
-            continue;
-        }
-        let same = free.iter().position(|(other, _)| other == text);
-        let alone = second.contains(level) && !first.contains(level);
-        if let Some(at) = same.filter(|_| alone) {
-            nodes.1 = space.diagrams.rename(nodes.1, *level, free.remove(at).1);
-        }
-    }
-    nodes
-}
-
-/// A limit's name is that of its count, wherever it is asked.
-fn is_named(text: &str) -> bool {
-    text.contains("--hashlimit-name")
-}
-
-/// Returns yes for connections that nobody can make.
-fn never(space: &mut Space, names: &Names) -> Node {
-    let none = space.atom("");
-    let host = space.is(Field::Input, none);
-    let itself = space.within(Field::Source, &names.own.union(&names.loopback));
-    let unrouted = space.within(Field::Destination, &names.unrouted);
-    // `fib_validate_source` of the kernel: nobody else has the host's own addresses.
-    let martian = space.diagrams.or_else(itself, unrouted);
-    let martian = space.diagrams.except(martian, host);
-    let lo = space.atom("lo");
-    let lo = space.is(Field::Input, lo);
-    let foreign = if names.own.is_empty() {
-        Node::NO
-    } else {
-        space.diagrams.except(host, itself)
-    };
-    // `tcp_v4_conn_request` of the kernel: many cannot have one connection.
-    let shared = space.within(Field::Destination, &names.shared);
-    let single = space.within(Field::Protocol, &singles([TCP, SCTP]));
-    let single = space.diagrams.guard(shared, single);
-    space.diagrams.first_of(&[martian, lo, foreign, single])
 }
 
 /// The rows of one family while they are found.
@@ -290,6 +182,7 @@ struct Search<'m> {
     sets: usize,
     whole: f64,
     missing: f64,
+    is_complete: bool,
 }
 
 /// A row, what it asks for and all that it is about.
@@ -326,6 +219,7 @@ impl Search<'_> {
             let wanted = self.space.diagrams.except(holds, free);
             self.whole += self.space.diagrams.share(wanted);
             self.missing += self.space.diagrams.share(cover.rest);
+            self.is_complete &= cover.rest == Node::NO;
             for product in &cover.products {
                 self.product(change, own, product, wanted);
             }
@@ -438,11 +332,7 @@ impl Search<'_> {
         if self.space.diagrams.is_exhausted() {
             return Err(Unknowable::Exhausted);
         }
-        let told = if self.missing == 0.0 {
-            1.0
-        } else {
-            1.0 - self.missing / self.whole
-        };
+        let told = (!self.is_complete).then(|| 1.0 - self.missing / self.whole);
         let mut rows = Vec::new();
         for mut found in self.rows {
             found.row.services = services::words(&mut self.space, found.service);

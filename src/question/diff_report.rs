@@ -31,7 +31,7 @@ impl Aside {
 impl Diff {
     /// Tells whether anything differs.
     pub fn differs(&self) -> bool {
-        !self.rows.is_empty() || !self.aside.is_empty() || self.told < 1.0
+        !self.rows.is_empty() || !self.aside.is_empty() || self.told.is_some()
     }
 
     /// Writes the rows below the lines that decide about them.
@@ -117,9 +117,10 @@ impl Diff {
     fn more(&self) -> Vec<String> {
         let aside = self.aside.iter();
         let aside = aside.map(|(aside, change)| format!("{}: {}", change.word(), aside.words()));
-        let percent = (self.told * 100.0).floor();
-        let more = format!("and more: these are {percent} % of what differs, counted in packets");
-        let more = (self.told < 1.0).then_some(more);
+        let more = self.told.map(|told| {
+            let percent = (told * 100.0).floor();
+            format!("and more: these are {percent} % of what differs, counted in packets")
+        });
         aside.chain(more).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! Questions about packets: who asks whom, on which machine, and what comes of it.
 
+mod connections;
 mod diff;
 mod diff_report;
 mod machine;
@@ -15,7 +16,9 @@ mod side;
 mod tests;
 mod who;
 
-pub use diff::{Aside, Change, Diff, Differences, Row, Unknowable, differences};
+pub use diff::{
+    Aside, Change, Diff, Differences, Row, Unknowable, differences, differences_within,
+};
 pub use machine::{Assumed, LiveError, of_live, of_placed, of_policy, of_rules, placed};
 pub use matrix::{Cell, cells, joined as joined_cells};
 pub use matrix_report::{matrix_json, matrix_markdown, matrix_text};

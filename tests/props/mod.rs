@@ -2,6 +2,7 @@
 
 mod diff;
 mod machine;
+mod matrix;
 mod no_engine;
 mod oracle;
 mod parsers;

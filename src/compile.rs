@@ -1,16 +1,21 @@
 //! From a policy to a bundle: every stage in its order, and nothing but the policy's texts in it.
 
+mod parties;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+pub use parties::{RecoverError, recovered};
 
 use crate::artifact::{
     Bundle, ChainHash, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, ROUTES, RULES_V4,
     RULES_V6, RouteEntry, SYSCTL, SourceEntry, SysctlEntry,
 };
-use crate::diag::{Diagnostic, Diagnostics, Severity, code};
+use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
 use crate::hash::sha256;
 use crate::inventory::Inventory;
+use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
 use crate::netfilter::{
     ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, policy_name, render,
     render_chains,
@@ -63,6 +68,21 @@ impl Compiled {
         self.diagnostics = all.into_sorted();
     }
 
+    /// Adds what a policy without mistakes says for nothing, or twice.
+    pub fn lint(&mut self) {
+        if !self.has_errors() {
+            self.say(policy::lint(&self.policies));
+        }
+    }
+
+    /// Gives each warning its level. What becomes a mistake takes the bundles away.
+    pub fn judge(&mut self, levels: &Levels) {
+        self.diagnostics = levels.apply(std::mem::take(&mut self.diagnostics));
+        if self.has_errors() {
+            self.bundles.clear();
+        }
+    }
+
     pub fn has_errors(&self) -> bool {
         self.diagnostics
             .iter()
@@ -72,11 +92,25 @@ impl Compiled {
 
 /// Compiles the policy whose main file `loader` knows as `main`.
 pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
-    compile_with(loader, main, None)
+    compile_with(loader, main, None, Proof::Needed)
+}
+
+/// What becomes of rules that are too many to be proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// They are a mistake.
+    Needed,
+    /// They are written all the same, with a warning.
+    Wanted,
 }
 
 /// Like [`compile`], with addresses of an inventory for containers to which the policy gives none.
-pub fn compile_with(loader: &dyn Loader, main: &str, inventory: Option<&Inventory>) -> Compiled {
+pub fn compile_with(
+    loader: &dyn Loader,
+    main: &str,
+    inventory: Option<&Inventory>,
+    proof: Proof,
+) -> Compiled {
     let Loaded {
         sources,
         mut diagnostics,
@@ -87,7 +121,9 @@ pub fn compile_with(loader: &dyn Loader, main: &str, inventory: Option<&Inventor
     let mut bundles = Vec::with_capacity(policies.len());
     for policy in &policies {
         if let Some(rulesets) = rulesets(policy, &mut diagnostics) {
-            bundles.push(bundle(policy, rulesets, &sources, main));
+            let bundle = bundle(policy, rulesets, &sources, main);
+            diagnostics.extend(prove(policy, &bundle, proof));
+            bundles.push(bundle);
         }
     }
     if diagnostics.has_errors() {
@@ -113,6 +149,38 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
     };
     let manifest = manifest(policy, &emitted, sources, main);
     Bundle::new(manifest, files(&emitted, sources))
+}
+
+/// Reads the rules again and compares what they mean with what the policy says.
+fn prove(policy: &Policy, bundle: &Bundle, proof: Proof) -> Option<Diagnostic> {
+    let validated =
+        Family::BOTH.map(|family| validate(policy, bundle.rules(family), family, MAX_EDGES));
+    let wrong = validated.into_iter().find_map(Result::err)?;
+    Some(match wrong {
+        Invalid::NotKnown(_) if proof == Proof::Wanted => {
+            Diagnostic::warning(code::NOT_PROVEN, wrong.to_string())
+        }
+        Invalid::NotKnown(_) => Diagnostic::error(code::TOO_MANY_TO_PROVE, wrong.to_string())
+            .help("name prefixes instead of single addresses, or take them unproven: `--unproven`"),
+        Invalid::Differs(found) => differing(&found),
+        Invalid::Unread(_) | Invalid::TooDeep(_) => bug(wrong.to_string()),
+    })
+}
+
+fn bug(message: String) -> Diagnostic {
+    let diagnostic = Diagnostic::error(code::RULES_DIFFER, message);
+    diagnostic.help("this is a mistake of tidegate, not of the policy: please report it")
+}
+
+fn differing(found: &Difference) -> Diagnostic {
+    let mut diagnostic = bug(format!("{}: {found}", found.family));
+    for span in &found.statements {
+        diagnostic = diagnostic.at(*span, "this names the packet");
+    }
+    for (line, text) in &found.rules {
+        diagnostic = diagnostic.note(format!("it meets line {line} of the rules: {text}"));
+    }
+    diagnostic
 }
 
 /// Returns the routes in the form of `ip -batch`, ip(8); no text where there are none.
@@ -225,6 +293,7 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
         sysctls: emitted.settings.iter().map(setting).collect(),
         modules: emitted.modules.clone(),
         routes: policy.host.routes.iter().map(route).collect(),
+        parties: parties::parties(policy, rulesets),
         source_map: rulesets
             .iter()
             .flat_map(|rules| origins(rules, sources))

@@ -4,6 +4,13 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(u32);
 
+impl SourceId {
+    /// Tells whether it is the text that was read first: a policy's main file.
+    pub fn is_first(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// A range of bytes in one source; `start` may equal `end` for a place between two characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tidegate::compile::{Compiled, compile};
-use tidegate::diag::code;
+use tidegate::diag::Severity;
+use tidegate::diag::code::{self, Entry};
 
 use crate::support::files::{Files, Folder, repository};
 
@@ -28,7 +29,8 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 #[track_caller]
-fn is_clean(name: &str, compiled: &Compiled) {
+fn is_clean(name: &str, mut compiled: Compiled) {
+    compiled.lint();
     assert!(
         compiled.diagnostics.is_empty(),
         "{name}: {:#?}",
@@ -44,15 +46,51 @@ fn every_code_is_documented_and_no_other() {
         .filter(|line| line.starts_with("| T"))
         .map(str::to_owned)
         .collect();
-    let mut known: Vec<String> = code::ALL
-        .iter()
-        .map(|(code, meaning)| format!("| {code} | {meaning} |"))
-        .collect();
+    let line = |entry: &Entry| {
+        let level = match entry.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        format!("| {} | {level} | {} |", entry.code, entry.meaning)
+    };
+    let mut known: Vec<String> = code::ALL.iter().map(line).collect();
     known.sort();
     assert_eq!(documented, known);
-    let mut codes: Vec<_> = code::ALL.iter().map(|(code, _)| code).collect();
+    let mut codes: Vec<_> = code::ALL.iter().map(|entry| entry.code).collect();
+    codes.sort();
     codes.dedup();
     assert_eq!(codes.len(), known.len(), "a code is used twice");
+}
+
+/// Levels are for warnings alone, so the table has to know which codes these are.
+#[test]
+fn a_code_is_of_the_severity_that_the_table_says() {
+    for path in files(&repository().join("src"), ".rs") {
+        let text = fs::read_to_string(&path).expect("text");
+        for (call, severity) in [
+            ("Diagnostic::error(", Severity::Error),
+            ("Diagnostic::warning(", Severity::Warning),
+        ] {
+            for name in text.split(call).skip(1).filter_map(constant) {
+                let is = declared(name).unwrap_or_else(|| panic!("{name} is no code"));
+                assert_eq!(is.severity, severity, "{name} in {}", path.display());
+            }
+        }
+    }
+}
+
+/// Returns the code's name that a call starts with.
+fn constant(call: &str) -> Option<&str> {
+    call.trim_start().strip_prefix("code::")?.split(',').next()
+}
+
+/// Returns what is known of the code that a constant of the source stands for.
+fn declared(name: &str) -> Option<&'static Entry> {
+    let table = text("src/diag/code.rs");
+    let line = table
+        .lines()
+        .find(|line| line.trim_start().starts_with(&format!("{name} = ")))?;
+    code::find(line.split('"').nth(1)?)
 }
 
 /// A file that no module names is not compiled, and the tests in it do not run.
@@ -96,7 +134,7 @@ fn every_example_compiles_without_a_warning_and_has_a_text() {
             .expect("a name")
             .to_string_lossy()
             .into_owned();
-        is_clean(&name, &compile(&Folder(folder.to_owned()), &name));
+        is_clean(&name, compile(&Folder(folder.to_owned()), &name));
         let beside = [path.with_extension("md"), folder.join("README.md")];
         let said = beside.iter().any(|text| text.exists());
         assert!(said || folder.ends_with("demo"), "{name} has no text");
@@ -109,7 +147,7 @@ fn the_policy_of_the_readme_compiles() {
     let policy = readme.split("```").nth(1).expect("a policy in the README");
     is_clean(
         "README.md",
-        &compile(&Files::one(policy.trim_start()), "policy.tide"),
+        compile(&Files::one(policy.trim_start()), "policy.tide"),
     );
 }
 
@@ -156,13 +194,23 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["compose", "diag", "inventory", "net", "policy", "syntax"],
     ),
     ("netfilter", &["hash", "net", "policy", "source"]),
-    ("meaning", &["diagram", "net", "netfilter"]),
     (
-        "question",
-        &["diagram", "meaning", "net", "netfilter", "policy"],
+        "meaning",
+        &["diagram", "net", "netfilter", "policy", "source"],
     ),
     ("sysctl", &["policy", "source"]),
     ("artifact", &["hash", "netfilter"]),
+    (
+        "question",
+        &[
+            "artifact",
+            "diagram",
+            "meaning",
+            "net",
+            "netfilter",
+            "policy",
+        ],
+    ),
     (
         "compile",
         &[
@@ -170,6 +218,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "diag",
             "hash",
             "inventory",
+            "meaning",
+            "net",
             "netfilter",
             "policy",
             "source",

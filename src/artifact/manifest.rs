@@ -8,10 +8,11 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Parties;
 use crate::netfilter::{Family, Place, Table};
 
 /// The manifest's own format; it goes up whenever a field appears or changes its meaning.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 pub const MANIFEST: &str = "manifest.json";
 pub const MODULES: &str = "tidegate.modules";
 pub const ROUTES: &str = "routes";
@@ -45,6 +46,7 @@ pub struct Manifest {
     pub sysctls: Vec<SysctlEntry>,
     pub modules: Vec<String>,
     pub routes: Vec<RouteEntry>,
+    pub parties: Parties,
     pub source_map: Vec<SourceEntry>,
 }
 

@@ -22,6 +22,7 @@ pub enum Verb {
     Completions(CompletionsArgs),
     Diff(DiffArgs),
     Drift(DriftArgs),
+    Explain(ExplainArgs),
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
@@ -77,8 +78,11 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub project: ProjectArgs,
 
+    #[command(flatten)]
+    pub levels: LevelArgs,
+
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: CheckFormat,
 }
 
 /// Write the bundle that a policy becomes; needs neither root nor Docker
@@ -102,6 +106,29 @@ pub struct CompileArgs {
     /// Write a bundle for each host, to a folder of its name below DIR
     #[arg(long)]
     pub all_hosts: bool,
+
+    /// Write rules that are too many to be compared with the policy, too
+    #[arg(long)]
+    pub unproven: bool,
+
+    #[command(flatten)]
+    pub levels: LevelArgs,
+}
+
+// No doc comment: clap would take it for that of the command which this is part of.
+#[derive(Debug, Args)]
+pub struct LevelArgs {
+    /// Take a warning for a mistake: its code, or `warnings` for every one
+    #[arg(long, value_name = "CODE")]
+    pub deny: Vec<String>,
+
+    /// Tell of a warning, as is usual, where `warnings` are denied or allowed
+    #[arg(long, value_name = "CODE")]
+    pub warn: Vec<String>,
+
+    /// Do not tell of a warning: its code, or `warnings` for every one
+    #[arg(long, value_name = "CODE")]
+    pub allow: Vec<String>,
 }
 
 /// Print what a shell needs to complete tidegate's words
@@ -120,7 +147,8 @@ pub struct ManualArgs {
 
 /// Tell which new connections one set of rules allows that another does not; exit status 1 where any
 ///
-/// Each side is a policy, a file that iptables-save printed, or `live`: the rules of this machine.
+/// Each side is a policy, a bundle's folder, a file that iptables-save printed, or `live`: the rules of
+/// this machine.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
     /// What is, or was
@@ -196,6 +224,13 @@ pub struct DriftArgs {
 
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// Print what a code of a message means, and how to mend it
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// As in T0203; without it, every code with its meaning
+    pub code: Option<String>,
 }
 
 /// Write a first policy from compose files or from a running engine
@@ -279,10 +314,10 @@ pub struct InventoryArgs {
     reason = "each is a switch of the command line"
 )]
 pub struct TraceArgs {
-    /// Main file of the policy: its rules below those of its engine, or with `--live` and `--rules`
-    /// its names alone
-    #[arg(required_unless_present_any = ["live", "rules"])]
-    pub policy: Option<PathBuf>,
+    /// Folder that `tidegate compile` wrote, or main file of a policy: its rules above those of its
+    /// engine, or with `--live` and `--rules` its names and words alone
+    #[arg(value_name = "BUNDLE|POLICY", required_unless_present_any = ["live", "rules"])]
+    pub what: Option<PathBuf>,
 
     /// Who connects: an address, a name of the policy, `outside` or `host`
     #[arg(long, value_name = "WHO")]
@@ -398,6 +433,17 @@ pub struct HostArgs {
     /// Which iptables to use; it must be the one that Docker uses
     #[arg(long, value_enum, default_value_t)]
     pub iptables: Iptables,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// Workflow commands, which GitHub shows beside the lines
+    Github,
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    #[default]
+    Text,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

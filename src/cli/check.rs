@@ -2,38 +2,54 @@
 
 use std::path::Path;
 
-use super::args::{CheckArgs, Format};
+use super::args::{CheckArgs, CheckFormat};
 use super::failure::{Failure, FailureKind};
-use super::{Done, compose, notes, policy};
-use crate::compile::Compiled;
+use super::{Done, compose, levels, notes, policy};
+use crate::compile::{Compiled, Proof};
 use crate::deploy;
-use crate::diag::{Severity, json};
+use crate::diag::Severity;
+use crate::diag::github::render_github;
+use crate::diag::json::render_json;
+use crate::diag::sarif::render_sarif;
 use crate::host::{self, LinuxHost, Trust, Variant};
 use crate::import;
 
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
-    let mut compiled = policy::read(&args.policy, args.inventory.as_deref(), Trust::Anybody)?;
-    if !args.compose.is_empty() {
-        let project = compose::project(&args.compose, &args.project)?;
-        let origin = compose::origin(&args.compose);
-        // What an inventory knows is of this moment; compose files are about every one.
-        let written = policy::read(&args.policy, None, Trust::Anybody)?;
-        // Every host's view has all networks and containers.
-        if let Some(policy) = written.policies.first() {
-            let found = import::compare(policy, &project, &origin);
-            compiled.say(found);
-        }
+    let levels = levels::read(&args.levels)?;
+    let inventory = args.inventory.as_deref();
+    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, Proof::Needed)?;
+    compiled.lint();
+    compare(&mut compiled, args)?;
+    compiled.judge(&levels);
+    if let Some(text) = for_programs(&compiled, args) {
+        return Ok(Done {
+            text,
+            warnings: String::new(),
+            yes: !compiled.has_errors(),
+        });
     }
-    match args.format {
-        Format::Json => Ok(as_json(&compiled, &args.policy)),
-        Format::Text => {
-            let mut done = as_text(&compiled, &args.policy)?;
-            if args.live {
-                done.text.push_str(&notes(&live(&compiled)?));
-            }
-            Ok(done)
-        }
+    let mut done = as_text(&compiled, &args.policy)?;
+    if args.live {
+        done.text.push_str(&notes(&live(&compiled)?));
     }
+    Ok(done)
+}
+
+/// Adds what compose files have otherwise than the policy, where any are named.
+fn compare(compiled: &mut Compiled, args: &CheckArgs) -> Result<(), Failure> {
+    if args.compose.is_empty() {
+        return Ok(());
+    }
+    let project = compose::project(&args.compose, &args.project)?;
+    let origin = compose::origin(&args.compose);
+    // What an inventory knows is of this moment; compose files are about every one.
+    let written = policy::read(&args.policy, None, Trust::Anybody, Proof::Needed)?;
+    // Every host's view has all networks and containers.
+    if let Some(policy) = written.policies.first() {
+        let found = import::compare(policy, &project, &origin);
+        compiled.say(found);
+    }
+    Ok(())
 }
 
 /// Looks at the machine for what would undo the policy or make it untrue.
@@ -50,12 +66,15 @@ fn live(compiled: &Compiled) -> Result<Vec<String>, Failure> {
     Ok(found)
 }
 
-fn as_json(compiled: &Compiled, path: &Path) -> Done {
-    let (diagnostics, sources) = (&compiled.diagnostics, &compiled.sources);
-    Done {
-        text: json::render_json(diagnostics, sources, &policy::base(path)),
-        warnings: String::new(),
-        yes: !compiled.has_errors(),
+/// Writes the diagnostics in a form for other programs, if one is asked for.
+fn for_programs(compiled: &Compiled, args: &CheckArgs) -> Option<String> {
+    let (found, sources) = (&compiled.diagnostics, &compiled.sources);
+    let base = policy::base(&args.policy);
+    match args.format {
+        CheckFormat::Github => Some(render_github(found, sources, &base)),
+        CheckFormat::Json => Some(render_json(found, sources, &base)),
+        CheckFormat::Sarif => Some(render_sarif(found, sources, &base)),
+        CheckFormat::Text => None,
     }
 }
 

@@ -6,25 +6,31 @@ use serde_json::Value;
 
 use super::args::CompileArgs;
 use super::failure::Failure;
-use super::{Done, policy};
+use super::{Done, levels, policy};
 use crate::artifact::{Bundle, Manifest};
+use crate::compile::Proof;
 use crate::host::{self, Trust};
 use crate::netfilter::Family;
 
 const CONSEQUENCE: &str = "nothing is written";
 
 pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
-    let (bundles, warnings) = if args.all_hosts {
-        let inventory = args.inventory.as_deref();
-        policy::all(&args.policy, inventory, Trust::Anybody, CONSEQUENCE)?
+    let levels = levels::read(&args.levels)?;
+    let proof = if args.unproven {
+        Proof::Wanted
     } else {
-        let with = policy::With {
-            host: args.host_name.as_deref(),
-            inventory: args.inventory.as_deref(),
-            ..policy::With::default()
-        };
-        let checked = policy::checked(&args.policy, &with, Trust::Anybody, CONSEQUENCE)?;
-        (vec![checked.bundle], checked.warnings)
+        Proof::Needed
+    };
+    let inventory = args.inventory.as_deref();
+    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, proof)?;
+    compiled.lint();
+    compiled.judge(&levels);
+    let (bundles, warnings) = if args.all_hosts {
+        policy::all(&args.policy, compiled, CONSEQUENCE)?
+    } else {
+        let host = args.host_name.as_deref();
+        let (subject, warnings) = policy::of_host(&args.policy, compiled, host, CONSEQUENCE)?;
+        (vec![subject.bundle], warnings)
     };
     let mut text = String::new();
     for bundle in &bundles {

@@ -9,7 +9,9 @@ use crate::question::{self, Diff, Unknowable};
 pub(super) fn run(args: &DiffArgs) -> Result<Done, Failure> {
     let (before, first) = source(&args.before, &args.side)?;
     let (after, second) = source(&args.after, &args.side)?;
-    let mut said = Vec::new();
+    let unknown_sets = [&before, &after].map(Source::unknown_sets);
+    let mut said: Vec<String> = unknown_sets.into_iter().flatten().collect();
+    said.dedup();
     let mut all = Vec::new();
     for family in Source::families(&[&before, &after], args.side.ipv6) {
         let mut one = machine_of(&before, None, &args.side, family)?;

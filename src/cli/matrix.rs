@@ -20,7 +20,7 @@ pub(super) fn run(args: &MatrixArgs) -> Result<Done, Failure> {
         None => args.live.then_some(Source::Live),
     };
     let sources: Vec<&Source> = rules.iter().chain([&policy]).collect();
-    let (mut cells, mut said) = (Vec::new(), Vec::new());
+    let (mut cells, mut said) = (Vec::new(), Vec::from_iter(policy.unknown_sets()));
     for family in Source::families(&sources, args.side.ipv6) {
         let named = machine_of(&policy, None, &args.side, family)?;
         let made = asked(args, rules.as_ref(), named, family)?;

@@ -7,11 +7,13 @@ mod compile;
 mod compose;
 mod diff;
 mod drift;
+mod explain;
 pub mod failure;
 mod generated;
 mod import;
 mod install;
 mod inventory;
+mod levels;
 mod matrix;
 mod plan;
 mod policy;
@@ -71,6 +73,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Completions(args) => Ok(generated::completions(args)),
         Verb::Diff(args) => diff::run(args),
         Verb::Drift(args) => drift::run(args),
+        Verb::Explain(args) => explain::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),

@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 use super::args::{PlanArgs, TableFormat};
 use super::diff::unknown;
 use super::failure::Failure;
-use super::policy::{self, Checked};
 use super::trace::unread;
-use super::{Done, notes, target};
-use crate::artifact::Bundle;
+use super::{Done, notes, policy, target};
 use crate::compile::Subject;
 use crate::deploy::{self, NewRules, Preview};
 use crate::host::Host;
@@ -23,11 +21,11 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
         inventory: args.inventory.as_deref(),
         ..policy::With::default()
     };
-    let (Checked { bundle, warnings }, subject) = target::named(&args.what, &with)?;
-    let preview = deploy::preview(&host, &bundle)?;
+    let (subject, warnings) = target::named(&args.what, &with)?;
+    let preview = deploy::preview(&host, &subject.bundle)?;
     let mut all = Vec::new();
     for rules in &preview.rules {
-        all.push(differences(&host, rules, &bundle, subject.as_ref())?);
+        all.push(differences(&host, rules, &subject)?);
     }
     let diff = Diff::of(all);
     Ok(Done {
@@ -45,21 +43,20 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
 fn differences(
     host: &dyn Host,
     rules: &NewRules,
-    bundle: &Bundle,
-    subject: Option<&Subject>,
+    subject: &Subject,
 ) -> Result<Differences, Failure> {
     let family = rules.family;
     let (addresses, routes) = (host.addresses()?, host.routes(family)?);
     let machine = question::of_live(&rules.now, &addresses, &routes, family);
     let before = Side {
         machine: machine.map_err(|error| unread(&error))?,
-        policy: subject.map(|subject| subject.policy.clone()),
+        policy: Some(subject.policy.clone()),
         kind: SideKind::Live,
     };
     let mut after = before.clone();
     let loaded = after.machine.rules.load(&rules.text, family);
     loaded.map_err(|error| unread(&error.into()))?;
-    for route in &bundle.manifest().routes {
+    for route in &subject.bundle.manifest().routes {
         let device = route.device.as_deref().or(before.machine.route(route.via));
         let device = device.map(str::to_owned).filter(|_| family.has(route.via));
         after

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::failure::{Failure, FailureKind};
 use crate::artifact::Bundle;
-use crate::compile::{Compiled, Subject, compile_with};
+use crate::compile::{Compiled, Proof, Subject, compile_with};
 use crate::diag::text::{Style, render};
 use crate::diag::{Severity, code};
 use crate::host::{self, FolderLoader, Trust, shown as shown_path};
@@ -41,7 +41,7 @@ pub(super) fn subject(
     consequence: &str,
 ) -> Result<(Subject, String), Failure> {
     let compiled = match &with.engine {
-        None => read(path, with.inventory, trust)?,
+        None => read(path, with.inventory, trust, Proof::Needed)?,
         Some(engine) => compiled(path, Some(engine), trust)?,
     };
     of_host(path, compiled, with.host, consequence)
@@ -68,16 +68,15 @@ pub(super) fn of_host(
     }
 }
 
-/// Compiles the policy at `path` for all of its hosts, and returns what there is to warn of.
+/// Returns the bundles of all hosts of a policy, and what there is to warn of.
 ///
 /// Errors: mistakes in the policy, all of them in one text, which ends with `consequence`.
 pub(super) fn all(
     path: &Path,
-    inventory: Option<&Path>,
-    trust: Trust,
+    compiled: Compiled,
     consequence: &str,
 ) -> Result<(Vec<Bundle>, String), Failure> {
-    let (subjects, text) = subjects(path, read(path, inventory, trust)?, consequence)?;
+    let (subjects, text) = subjects(path, compiled, consequence)?;
     let bundles = subjects.into_iter().map(|subject| subject.bundle);
     Ok((bundles.collect(), text))
 }
@@ -135,14 +134,21 @@ pub(super) fn read(
     path: &Path,
     inventory: Option<&Path>,
     trust: Trust,
+    proof: Proof,
 ) -> Result<Compiled, Failure> {
     let inventory = inventory.map(|path| read_inventory(path, trust));
-    compiled(path, inventory.transpose()?.as_ref(), trust)
+    let (loader, main) = FolderLoader::of_policy(path, trust)?;
+    Ok(compile_with(
+        &loader,
+        &main,
+        inventory.transpose()?.as_ref(),
+        proof,
+    ))
 }
 
 fn compiled(path: &Path, inventory: Option<&Inventory>, trust: Trust) -> Result<Compiled, Failure> {
     let (loader, main) = FolderLoader::of_policy(path, trust)?;
-    Ok(compile_with(&loader, &main, inventory))
+    Ok(compile_with(&loader, &main, inventory, Proof::Needed))
 }
 
 /// Returns whether the policy needs addresses that it does not say.

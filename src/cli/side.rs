@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::args::SideArgs;
-use super::failure::{Failure, FailureKind};
-use super::policy;
+use super::failure::Failure;
 use super::trace::{MAX_RULES, unread};
+use super::{policy, target};
 use crate::compile::Subject;
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
@@ -30,6 +30,25 @@ pub(super) struct Made {
 }
 
 impl Source {
+    /// Says which sets have a name and no addresses: those of a bundle.
+    pub(super) fn unknown_sets(&self) -> Option<String> {
+        let Source::Policy(subject) = self else {
+            return None;
+        };
+        let sets = &subject.bundle.manifest().parties.sets;
+        let known = |name: &&String| subject.policy.trusts.iter().any(|it| it.name == **name);
+        let sets: Vec<&str> = sets
+            .iter()
+            .filter(|name| !known(name))
+            .map(String::as_str)
+            .collect();
+        let said = format!(
+            "A bundle keeps no addresses of sets; these have no name here: {}.",
+            sets.join(", ")
+        );
+        (!sets.is_empty()).then_some(said)
+    }
+
     /// Returns the families of which there can be rules.
     pub(super) fn families(all: &[&Source], six: bool) -> Vec<Family> {
         let saved = all.iter().any(|it| matches!(it, Source::Saved(_)));
@@ -47,9 +66,8 @@ pub(super) fn source(path: &Path, args: &SideArgs) -> Result<(Source, String), F
         return Ok((Source::Live, String::new()));
     }
     if host::kind(path) == FileKind::Folder {
-        let message = format!("{} is a folder", host::shown(path));
-        let help = "name a policy, a file that iptables-save printed, or `live`";
-        return Err(Failure::new(FailureKind::Usage, &message, help));
+        let subject = target::named_folder(path, args.host_name.as_deref(), Trust::Anybody)?;
+        return Ok((Source::Policy(Box::new(subject)), String::new()));
     }
     let text = host::read_file(path, MAX_RULES, Trust::Anybody)?;
     if is_saved(&text) {

@@ -6,7 +6,7 @@ use super::args::HostArgs;
 use super::failure::{Failure, FailureKind};
 use super::policy::{self, Checked, subject};
 use crate::artifact::{Bundle, MANIFEST};
-use crate::compile::Subject;
+use crate::compile::{Subject, recovered};
 use crate::deploy::Problem;
 use crate::host::{self, FileKind, LinuxHost, Trust};
 
@@ -27,24 +27,11 @@ pub(super) fn machine(args: &HostArgs) -> Result<LinuxHost, Failure> {
 /// policy is compiled under the same conditions.
 pub(super) fn bundle(path: &Path, with: &policy::With<'_>) -> Result<Checked, Failure> {
     match host::kind(path) {
-        FileKind::Absent => {
-            let message = format!("{} is not there", host::shown(path));
-            let help = format!("give a policy, or the folder that holds {MANIFEST}");
-            Err(Failure::new(FailureKind::Usage, &message, &help))
-        }
-        FileKind::Folder => {
-            let files = host::read_folder(path, Trust::Root)?.unwrap_or_default();
-            let bundle = Bundle::read(files).map_err(Problem::from)?;
-            if let Some(name) = with.host.filter(|name| *name != policy::name(&bundle)) {
-                let message = format!("{} is not a bundle for `{name}`", host::shown(path));
-                let help = "give the bundle that was compiled for this machine";
-                return Err(Failure::new(FailureKind::Usage, &message, help));
-            }
-            Ok(Checked {
-                bundle,
-                warnings: String::new(),
-            })
-        }
+        FileKind::Absent => Err(absent(path)),
+        FileKind::Folder => Ok(Checked {
+            bundle: folder(path, with.host, Trust::Root)?,
+            warnings: String::new(),
+        }),
         FileKind::Other => {
             let (Subject { bundle, .. }, warnings) = policy(path, with)?;
             Ok(Checked { bundle, warnings })
@@ -52,17 +39,47 @@ pub(super) fn bundle(path: &Path, with: &policy::With<'_>) -> Result<Checked, Fa
     }
 }
 
-/// Like [`bundle`], with the policy's names where it is a policy.
-pub(super) fn named(
-    path: &Path,
-    with: &policy::With<'_>,
-) -> Result<(Checked, Option<Subject>), Failure> {
-    if host::kind(path) != FileKind::Other {
-        return Ok((bundle(path, with)?, None));
+/// Like [`bundle`], with what is known of the policy.
+pub(super) fn named(path: &Path, with: &policy::With<'_>) -> Result<(Subject, String), Failure> {
+    match host::kind(path) {
+        FileKind::Folder => Ok((named_folder(path, with.host, Trust::Root)?, String::new())),
+        FileKind::Other => policy(path, with),
+        FileKind::Absent => Err(absent(path)),
     }
-    let (subject, warnings) = policy(path, with)?;
-    let bundle = subject.bundle.clone();
-    Ok((Checked { bundle, warnings }, Some(subject)))
+}
+
+fn absent(path: &Path) -> Failure {
+    let message = format!("{} is not there", host::shown(path));
+    let help = format!("give a policy, or the folder that holds {MANIFEST}");
+    Failure::new(FailureKind::Usage, &message, &help)
+}
+
+/// Like [`folder`], with the names that the bundle's manifest keeps.
+pub(super) fn named_folder(
+    path: &Path,
+    name: Option<&str>,
+    trust: Trust,
+) -> Result<Subject, Failure> {
+    let bundle = folder(path, name, trust)?;
+    let policy = recovered(bundle.manifest()).map_err(|error| {
+        let help = "compile the policy again, or give the policy itself";
+        Failure::new(FailureKind::No, &error.to_string(), help)
+    })?;
+    Ok(Subject { policy, bundle })
+}
+
+/// Reads the bundle in a folder, which must be for the host of a name where one is given.
+pub(super) fn folder(path: &Path, name: Option<&str>, trust: Trust) -> Result<Bundle, Failure> {
+    let files = host::read_folder(path, trust)?.unwrap_or_default();
+    let bundle = Bundle::read(files).map_err(Problem::from)?;
+    match name.filter(|name| *name != policy::name(&bundle)) {
+        None => Ok(bundle),
+        Some(name) => {
+            let message = format!("{} is not a bundle for `{name}`", host::shown(path));
+            let help = "give the bundle that was compiled for this machine";
+            Err(Failure::new(FailureKind::Usage, &message, help))
+        }
+    }
 }
 
 /// Compiles a policy. Addresses that it needs and does not say come from the engine of this machine.

@@ -5,20 +5,20 @@ use std::path::Path;
 
 use super::args::{Format, TraceArgs};
 use super::failure::{Failure, FailureKind};
-use super::{Done, policy};
-use crate::compile::Subject;
-use crate::host::{self, Host, LinuxHost, Trust};
+use super::{Done, policy, target};
+use crate::compile::{Subject, recovered};
+use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
 use crate::netfilter::dump::States;
 use crate::netfilter::trace::{Machine, traces};
-use crate::question::{self, Answer, Assumed, LiveError, Question};
+use crate::question::{self, Answer, Assumed, LiveError, Question, Told, Way, WhoError};
 
 /// Largest text of rules that is read, in bytes.
 pub(super) const MAX_RULES: u64 = 256 << 20;
 
 pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
     let family = family(args);
-    let (subject, warnings) = match &args.policy {
+    let (subject, warnings) = match &args.what {
         None => (None, String::new()),
         Some(path) => {
             let (subject, warnings) = subject(path, args)?;
@@ -44,35 +44,47 @@ pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
         },
         family,
     };
-    let known = subject.as_ref().map(|subject| &subject.policy);
-    // Where the machine is the policy's, its containers are where it takes them to be.
-    let placed = known.filter(|_| !args.live).map(question::placed);
-    let known = placed.as_ref().or(known);
-    let ways = question::ways(&question, known, &machine).map_err(|error| unclear(&error))?;
-    let answers: Vec<Answer> = ways
-        .into_iter()
-        .map(|way| Answer {
-            traces: traces(&machine, &way.probe),
-            way,
-        })
-        .collect();
+    let answers = answers(&question, subject.as_ref(), args.live, &machine);
+    let answers = answers.map_err(|error| unclear(&error))?;
     let notes: Vec<String> = assumptions
         .iter()
         .map(|said| format!("note: {said}\n"))
         .collect();
+    let manifest = subject.as_ref().map(|subject| subject.bundle.manifest());
     Ok(Done {
-        text: shown(args, &answers, &machine),
+        text: shown(args, &answers, &Told::new(&machine, manifest)),
         warnings: warnings + &notes.concat(),
         // By one way is enough: a published port need not be reached past the host, too.
         yes: answers.iter().any(Answer::arrives),
     })
 }
 
-fn shown(args: &TraceArgs, answers: &[Answer], machine: &Machine) -> String {
+fn answers(
+    question: &Question<'_>,
+    subject: Option<&Subject>,
+    live: bool,
+    machine: &Machine,
+) -> Result<Vec<Answer>, WhoError> {
+    if let Some(Subject { policy, bundle }) = subject {
+        let sets = &bundle.manifest().parties.sets;
+        question::no_sets(question, policy, sets)?;
+    }
+    let known = subject.map(|subject| &subject.policy);
+    // Where the machine is the policy's, its containers are where it takes them to be.
+    let placed = known.filter(|_| !live).map(question::placed);
+    let ways = question::ways(question, placed.as_ref().or(known), machine)?;
+    let answer = |way: Way| Answer {
+        traces: traces(machine, &way.probe),
+        way,
+    };
+    Ok(ways.into_iter().map(answer).collect())
+}
+
+fn shown(args: &TraceArgs, answers: &[Answer], told: &Told<'_>) -> String {
     match args.format {
-        Format::Json => format!("{:#}\n", question::as_json(answers, machine)),
-        Format::Text if args.why => question::shortest(answers, machine),
-        Format::Text => question::as_text(answers, machine),
+        Format::Json => format!("{:#}\n", question::as_json(answers, told)),
+        Format::Text if args.why => question::shortest(answers, told),
+        Format::Text => question::as_text(answers, told),
     }
 }
 
@@ -88,7 +100,16 @@ fn family(args: &TraceArgs) -> Family {
     }
 }
 
+/// Compiles a policy; of a bundle, its manifest tells the names.
 fn subject(path: &Path, args: &TraceArgs) -> Result<(Subject, String), Failure> {
+    if host::kind(path) == FileKind::Folder {
+        let bundle = target::folder(path, args.host_name.as_deref(), Trust::Anybody)?;
+        let policy = recovered(bundle.manifest()).map_err(|error| {
+            let help = "compile the policy again, or give the policy itself";
+            Failure::new(FailureKind::No, &error.to_string(), help)
+        })?;
+        return Ok((Subject { policy, bundle }, String::new()));
+    }
     let with = policy::With {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),
@@ -136,7 +157,10 @@ pub(super) fn unread(error: &LiveError) -> Failure {
     Failure::new(FailureKind::No, &error.to_string(), help)
 }
 
-fn unclear(error: &question::WhoError) -> Failure {
-    let help = "see `tidegate trace --help`; `-6` asks in IPv6, `--in` names an interface";
+fn unclear(error: &WhoError) -> Failure {
+    let help = match error {
+        WhoError::Set(_) => "give one of its addresses, or the policy instead of its bundle",
+        _ => "see `tidegate trace --help`; `-6` asks in IPv6, `--in` names an interface",
+    };
     Failure::new(FailureKind::Usage, &error.to_string(), help)
 }

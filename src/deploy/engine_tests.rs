@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::artifact::{FORMAT, Manifest};
+use crate::artifact::{FORMAT, Manifest, Parties};
 use crate::host::EngineFacts;
 
 use super::{Mismatches, mismatches};
@@ -27,6 +27,7 @@ fn compare(engine: &str, version: &str, options: &[&str], file: Option<&str>) ->
         sysctls: Vec::new(),
         modules: Vec::new(),
         routes: Vec::new(),
+        parties: Parties::default(),
         source_map: Vec::new(),
     };
     let facts = EngineFacts {

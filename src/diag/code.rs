@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use super::{Severity, suggest};
+
 /// A stable code such as `T0203`; the first two digits name the stage: 01 syntax, 02 names, 03
-/// meaning, 04 rules, 05 host. A code is never used again for something else.
+/// meaning, 04 rules, 05 host, 06 lints. A code is never used again for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub &'static str);
 
@@ -13,13 +15,57 @@ impl fmt::Display for Code {
     }
 }
 
+/// What is known of a code.
+#[derive(Debug)]
+pub struct Entry {
+    pub code: Code,
+    /// In one line.
+    pub meaning: &'static str,
+    /// What it means and how to mend it, in Markdown; its first line is the title.
+    pub page: &'static str,
+    pub severity: Severity,
+}
+
+impl Entry {
+    /// Returns what the page says before its examples.
+    pub fn description(&self) -> &'static str {
+        let text = self.page.split_once("\n\n").map_or("", |(_, text)| text);
+        text.split("\n\n```").next().unwrap_or(text)
+    }
+}
+
+/// Returns what is known of a code, in whatever case it is written.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    ALL.iter()
+        .find(|entry| entry.code.0.eq_ignore_ascii_case(name))
+}
+
+/// Returns the code that a misspelt one was most likely meant to be.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    suggest::nearest(name, ALL.iter().map(|entry| entry.code.0))
+}
+
+macro_rules! severity {
+    () => {
+        Severity::Error
+    };
+    (warning) => {
+        Severity::Warning
+    };
+}
+
 /// Declares each code as a constant, and the table of all.
 macro_rules! codes {
-    ($($name:ident = $code:literal, $meaning:literal;)*) => {
+    ($($name:ident = $code:literal $($warning:ident)?, $meaning:literal;)*) => {
         $(#[doc = $meaning] pub const $name: Code = Code($code);)*
 
-        /// Every code with its meaning in one line.
-        pub const ALL: &[(Code, &str)] = &[$(($name, $meaning)),*];
+        /// Every code.
+        pub const ALL: &[Entry] = &[$(Entry {
+            code: $name,
+            meaning: $meaning,
+            page: include_str!(concat!("../../docs/codes/", $code, ".md")),
+            severity: severity!($($warning)?),
+        }),*];
     };
 }
 
@@ -103,27 +149,30 @@ codes! {
     BAD_ROUTE = "T0347", "A route that cannot be.";
     LIMIT_OF_NOBODY = "T0348", "A limit on an exposure that is offered to nobody.";
     UNGOVERNED_NETWORK = "T0349", "A network whose packets no rule of the host sees.";
-    FORWARD_LEFT_OPEN = "T0350", "Forwarding is on and FORWARD's policy is left as it is.";
-    UPLINK_UNNAMED = "T0351", "IPv6 forwarding is on and no uplink is named.";
-    GATEWAY_ADDRESS = "T0352", "A container's address that is usually the bridge's own.";
-    EXCEPT_NOTHING = "T0353", "An exception that takes nothing out.";
-    NEW_ENGINE = "T0354", "A release of Docker that is newer than this tidegate knows.";
-    NFTABLES_NEEDS_FORWARDING = "T0355", "An engine that does not start without forwarding, and forwarding is not on.";
+    FORWARD_LEFT_OPEN = "T0350" warning, "Forwarding is on and FORWARD's policy is left as it is.";
+    UPLINK_UNNAMED = "T0351" warning, "IPv6 forwarding is on and no uplink is named.";
+    GATEWAY_ADDRESS = "T0352" warning, "A container's address that is usually the bridge's own.";
+    EXCEPT_NOTHING = "T0353" warning, "An exception that takes nothing out.";
+    NEW_ENGINE = "T0354" warning, "A release of Docker that is newer than this tidegate knows.";
+    NFTABLES_NEEDS_FORWARDING = "T0355" warning, "An engine that does not start without forwarding, and forwarding is not on.";
     INVENTORY_DIFFERS = "T0357", "An inventory that cannot be of the networks that the policy declares.";
-    NOT_IN_INVENTORY = "T0358", "A network that the inventory does not have.";
-    INVENTORY_STALE = "T0359", "A container whose address the policy and the inventory tell otherwise.";
-    ADDRESS_OF_NOW = "T0360", "Addresses that are the engine's of this moment.";
+    NOT_IN_INVENTORY = "T0358" warning, "A network that the inventory does not have.";
+    INVENTORY_STALE = "T0359" warning, "A container whose address the policy and the inventory tell otherwise.";
+    ADDRESS_OF_NOW = "T0360" warning, "Addresses that are the engine's of this moment.";
     COMPOSE_DIFFERS = "T0361", "A network or an address that compose files and the policy tell otherwise.";
-    COMPOSE_PORTS = "T0362", "A port that only one of compose files and policy publishes.";
-    COMPOSE_SILENT = "T0363", "A bridge or subnet that compose files leave to Docker.";
-    NOT_IN_COMPOSE = "T0364", "A container that no service makes.";
-    NOT_IN_POLICY = "T0365", "A network or a container of compose files that the policy does not declare.";
-    COMPOSE_LINK = "T0366", "A link of compose files that the policy does not open.";
-    OFFER_LOST = "T0367", "A published port offered to containers of another host.";
+    COMPOSE_PORTS = "T0362" warning, "A port that only one of compose files and policy publishes.";
+    COMPOSE_SILENT = "T0363" warning, "A bridge or subnet that compose files leave to Docker.";
+    NOT_IN_COMPOSE = "T0364" warning, "A container that no service makes.";
+    NOT_IN_POLICY = "T0365" warning, "A network or a container of compose files that the policy does not declare.";
+    COMPOSE_LINK = "T0366" warning, "A link of compose files that the policy does not open.";
+    OFFER_LOST = "T0367" warning, "A published port offered to containers of another host.";
     FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
     LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
-    NO_ROUTE = "T0356", "A host without a route to another's containers.";
+    NO_ROUTE = "T0356" warning, "A host without a route to another's containers.";
     TOO_MANY_RULES = "T0401", "A policy becomes more rules than a host should load.";
+    RULES_DIFFER = "T0402", "Rules that do not mean what the policy says: a mistake of tidegate.";
+    TOO_MANY_TO_PROVE = "T0403", "Rules that are too many to be compared with the policy.";
+    NOT_PROVEN = "T0404" warning, "Rules that nobody has compared with the policy.";
     BUNDLE_DAMAGED = "T0501", "A bundle that is not as it was compiled.";
     REHEARSAL_DIFFERS = "T0502", "This machine's iptables prints a rule otherwise than it was compiled.";
     HOST_FAILED = "T0503", "A file, a command or the kernel of this machine failed.";
@@ -139,4 +188,10 @@ codes! {
     FOLDER_OCCUPIED = "T0513", "The folder for a bundle holds something else.";
     ROUTE_REFUSED = "T0514", "A route that this machine does not take, or routes that cannot be read.";
     OTHER_ENGINE = "T0515", "An engine that runs otherwise than the policy says.";
+    UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
+    IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
+    CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can come to.";
+    REDUNDANT_NAME = "T0604" warning, "A name that adds nothing to the others in its list.";
+    UNLINKED = "T0605" warning, "A port for linked containers to which nobody is linked.";
+    REPEATED = "T0607" warning, "A statement that another one contains.";
 }

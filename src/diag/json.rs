@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::place::{Place, Places};
 use super::{Diagnostic, Fix, Label, Severity};
-use crate::source::{SourceMap, Span};
+use crate::source::SourceMap;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -42,7 +43,7 @@ struct FixReport<'a> {
 /// Returns the diagnostics as one array, all of them. Names of sources are those below the folder
 /// `base`, unless that is empty.
 pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap, base: &str) -> String {
-    let view = View { sources, base };
+    let view = View(Places { sources, base });
     let reports: Vec<Report<'_>> = diagnostics.iter().map(|one| view.report(one)).collect();
     // Text and numbers always have a form in JSON.
     let mut text = serde_json::to_string_pretty(&reports).unwrap_or_default();
@@ -50,10 +51,7 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap, base: &str) 
     text
 }
 
-struct View<'a> {
-    sources: &'a SourceMap,
-    base: &'a str,
-}
+struct View<'a>(Places<'a>);
 
 impl View<'_> {
     fn report<'a>(&self, diagnostic: &'a Diagnostic) -> Report<'a> {
@@ -73,7 +71,11 @@ impl View<'_> {
     }
 
     fn label<'a>(&self, label: &'a Label) -> LabelReport<'a> {
-        let (file, [(line, column), (end_line, end_column)]) = self.place(label.span);
+        let Place {
+            file,
+            start: (line, column),
+            end: (end_line, end_column),
+        } = self.0.of(label.span);
         LabelReport {
             file,
             line,
@@ -86,7 +88,11 @@ impl View<'_> {
     }
 
     fn fix<'a>(&self, fix: &'a Fix) -> FixReport<'a> {
-        let (file, [(line, column), (end_line, end_column)]) = self.place(fix.span);
+        let Place {
+            file,
+            start: (line, column),
+            end: (end_line, end_column),
+        } = self.0.of(fix.span);
         FixReport {
             file,
             line,
@@ -95,13 +101,6 @@ impl View<'_> {
             end_column,
             replacement: &fix.replacement,
         }
-    }
-
-    fn place(&self, span: Span) -> (String, [(usize, usize); 2]) {
-        let source = self.sources.get(span.source);
-        let file = super::path(self.base, &source.name);
-        let [start, end] = [span.start, span.end].map(|at| source.line_column(at));
-        (file, [start, end])
     }
 }
 

@@ -1,12 +1,17 @@
 //! What a user is told about a policy: data with a code, a place, a reason and a fix.
 
 pub mod code;
+pub mod github;
 pub(crate) mod hidden;
 pub mod json;
+pub mod level;
+mod place;
+pub mod sarif;
 pub mod suggest;
 pub mod text;
 
 pub use code::Code;
+pub use level::{Level, Levels};
 
 use crate::source::Span;
 
@@ -109,6 +114,18 @@ impl Diagnostic {
             replacement: replacement.into(),
         });
         self
+    }
+
+    /// Returns all that is said but for other places, a line each.
+    fn full_text(&self) -> String {
+        let labels = self.labels.iter().filter(|label| label.primary);
+        let labels = labels.map(|label| label.text.as_str());
+        let mut lines = vec![self.message.as_str()];
+        lines.extend(labels.filter(|text| !text.is_empty()));
+        lines.extend(self.notes.iter().map(String::as_str));
+        let help = self.help.as_ref().map(|help| format!("help: {help}"));
+        lines.extend(help.as_deref());
+        lines.join("\n")
     }
 
     fn place(&self) -> Option<Span> {

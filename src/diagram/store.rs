@@ -46,8 +46,9 @@ pub struct Manager {
     ends: Vec<u32>,
     bounds: Vec<u128>,
     targets: Vec<Node>,
-    /// Nodes by the hash of their edges; `EMPTY` where there is none.
-    slots: Vec<u32>,
+    /// Nodes by the hash of their edges, with a part of it that most others do not have; `EMPTY`
+    /// where there is none.
+    slots: Vec<(u32, u32)>,
     pub(super) memo: Memo<(u32, Node, Node)>,
     /// Edges of the nodes that are being made, innermost last.
     pub(super) stack: Vec<Edge>,
@@ -67,7 +68,7 @@ impl Manager {
             ends: Vec::new(),
             bounds: Vec::new(),
             targets: Vec::new(),
-            slots: vec![EMPTY; 1 << 10],
+            slots: vec![(0, EMPTY); 1 << 10],
             memo: Memo::default(),
             stack: Vec::new(),
             max_edges,
@@ -178,18 +179,19 @@ impl Manager {
             self.grow();
         }
         let edges = self.stack.get(base..).unwrap_or_default();
-        let mut slot = self.slot(hash(level, edges.iter().copied()));
+        let hash = hash(level, edges);
+        let mut slot = self.slot(hash);
         loop {
-            let found = self.slots.get(slot).copied().unwrap_or(EMPTY);
+            let (tag, found) = self.slots.get(slot).copied().unwrap_or((0, EMPTY));
             if found == EMPTY {
                 break;
             }
-            if self.is(Node(found), level, base) {
+            if tag == hash && self.is(Node(found), level, base) {
                 return Node(found);
             }
             slot = (slot + 1) & (self.slots.len() - 1);
         }
-        self.add(level, base, slot)
+        self.add(level, base, slot, hash)
     }
 
     fn is(&self, node: Node, level: Level, base: usize) -> bool {
@@ -200,7 +202,7 @@ impl Manager {
             && here.zip(edges).all(|(at, edge)| self.edge(at) == *edge)
     }
 
-    fn add(&mut self, level: Level, base: usize, slot: usize) -> Node {
+    fn add(&mut self, level: Level, base: usize, slot: usize, hash: u32) -> Node {
         let edges = self.stack.get(base..).unwrap_or_default();
         if self.bounds.len() + edges.len() > self.max_edges {
             self.exhausted = true;
@@ -213,39 +215,45 @@ impl Manager {
         let end = u32::try_from(self.bounds.len()).unwrap_or(u32::MAX);
         self.ends.push(end);
         if let Some(place) = self.slots.get_mut(slot) {
-            *place = number;
+            *place = (hash, number);
         }
         Node(number)
     }
 
-    fn slot(&self, hash: u64) -> usize {
-        // The upper half is the better mixed one.
-        usize::try_from(hash >> 20).unwrap_or(0) & (self.slots.len() - 1)
+    fn slot(&self, hash: u32) -> usize {
+        hash as usize & (self.slots.len() - 1)
     }
 
     fn grow(&mut self) {
-        self.slots = vec![EMPTY; self.slots.len() * 2];
-        for (number, level) in (0u32..).zip(self.levels.clone()) {
-            let edges = self.edges(Node(number)).map(|at| self.edge(at));
-            let mut slot = self.slot(hash(level, edges));
-            while self.slots.get(slot).is_some_and(|found| *found != EMPTY) {
+        let empty = vec![(0, EMPTY); self.slots.len() * 2];
+        for (hash, number) in std::mem::replace(&mut self.slots, empty) {
+            if number == EMPTY {
+                continue;
+            }
+            let mut slot = self.slot(hash);
+            while self
+                .slots
+                .get(slot)
+                .is_some_and(|(_, found)| *found != EMPTY)
+            {
                 slot = (slot + 1) & (self.slots.len() - 1);
             }
             if let Some(place) = self.slots.get_mut(slot) {
-                *place = number;
+                *place = (hash, number);
             }
         }
     }
 }
 
-fn hash(level: Level, edges: impl Iterator<Item = Edge>) -> u64 {
+fn hash(level: Level, edges: &[Edge]) -> u32 {
     let mut hasher = Mixer::default();
     hasher.write_u16(level.0);
     for (bound, target) in edges {
-        hasher.write_u128(bound);
+        hasher.write_u128(*bound);
         hasher.write_u32(target.0);
     }
-    hasher.finish()
+    // The upper half is the better mixed one.
+    u32::try_from(hasher.finish() >> 32).unwrap_or(0)
 }
 
 /// What was worked out before. Numbers of nodes are no secret and nobody chooses them, so the hash

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::conditions::Place;
 use super::outcome::{Bit, Outcome, Verdict};
+use super::runs::{Run, runs};
 use super::space::{Space, Unknown};
 use crate::diagram::{Level, Node};
 use crate::netfilter::dump::{Action, ChainPolicy, DumpRule, DumpTable};
@@ -113,39 +114,34 @@ impl<'d> Chains<'d> {
 
     /// Returns the chains that a chain leads to itself, each once, with the line that does.
     fn leads(&self, chain: &str) -> Vec<(&'d str, usize)> {
-        let rules = self
-            .table
-            .chains
-            .get(chain)
-            .map_or(&[][..], |chain| &chain.rules);
+        let rules = self.rules(chain);
         let lead = |rule: &'d DumpRule| match &rule.action {
             Action::Jump(next) | Action::Goto(next) => Some((next.as_str(), rule.line)),
             _ => None,
         };
-        let found: BTreeMap<&str, usize> = rules.iter().filter_map(lead).collect();
+        let found: BTreeMap<&str, usize> = rules.filter_map(lead).collect();
         found.into_iter().collect()
     }
 
+    fn rules(&self, chain: &str) -> impl Iterator<Item = &'d DumpRule> + use<'d> {
+        let found = self.table.chains.get(chain).into_iter();
+        found.flat_map(|chain| &chain.rules)
+    }
+
     fn one(&self, space: &mut Space, chain: &str) -> Node {
+        // Whether a packet would be logged makes no difference to it.
         let rules = self
-            .table
-            .chains
-            .get(chain)
-            .map_or(&[][..], |chain| &chain.rules);
+            .rules(chain)
+            .filter(|rule| rule.action != Action::Continue);
         let place = Place {
             table: self.name,
             chain,
         };
         let mut before = BTreeMap::new();
-        let mut parts = Vec::with_capacity(rules.len());
-        for rule in rules {
-            if rule.action == Action::Continue {
-                // Whether it would be logged makes no difference to the packet.
-                continue;
-            }
-            let condition = space.conditions(&rule.conditions, place, &mut before);
+        let mut parts = Vec::new();
+        for Run { rule, conditions } in runs(rules) {
             let does = self.action(space, rule, place, &mut before);
-            let node = space.diagrams.guard(condition, does);
+            let node = space.conditions(&conditions, place, &mut before, does);
             let answers = space.diagrams.answers(does);
             let changes = answers.iter().any(|it| space.outcome_of(*it).is_change());
             parts.push(Part { node, changes });

@@ -47,22 +47,26 @@ pub(super) fn values(values: &[u128]) -> IntervalSet {
 }
 
 impl Space {
-    /// Returns yes where all conditions of a rule hold. `before` counts unknown matches of the chain.
+    /// Returns `then` where all conditions of a rule hold. `before` counts unknown matches of the chain.
     pub(super) fn conditions(
         &mut self,
         conditions: &[Condition],
         place: Place<'_>,
         before: &mut BTreeMap<String, usize>,
+        then: Node,
     ) -> Node {
         let mut sets = Sets::default();
         for condition in conditions {
             self.condition(condition, place, before, &mut sets);
         }
         let fields: Vec<(Level, IntervalSet)> = sets.fields.into_iter().collect();
+        if then.as_answer().is_some() && sets.others.is_empty() {
+            return self.diagrams.cube(&fields, then);
+        }
         let cube = self.diagrams.cube(&fields, Node::YES);
-        sets.others
-            .into_iter()
-            .fold(cube, |so_far, other| self.diagrams.guard(so_far, other))
+        sets.others.push(then);
+        let others = sets.others.into_iter();
+        others.fold(cube, |so_far, other| self.diagrams.guard(so_far, other))
     }
 
     fn condition(
@@ -247,11 +251,22 @@ impl Space {
         }
         let named = NAMED.iter().filter(|(state, _)| states.overlaps(*state));
         let state = values(&named.map(|(_, value)| *value).collect::<Vec<_>>());
+        if !states.overlaps(States::SNAT.with(States::DNAT)) {
+            return self.add_field(Field::State, state, not, false, place, sets);
+        }
         let translated = |value: &u128| {
             states.overlaps(States::SNAT) && value & SNAT != 0
                 || states.overlaps(States::DNAT) && value & DNAT != 0
         };
         let translated = values(&(0..4).filter(translated).collect::<Vec<_>>());
+        if state.is_empty() && !not {
+            sets.and(
+                self.level(Field::State),
+                IntervalSet::from_ranges(vec![TRACKED]),
+            );
+            sets.and(self.level(Field::Translated), translated);
+            return;
+        }
         let state = self.within(Field::State, &state);
         let translated = self.within(Field::Translated, &translated);
         let known = self.within(Field::State, &IntervalSet::from_ranges(vec![TRACKED]));

@@ -10,13 +10,19 @@ mod cover;
 mod cover_tests;
 mod journey;
 mod outcome;
+mod packet;
+mod policy;
 mod routing;
+mod runs;
 mod space;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 pub use chains::{Chains, TooDeep};
 pub use cover::{Cover, Product};
 pub use journey::{End, Fate, Journey};
 pub use outcome::{Bit, Outcome, Verdict};
+pub use packet::Sample;
 pub use space::{Atom, Field, Space, Unknown, bits};
+pub use validate::{Difference, Invalid, MAX_EDGES, validate};

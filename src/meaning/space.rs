@@ -227,6 +227,13 @@ impl Space {
         self.diagrams.choose(level, set, Node::YES, Node::NO)
     }
 
+    /// Returns the condition that fields lie in sets; they are in order, each once.
+    pub fn all_within(&mut self, sets: &[(Field, IntervalSet)]) -> Node {
+        let by_level = |(field, set): &(Field, IntervalSet)| (self.level(*field), set.clone());
+        let sets: Vec<(Level, IntervalSet)> = sets.iter().map(by_level).collect();
+        self.diagrams.cube(&sets, Node::YES)
+    }
+
     /// Returns the condition that a field has one value.
     pub fn is(&mut self, field: Field, value: u128) -> Node {
         self.within(field, &IntervalSet::from_ranges(vec![(value, value)]))

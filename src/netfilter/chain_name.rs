@@ -21,7 +21,7 @@ impl ChainName {
 
     /// Returns the chain for one part of a network: `TIDE-shop-in`. Long network names are cut and
     /// keep a hash of the whole, the same one every time.
-    pub(super) fn of_network(network: &str, part: &str) -> Self {
+    pub(crate) fn of_network(network: &str, part: &str) -> Self {
         let room = MAX.saturating_sub("TIDE--".len() + part.len());
         if network.len() <= room {
             return ChainName(format!("TIDE-{network}-{part}"));

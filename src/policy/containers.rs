@@ -103,6 +103,7 @@ fn attach<'a>(
         draft.container.attachments.push(Attachment {
             network: id,
             addresses,
+            fixed: !attachment.addresses.is_empty(),
         });
     }
     draft.addresses_known &= !around.hidden.spoils(written.span);

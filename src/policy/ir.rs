@@ -173,6 +173,8 @@ pub struct Attachment {
     pub network: NetworkId,
     /// Inside the network's subnets; empty when the engine picks one.
     pub addresses: Vec<IpAddr>,
+    /// The policy itself says them; else they are an inventory's.
+    pub fixed: bool,
 }
 
 /// One range of a container's ports. A written `expose` with several ranges becomes several.
@@ -237,6 +239,8 @@ pub struct Trust {
     pub name: String,
     /// Everything in it, exceptions taken out.
     pub set: AddrSet,
+    /// The sets that it names, in it or as exceptions.
+    pub within: Vec<TrustId>,
     pub span: Span,
 }
 

@@ -14,6 +14,7 @@ mod interface;
 pub mod ir;
 mod limits;
 mod links;
+mod lint;
 mod list;
 mod literal;
 mod names;
@@ -38,6 +39,8 @@ use crate::inventory::Inventory;
 use crate::source::SourceMap;
 
 use reader::Reader;
+
+pub use lint::lint;
 
 /// Gives the text of a policy file. Names are relative to the folder of the main policy, with `/`
 /// between their parts and neither `.` nor `..` left in them.

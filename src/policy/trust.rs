@@ -37,17 +37,21 @@ pub(super) fn resolve<'a>(
     for id in 0..trusts.len() {
         sets.evaluate(TrustId(id), trusts, &mut reader.diagnostics);
     }
-    let named = trusts.iter().zip(sets.values);
-    named.map(|(trust, value)| finished(trust, value)).collect()
+    let evaluated = sets.values.into_iter().zip(sets.drafts);
+    let named = trusts.iter().zip(evaluated);
+    named
+        .map(|(trust, (value, draft))| finished(trust, value, &draft))
+        .collect()
 }
 
-fn finished(trust: &ast::Trust, value: Value) -> Trust {
+fn finished(trust: &ast::Trust, value: Value, draft: &Draft) -> Trust {
     Trust {
         name: trust.name.node.clone(),
         set: match value {
             Value::Done(set) => set,
             Value::Bad | Value::Open | Value::Unknown => AddrSet::default(),
         },
+        within: draft.within.iter().map(|(id, _)| *id).collect(),
         span: trust.name.span,
     }
 }

@@ -11,13 +11,11 @@ use super::reasons::{Reason, reason};
 use super::services;
 use super::side::Side;
 use crate::diagram::Node;
-use crate::meaning::{Field, Journey, Product, Space, TooDeep};
+use crate::meaning::{Field, Journey, MAX_EDGES, Product, Space, TooDeep};
 use crate::net::{Family, IntervalSet};
 use crate::netfilter::trace::Machine;
 use crate::policy::ir::Policy;
 
-/// Most edges of diagrams; some hundred MiB.
-pub(super) const MAX_EDGES: usize = 20_000_000;
 /// Most sets of connections that are told of one family.
 const MAX_SETS: usize = 50;
 /// Most parts of one set's services whose lines are looked up.

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::diff::{MAX_EDGES, Unknowable};
+use super::diff::Unknowable;
 use super::names::{Names, Words, singles};
 use super::services;
 use super::side::Side;
 use crate::diagram::{Level, Node};
-use crate::meaning::{End, Fate, Field, Journey, Space, bits};
+use crate::meaning::{End, Fate, Field, Journey, MAX_EDGES, Space, bits};
 use crate::net::{Family, IntervalSet};
 use crate::policy::ir::Policy;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::meaning::Told;
 use super::names::Names;
-use super::report::comment;
 use crate::net::IntervalSet;
 use crate::netfilter::dump::Action;
 use crate::netfilter::trace::{End, Event, Machine, Probe, Step, Trace, traces};
@@ -80,13 +80,11 @@ fn told(trace: &Trace, machine: &Machine, probe: &Probe, names: &Names) -> Reaso
         to: moved.then(|| names.one(address)),
         ports: (moved && port != 0).then_some(port).into_iter().collect(),
         by: if arrives {
-            let steps: Vec<&Step> = trace.steps.iter().filter(|it| it.table != "raw").collect();
-            line(&steps, machine).or_else(|| passed(&steps))
+            line(trace, machine).or_else(|| passed(trace))
         } else {
-            let here = trace.steps.iter().rev();
-            let mut here: Vec<&Step> = here.take_while(|it| it.event != Event::Hook).collect();
-            here.reverse();
-            line(&here, machine).or_else(|| here.last().map(|step| place(step)))
+            let reason = Told::new(machine, None).reason(trace);
+            let said = reason.map(|meaning| meaning.source);
+            said.or_else(|| trace.steps.last().map(place))
         },
     }
 }
@@ -103,24 +101,23 @@ fn end(end: &End) -> String {
     }
 }
 
-/// Returns the last line that a rule names, of those that did something.
-fn line(steps: &[&Step], machine: &Machine) -> Option<String> {
-    let said = |step: &&Step| {
-        let Event::Rule(number) = step.event else {
-            return None;
-        };
-        let chain = machine.rules.chain(step.table, &step.chain)?;
-        let rule = chain.rules.get(number.checked_sub(1)?)?;
-        let does = rule.action != Action::Continue;
-        comment(&rule.text).filter(|_| does).map(str::to_owned)
+/// Returns the last line that a rule names which did something, and not only before the packet was known.
+fn line(trace: &Trace, machine: &Machine) -> Option<String> {
+    let told = Told::new(machine, None);
+    let does = |step: &&Step| {
+        let rule = told.rule(step);
+        step.table != "raw" && rule.is_some_and(|rule| rule.action != Action::Continue)
     };
-    steps.iter().rev().find_map(said)
+    let mut steps = trace.steps.iter().rev().filter(does);
+    let meaning = steps.find_map(|step| told.meaning(step));
+    meaning.map(|meaning| meaning.source)
 }
 
 /// Returns what let a packet pass: the last say of the filter table, if it had any.
-fn passed(steps: &[&Step]) -> Option<String> {
-    let mut filter = steps.iter().rev().filter(|step| step.table == "filter");
-    filter.next().map(|step| place(step))
+fn passed(trace: &Trace) -> Option<String> {
+    let steps = trace.steps.iter().rev();
+    let mut filter = steps.filter(|step| step.table == "filter");
+    filter.next().map(place)
 }
 
 fn place(step: &Step) -> String {

@@ -5,9 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Value, json};
 
+use super::meaning::{Meaning, Told};
 use super::who::Way;
 use crate::netfilter::dump::States;
-use crate::netfilter::trace::{End, Event, Machine, Probe, Step, Trace};
+use crate::netfilter::trace::{End, Event, Probe, Step, Trace};
 
 /// A question's packet and every way that it may take.
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ impl Answer {
 }
 
 /// Writes every rule that a packet meets.
-pub fn as_text(answers: &[Answer], machine: &Machine) -> String {
+pub fn as_text(answers: &[Answer], told: &Told<'_>) -> String {
     let mut text = String::new();
     for answer in answers {
         let _ = writeln!(text, "{}", packet(&answer.way));
@@ -38,16 +39,16 @@ pub fn as_text(answers: &[Answer], machine: &Machine) -> String {
                 let _ = writeln!(text, "  taken that `{}` {holds}", assumed.what.text);
             }
             for step in &trace.steps {
-                text.push_str(&self::step(step, machine));
+                text.push_str(&self::step(step, told));
             }
-            let _ = writeln!(text, "=> {}\n", end(trace, machine));
+            let _ = writeln!(text, "=> {}\n", end(trace, told));
         }
     }
     text
 }
 
 /// Writes one line for each packet: what became of it, and the rule that decided.
-pub fn shortest(answers: &[Answer], machine: &Machine) -> String {
+pub fn shortest(answers: &[Answer], told: &Told<'_>) -> String {
     let mut text = String::new();
     for answer in answers {
         for trace in &answer.traces {
@@ -60,7 +61,7 @@ pub fn shortest(answers: &[Answer], machine: &Machine) -> String {
                 text,
                 "{}: {}{}",
                 packet(&answer.way),
-                end(trace, machine),
+                end(trace, told),
                 taken.concat()
             );
         }
@@ -100,13 +101,13 @@ fn target(probe: &Probe) -> String {
     )
 }
 
-fn step(step: &Step, machine: &Machine) -> String {
+fn step(step: &Step, told: &Told<'_>) -> String {
     let (table, chain) = (step.table, &step.chain);
     match step.event {
         Event::Hook => format!("{table} {chain}\n"),
-        Event::Policy => format!("    policy {}\n", policy(step, machine)),
+        Event::Policy => format!("    policy {}\n", policy(step, told)),
         Event::Rule(number) => {
-            let text = rule(step, machine);
+            let text = rule(step, told);
             let mut line = format!("    {chain} {number}: {text}\n");
             if let Some((address, port)) = step.translated {
                 let _ = writeln!(line, "        now to {}", SocketAddr::new(address, port));
@@ -119,25 +120,20 @@ fn step(step: &Step, machine: &Machine) -> String {
     }
 }
 
-fn policy(step: &Step, machine: &Machine) -> &'static str {
-    let chain = machine.rules.chain(step.table, &step.chain);
+fn policy(step: &Step, told: &Told<'_>) -> &'static str {
+    let chain = told.machine.rules.chain(step.table, &step.chain);
     chain
         .and_then(|chain| chain.policy)
         .map_or("ACCEPT", |policy| policy.name())
 }
 
-fn rule<'m>(step: &Step, machine: &'m Machine) -> &'m str {
-    let Event::Rule(number) = step.event else {
-        return "";
-    };
-    let chain = machine.rules.chain(step.table, &step.chain);
-    let rule = chain.and_then(|chain| chain.rules.get(number.checked_sub(1)?));
-    rule.map_or("", |rule| rule.text.as_str())
+fn rule<'m>(step: &Step, told: &Told<'m>) -> &'m str {
+    told.rule(step).map_or("", |rule| rule.text.as_str())
 }
 
 /// Says where a packet ended, by which rule, and by which line of the policy.
-fn end(trace: &Trace, machine: &Machine) -> String {
-    let by = decider(trace, machine).map_or_else(String::new, |by| format!(" by {by}"));
+fn end(trace: &Trace, told: &Told<'_>) -> String {
+    let by = decider(trace, told).map_or_else(String::new, |by| format!(" by {by}"));
     match &trace.end {
         End::Out(interface) => {
             let (address, port) = trace.destination;
@@ -151,7 +147,7 @@ fn end(trace: &Trace, machine: &Machine) -> String {
         End::Unknown(target) => {
             format!("ends at the target {target}, which tidegate does not know{by}")
         }
-        End::Endless => "rules lead in a circle".to_owned(),
+        End::Endless => "rules lead in a circle, or on and on".to_owned(),
     }
 }
 
@@ -163,49 +159,42 @@ fn socket(address: IpAddr, port: u16) -> String {
     }
 }
 
-/// Returns the step that decided, and the policy's line behind it: its own, or the last one on the
-/// way there.
-fn decider(trace: &Trace, machine: &Machine) -> Option<String> {
+/// Returns the step that decided, and the policy's line behind it: its own, or that of the rule which
+/// led there.
+fn decider(trace: &Trace, told: &Told<'_>) -> Option<String> {
     let last = trace.steps.last()?;
-    let place = match last.event {
-        Event::Rule(number) => format!("{} {} {number}", last.table, last.chain),
-        Event::Hook | Event::Policy => {
-            return Some(format!("the policy of {} {}", last.table, last.chain));
-        }
+    let (table, chain) = (last.table, &last.chain);
+    let Event::Rule(number) = last.event else {
+        return Some(format!("the policy of {table} {chain}"));
     };
-    let here = trace
-        .steps
-        .iter()
-        .rev()
-        .take_while(|step| step.event != Event::Hook);
-    let said = here
-        .map(|step| comment(rule(step, machine)))
-        .find(Option::is_some);
-    let said = said
-        .flatten()
-        .map_or_else(String::new, |said| format!(", {said}"));
-    Some(format!("{place}{said}"))
-}
-
-/// Returns what a rule's comment says; ours name the line of the policy.
-pub(super) fn comment(rule: &str) -> Option<&str> {
-    let (_, behind) = rule.split_once("--comment \"")?;
-    behind.split_once('"').map(|(comment, _)| comment)
+    let said = match told.reason(trace) {
+        None => String::new(),
+        Some(Meaning { source, says: None }) => format!(", {source}"),
+        Some(Meaning {
+            source,
+            says: Some(says),
+        }) => format!(", {source}: {says}"),
+    };
+    Some(format!("{table} {chain} {number}{said}"))
 }
 
 /// Returns all that [`as_text`] writes as JSON: a list of packets, each with its ways.
-pub fn as_json(answers: &[Answer], machine: &Machine) -> Value {
+pub fn as_json(answers: &[Answer], told: &Told<'_>) -> Value {
     let step = |step: &Step| {
+        let meaning = told.meaning(step).filter(|_| is_ours(step));
         json!({
             "table": step.table,
             "chain": step.chain,
             "rule": match step.event { Event::Rule(number) => Some(number), _ => None },
-            "text": rule(step, machine),
+            "text": rule(step, told),
+            "source": meaning.as_ref().map(|it| &it.source),
+            "says": meaning.as_ref().map(|it| &it.says),
             "to": step.translated.map(|(address, port)| SocketAddr::new(address, port).to_string()),
             "from": step.masked.map(|address| address.to_string()),
         })
     };
     let trace = |trace: &Trace| {
+        let reason = told.reason(trace).filter(|_| is_by_us(trace));
         let steps: Vec<Value> = trace.steps.iter().map(step).collect();
         let assumed = trace.assumptions.iter();
         let assumed: Vec<Value> = assumed
@@ -213,7 +202,9 @@ pub fn as_json(answers: &[Answer], machine: &Machine) -> Value {
             .collect();
         json!({
             "arrives": trace.end.arrives(),
-            "end": end(trace, machine),
+            "end": end(trace, told),
+            "source": reason.as_ref().map(|it| &it.source),
+            "says": reason.as_ref().map(|it| &it.says),
             "assumptions": assumed,
             "steps": steps,
         })
@@ -223,4 +214,14 @@ pub fn as_json(answers: &[Answer], machine: &Machine) -> Value {
         json!({"packet": packet(&answer.way), "arrives": answer.arrives(), "traces": traces})
     };
     Value::Array(answers.iter().map(answer).collect())
+}
+
+fn is_by_us(trace: &Trace) -> bool {
+    let ended = matches!(trace.end, End::Dropped | End::Rejected(_));
+    ended && trace.steps.last().is_some_and(is_ours)
+}
+
+/// Comments of others name no line of a policy.
+fn is_ours(step: &Step) -> bool {
+    step.chain.starts_with("TIDE-")
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::artifact::Bundle;
+use crate::compile::compile;
 use crate::netfilter::Family;
 use crate::netfilter::dump::States;
 use crate::netfilter::trace::{End, Machine, traces};
@@ -69,15 +71,21 @@ fn ask(text: &str, family: Family) -> Result<(Vec<Answer>, Machine), WhoError> {
     Ok((ways.into_iter().map(answer).collect(), machine))
 }
 
+fn bundle() -> Bundle {
+    compile(&Shop, "shop.tide").bundle().unwrap()
+}
+
 fn why(text: &str) -> String {
     let (answers, machine) = ask(text, Family::V4).unwrap();
-    shortest(&answers, &machine)
+    shortest(&answers, &Told::new(&machine, Some(bundle().manifest())))
 }
 
 #[test]
 fn a_trace_shows_every_rule_up_to_the_one_that_decides() {
     let (answers, machine) = ask("outside -> web : 80/tcp", Family::V4).unwrap();
-    insta::assert_snapshot!(as_text(&answers, &machine), @r#"
+    let bundle = bundle();
+    let told = Told::new(&machine, Some(bundle.manifest()));
+    insta::assert_snapshot!(as_text(&answers, &told), @r#"
     198.51.100.1 in by wan0 to 192.0.2.1:8080/tcp, by the host's port 8080
     raw PREROUTING
         PREROUTING 1: -j TIDE-RAW
@@ -91,7 +99,7 @@ fn a_trace_shows_every_rule_up_to_the_one_that_decides() {
         TIDE-GATE 1: -j MARK --set-xmark 0x0/0x10000000
         TIDE-GATE 5: -o br-shop -g TIDE-shop-in
         TIDE-shop-in 5: -m comment --comment "shop.tide:7" -j DROP
-    => dropped by mangle TIDE-shop-in 5, shop.tide:7
+    => dropped by mangle TIDE-shop-in 5, shop.tide:7: outside reaches this network only as the policy says
 
     198.51.100.1 in by wan0 to 172.20.0.254:80/tcp, to its own address
     raw PREROUTING
@@ -104,7 +112,7 @@ fn a_trace_shows_every_rule_up_to_the_one_that_decides() {
         TIDE-GATE 1: -j MARK --set-xmark 0x0/0x10000000
         TIDE-GATE 5: -o br-shop -g TIDE-shop-in
         TIDE-shop-in 5: -m comment --comment "shop.tide:7" -j DROP
-    => dropped by mangle TIDE-shop-in 5, shop.tide:7
+    => dropped by mangle TIDE-shop-in 5, shop.tide:7: outside reaches this network only as the policy says
     "#);
 }
 
@@ -120,16 +128,70 @@ fn the_shortest_answer_names_rule_and_line() {
     ];
     insta::assert_snapshot!(all.map(why).concat(), @"
     203.0.113.1 in by wan0 to 192.0.2.1:8080/tcp, by the host's port 8080: passes: out by br-shop to 172.20.0.254:80
-    203.0.113.1 in by wan0 to 172.20.0.254:80/tcp, to its own address: dropped by mangle TIDE-shop-in 5, shop.tide:7
+    203.0.113.1 in by wan0 to 172.20.0.254:80/tcp, to its own address: dropped by mangle TIDE-shop-in 5, shop.tide:7: outside reaches this network only as the policy says
     172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: passes: a process of the host gets it if not `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
-    172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: dropped by filter TIDE-db-limit1 1, shop.tide:15 if `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
-    172.20.0.254 in by br-shop to 172.20.0.20:5000/udp, to its own address: dropped by mangle TIDE-shop-icc 4, shop.tide:7
+    172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: dropped by filter TIDE-db-limit1 1, shop.tide:15: the limits of db : 5000-5009/udp by host port 6000-6009 if `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
+    172.20.0.254 in by br-shop to 172.20.0.20:5000/udp, to its own address: dropped by mangle TIDE-shop-icc 4, shop.tide:7: containers of this network reach each other by link or allow only
     172.20.0.254 in by br-shop to 198.51.100.1:443/tcp: passes: out by wan0 to 198.51.100.1:443
     the host itself to 192.0.2.1:6003/udp, by the host's port 6003: passes: out by br-shop to 172.20.0.20:5003
     the host itself to 172.20.0.20:5003/udp, to its own address: passes: out by br-shop to 172.20.0.20:5003
-    10.9.9.9 in by wan0 to 192.0.2.1:8080/tcp: dropped by mangle TIDE-shop-in 5, shop.tide:7
+    10.9.9.9 in by wan0 to 192.0.2.1:8080/tcp: dropped by mangle TIDE-shop-in 5, shop.tide:7: outside reaches this network only as the policy says
     198.51.100.1 in by wan0 to 127.0.0.1:80/tcp: dropped by raw TIDE-RAW 1
     ");
+}
+
+/// What a rule means is known by its number, which others may have moved.
+#[test]
+fn a_chain_that_was_changed_is_told_by_comments_alone() {
+    let (answers, mut machine) = ask("outside -> web : 80/tcp", Family::V4).unwrap();
+    let bundle = bundle();
+    let told = Told::new(&machine, Some(bundle.manifest()));
+    let end = |told: &Told<'_>| {
+        let json = as_json(&answers, told);
+        let trace = &json[0]["traces"][0];
+        (trace["source"].to_string(), trace["says"].to_string())
+    };
+    let line = "\"shop.tide:7\"".to_owned();
+    let says = "\"outside reaches this network only as the policy says\"".to_owned();
+    assert_eq!(end(&told), (line.clone(), says));
+    let no_manifest = Told::new(&machine, None);
+    assert_eq!(end(&no_manifest), (line.clone(), "null".to_owned()));
+    let more = "*mangle\n-A TIDE-shop-in -j RETURN\nCOMMIT\n";
+    machine.rules.load(more, Family::V4).unwrap();
+    let changed = Told::new(&machine, Some(bundle.manifest()));
+    assert_eq!(end(&changed), (line, "null".to_owned()));
+}
+
+/// A rule in front of the one that decided, in a chain that was left again, is no reason.
+#[test]
+fn only_what_led_to_a_rule_is_its_reason() {
+    let text = "*filter\n:FORWARD ACCEPT [0:0]\n:SEEN - [0:0]\n:TIDE-DROP - [0:0]\n\
+        -A FORWARD -m comment --comment \"a:1\" -j SEEN\n\
+        -A FORWARD -d 172.20.0.0/24 -m comment --comment \"a:2\" -j TIDE-DROP\n\
+        -A FORWARD -j DROP\n-A SEEN -m comment --comment \"a:3\" -j RETURN\n\
+        -A TIDE-DROP -m comment --comment \"a:4\" -j LOG\n-A TIDE-DROP -j DROP\nCOMMIT\n";
+    let (policy, _) = shop();
+    let machine = of_rules(text, Some(&policy), "eth0", Family::V4).unwrap();
+    let end = |to: &str| {
+        let question = Question {
+            from: "203.0.113.9",
+            to,
+            protocol: 6,
+            port: 80,
+            input: Some("wan0"),
+            state: States::NEW,
+            family: Family::V4,
+        };
+        let ways = ways(&question, None, &machine.machine).unwrap();
+        let answer = |way: Way| Answer {
+            traces: traces(&machine.machine, &way.probe),
+            way,
+        };
+        let answers: Vec<Answer> = ways.into_iter().map(answer).collect();
+        shortest(&answers, &Told::new(&machine.machine, None))
+    };
+    assert!(end("172.20.0.9").ends_with("dropped by filter TIDE-DROP 2, a:2\n"));
+    assert!(end("172.30.0.9").ends_with("dropped by filter FORWARD 3\n"));
 }
 
 #[test]

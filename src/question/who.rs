@@ -43,6 +43,8 @@ pub enum WhoError {
     NoAddress { name: String, family: Family },
     #[error("`{0}` could come by any interface")]
     NoInput(String),
+    #[error("`{0}` is a set, and a bundle holds no addresses of sets")]
+    Set(String),
     #[error("`{0}` is not a port and its protocol")]
     Service(String),
 }
@@ -61,6 +63,16 @@ pub fn service(text: &str, family: Family) -> Result<(u8, u16), WhoError> {
         _ => return Err(bad()),
     };
     Ok((protocol, port.parse().map_err(|_| bad())?))
+}
+
+/// Where a policy is known by its bundle, a set is no more than a name.
+pub fn no_sets(question: &Question<'_>, policy: &Policy, sets: &[String]) -> Result<(), WhoError> {
+    let known = |name: &str| policy.trusts.iter().any(|trust| trust.name == name);
+    let bare = |name: &&str| sets.iter().any(|set| set == name) && !known(name);
+    match [question.from, question.to].into_iter().find(bare) {
+        None => Ok(()),
+        Some(name) => Err(WhoError::Set(name.to_owned())),
+    }
 }
 
 /// Returns the packets that a question is about: for a container that publishes the port both the
@@ -197,13 +209,23 @@ impl<'a> Asker<'a> {
             .next()
     }
 
-    /// Returns an address that is nobody's: in no network, in no set, and not the host's.
+    /// Returns an address that is nobody's: in no network, in no set, and not the host's; and that no
+    /// rule names, since of a bundle's sets only the rules tell.
     fn outside(&self) -> Option<IpAddr> {
-        let four = ["198.51.100.1", "203.0.113.254", "192.0.2.254", "8.8.8.8"];
+        // Of prefixes for documentation, which some drop altogether, and else somebody's.
+        let four = [
+            "198.51.100.1",
+            "203.0.113.254",
+            "192.0.2.254",
+            "8.8.8.8",
+            "9.9.9.9",
+            "1.2.3.4",
+        ];
         let six = [
             "2001:db8:ffff::1",
             "2001:db8:fffe::1",
             "2001:4860:4860::8888",
+            "2620:fe::9",
         ];
         let all = four
             .iter()
@@ -218,6 +240,7 @@ impl<'a> Asker<'a> {
             !self.machine.is_local(*address)
                 && sets.clone().all(|trust| !trust.set.contains(*address))
                 && nets.clone().all(|net| !net.contains(address))
+                && !self.machine.rules.names(*address)
         };
         let mut fits = all.filter(|address| self.family(address) && nobodys(address));
         fits.next()

@@ -1,4 +1,5 @@
-//! How long a compilation takes, beside what `iptables-restore --test` takes for the same rules.
+//! How long a compilation takes, and reading its rules again, beside what `iptables-restore --test`
+//! takes for the same rules.
 
 #![allow(
     clippy::disallowed_methods,
@@ -15,7 +16,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tidegate::artifact::Bundle;
 use tidegate::compile::compile;
-use tidegate::netfilter::Family;
+use tidegate::netfilter::{Family, dump};
 use tidegate::policy::{LoadError, Loader};
 
 struct Files(BTreeMap<String, String>);
@@ -72,6 +73,12 @@ fn restore_test(bundle: &Bundle) {
     assert!(child.wait().expect("it ends").success());
 }
 
+/// Returns a bundle's IPv4 rules as a host prints them that has an engine's chain for the last hook.
+fn saved(bundle: &Bundle) -> String {
+    let chain = "*filter\n:DOCKER-USER - [0:0]\nCOMMIT\n";
+    format!("{chain}{}", bundle.rules(Family::V4))
+}
+
 fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("1,000 exposures, 100 sets");
     group
@@ -80,6 +87,12 @@ fn benches(criterion: &mut Criterion) {
     let files = policy(1000, 100);
     group.bench_function("compile", |bench| bench.iter(|| bundle(&files)));
     let compiled = bundle(&files);
+    let saved = saved(&compiled);
+    let read = || dump::read(&saved, Family::V4).expect("rules");
+    let count = read().rule_count();
+    group.bench_function(format!("read {count} IPv4 rules"), |bench| {
+        bench.iter(read);
+    });
     if nix::unistd::geteuid().is_root() {
         group.bench_function("iptables-restore --test", |bench| {
             bench.iter(|| restore_test(&compiled));

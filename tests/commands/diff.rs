@@ -139,14 +139,18 @@ fn saved_rules_are_compared_with_each_other_and_with_a_policy() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_an_error_and_never_equal() {
+fn bundles_are_compared_and_what_cannot_be_is_an_error_and_never_equal() {
     let desk = shop();
     let circle = "*filter\n:FORWARD ACCEPT\n:A -\n-A FORWARD -j A\n-A A -j A\nCOMMIT\n";
     desk.write("circle.v4", circle);
     desk.write("folder/rules.v4", SAVED);
+    desk.run(&["compile", "shop.tide", "-o", "bundle"]);
+    let (status, text, error) = diff(&desk, &["shop.tide", "bundle"]);
+    assert_eq!((status, text.as_str()), (Some(0), "nothing differs\n"));
+    assert!(error.contains("these have no name here: office"), "{error}");
     for (other, status, said) in [
         ("circle.v4", 1, "leads in a circle"),
-        ("folder", 2, "is a folder"),
+        ("folder", 3, "manifest.json"),
         ("missing.tide", 3, "missing.tide"),
     ] {
         let (found, text, error) = diff(&desk, &["shop.tide", other]);

@@ -2,13 +2,14 @@
 
 use super::Desk;
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "apply",
     "check",
     "compile",
     "completions",
     "diff",
     "drift",
+    "explain",
     "import",
     "install",
     "inventory",

@@ -13,10 +13,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use tidegate::artifact::Bundle;
-use tidegate::compile::compile;
+use tidegate::compile::{compile, recovered};
 use tidegate::netfilter::{ConnState, Family, Packet, Ruleset, Table, Verdict, lower, walk};
 use tidegate::policy::ir::{Engine, NetworkId, Policy};
 use tidegate::policy::load;
+use tidegate::question::of_policy;
 use tidegate::source::SourceMap;
 
 use crate::support::files::{Folder, repository};
@@ -106,6 +107,24 @@ fn cases_become_the_files_expected() {
                 "{} ends otherwise",
                 place.display()
             );
+        }
+    }
+}
+
+/// Whoever has the bundle alone sees the same machine as its author.
+#[test]
+fn bundles_tell_the_machine_of_their_policies() {
+    for case in cases() {
+        let told = recovered(case.bundle.manifest()).expect("it is our own");
+        for family in Family::BOTH {
+            let rules = case.bundle.rules(family);
+            let machine = |policy: &Policy| of_policy(policy, rules, family).expect("rules");
+            let (written, read) = (machine(&case.policy), machine(&told));
+            let place = case.folder.display();
+            assert_eq!(written.machine.rules, read.machine.rules, "{place}");
+            assert_eq!(written.machine.interfaces, read.machine.interfaces);
+            assert_eq!(written.machine.routes, read.machine.routes);
+            assert_eq!(written.assumptions, read.assumptions, "{place}");
         }
     }
 }

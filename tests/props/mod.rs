@@ -1,6 +1,7 @@
 //! Properties over random policies: the rules mean what the policy says.
 
 mod diff;
+mod idle;
 mod machine;
 mod matrix;
 mod no_engine;
@@ -166,18 +167,21 @@ proptest! {
     }
 }
 
+/// Returns bytes that look random, the same for each seed.
+fn bytes(seed: u32) -> Vec<u8> {
+    let byte = |i: u32| {
+        (seed.wrapping_mul(2_654_435_761).wrapping_add(i * 97) >> 7) as u8
+            ^ (i as u8).wrapping_mul(31)
+    };
+    (0..900).map(byte).collect()
+}
+
 /// The property above is worth nothing if most random policies are refused.
 #[test]
 fn most_random_policies_are_taken() {
     let mut taken = 0;
     for seed in 0..200u32 {
-        let bytes: Vec<u8> = (0..900u32)
-            .map(|i| {
-                (seed.wrapping_mul(2_654_435_761).wrapping_add(i * 97) >> 7) as u8
-                    ^ (i as u8).wrapping_mul(31)
-            })
-            .collect();
-        taken += usize::from(check(&bytes).expect("rules and policy agree"));
+        taken += usize::from(check(&bytes(seed)).expect("rules and policy agree"));
     }
     assert!(taken > 100, "{taken} of 200 random policies were taken");
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tidegate::artifact::{Bundle, MANIFEST};
-use tidegate::compile::compile;
-use tidegate::netfilter::save;
+use tidegate::compile::{compile, recovered};
+use tidegate::netfilter::docker::{DockerSetup, VERSIONS, guard};
+use tidegate::netfilter::{Family, dump, save};
+use tidegate::policy::load;
 
 use crate::support::files::Files;
 
@@ -32,7 +34,112 @@ fn damaged(text: &str, at: usize, gone: usize, new: &str) -> String {
         .collect()
 }
 
+/// What somebody does to a saved text; places are taken modulo the text's length.
+#[derive(Debug, Clone)]
+enum Edit {
+    /// Some bits of one byte change.
+    Flip(usize, u8),
+    Cut(usize),
+    LineGone(usize),
+    /// A line comes again, elsewhere.
+    LineTwice(usize, usize),
+    /// A word of the text changes place with another.
+    WordsSwapped(usize, usize),
+    /// A word is repeated, as a list or as words.
+    WordGrown(usize, usize, bool),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let at = || 0usize..100_000;
+    prop_oneof![
+        (at(), 1u8..).prop_map(|(at, bits)| Edit::Flip(at, bits)),
+        at().prop_map(Edit::Cut),
+        at().prop_map(Edit::LineGone),
+        (at(), at()).prop_map(|(from, to)| Edit::LineTwice(from, to)),
+        (at(), at()).prop_map(|(one, other)| Edit::WordsSwapped(one, other)),
+        (at(), 0usize..40_000, any::<bool>())
+            .prop_map(|(at, times, list)| Edit::WordGrown(at, times, list)),
+    ]
+}
+
+fn edited(text: &str, edit: &Edit) -> String {
+    let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let mut words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();
+    let (line_count, word_count) = (lines.len().max(1), words.len().max(1));
+    let mut bytes = text.as_bytes().to_vec();
+    let byte_count = bytes.len().max(1);
+    match *edit {
+        _ if text.is_empty() => {}
+        Edit::Flip(at, bits) => bytes[at % byte_count] ^= bits,
+        Edit::Cut(at) => bytes.truncate(at % byte_count),
+        Edit::LineGone(at) => {
+            lines.remove(at % line_count);
+            return lines.concat();
+        }
+        Edit::LineTwice(from, to) => {
+            lines.insert(to % line_count, lines[from % line_count]);
+            return lines.concat();
+        }
+        Edit::WordsSwapped(one, other) => {
+            words.swap(one % word_count, other % word_count);
+            return words.concat();
+        }
+        Edit::WordGrown(at, times, list) => {
+            let word = words[at % word_count].trim_end();
+            let times = times.min(200_000 / (word.len() + 1));
+            let many = format!("{word}{}", if list { "," } else { " " }).repeat(times);
+            words.insert(at % word_count, &many);
+            return words.concat();
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Returns what a host with an engine prints.
+fn saved(version: (u32, u32), v6: bool) -> String {
+    let loaded = load(&Files::one(POLICY), "policy.tide");
+    let policy = loaded.policy().expect("the policy is right");
+    let setup = DockerSetup {
+        version,
+        ..DockerSetup::of(policy)
+    };
+    let name = if v6 { "rules.v6" } else { "rules.v4" };
+    let engine = setup.rules(policy, v6);
+    format!("{engine}{}{}", guard(policy, &engine), files()[name])
+}
+
 proptest! {
+    #[test]
+    fn a_damaged_dump_is_read_or_refused_by_its_line(
+        version in prop::sample::select(VERSIONS.to_vec()),
+        v6: bool,
+        edits in prop::collection::vec(edit(), 0..6),
+    ) {
+        let whole = saved(version, v6);
+        let text = edits.iter().fold(whole, |text, edit| edited(&text, edit));
+        let family = if v6 { Family::V6 } else { Family::V4 };
+        match dump::read(&text, family) {
+            Ok(dump) => prop_assert!(dump.rule_count() <= text.lines().count()),
+            Err(error) => {
+                prop_assert!(!edits.is_empty(), "{error}");
+                prop_assert!((1..=text.lines().count()).contains(&error.line), "{error}");
+                prop_assert!(error.to_string().len() < 1_000);
+            }
+        }
+    }
+
+    /// Whatever stands in a manifest, no policy comes of it that is not one.
+    #[test]
+    fn a_damaged_manifest_is_recovered_or_refused(
+        at in 0usize..20_000, gone in 0usize..9, new in "[a-z0-9.:,>/-]{0,9}",
+    ) {
+        let text = damaged(&files()[MANIFEST], at, gone, &new);
+        let manifest = serde_json::from_str(&text).ok();
+        if let Some(Ok(policy)) = manifest.map(|manifest| recovered(&manifest)) {
+            let _ = DockerSetup::of(&policy).rules(&policy, false);
+        }
+    }
+
     #[test]
     fn any_text_is_a_rule_set_or_an_error(text in "(?s).{0,400}") {
         let _ = save::parse(&text);

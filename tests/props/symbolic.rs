@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use tidegate::meaning::{End, Fate, Field, Journey, Space, bits};
+use tidegate::meaning::{End, Fate, Field, Journey, Space, bits, validate};
 use tidegate::net::Family;
 use tidegate::netfilter::trace::{self, MAX_ENDS, Machine, Probe, Trace, traces};
 use tidegate::netfilter::{lower, render, render_chains};
@@ -143,5 +143,39 @@ proptest! {
     #[test]
     fn all_packets_at_once_go_where_each_goes(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {
         check(&bytes)?;
+    }
+}
+
+fn valid(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let mut tape = Tape::new(bytes);
+    let text = policies::policy(&mut tape);
+    let loaded = load(&Files::one(&text), "policy.tide");
+    let Some(policy) = loaded.policy().cloned() else {
+        return Ok(());
+    };
+    for family in Family::BOTH {
+        let rules = lower(&policy, family).expect("few rules");
+        let rules = render(&rules, &render_chains(&rules, &loaded.sources));
+        let found = validate(&policy, &rules, family, EDGES);
+        prop_assert!(
+            found.is_ok(),
+            "{text}\n{rules}\n{}\n{:#?}",
+            found.clone().unwrap_err(),
+            found
+        );
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(200),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn random_policies_are_valid(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {
+        valid(&bytes)?;
     }
 }

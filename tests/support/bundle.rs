@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tidegate::artifact::{
-    Bundle, FORMAT, ForwardEntry, HookEntry, Manifest, Place, RULES_V4, RULES_V6, SYSCTL,
+    Bundle, FORMAT, ForwardEntry, HookEntry, Manifest, Parties, Place, RULES_V4, RULES_V6, SYSCTL,
     SourceEntry, SysctlEntry,
 };
 use tidegate::netfilter::{Family, Table};
@@ -116,6 +116,7 @@ fn manifest() -> Manifest {
         }),
         sysctls: vec![setting("net.ipv4.conf.all.forwarding", "1")],
         modules: Vec::new(),
+        parties: Parties::default(),
         source_map: Family::BOTH.into_iter().map(origin).collect(),
     }
 }

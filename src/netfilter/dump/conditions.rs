@@ -143,7 +143,7 @@ fn mark(opt: &Opt, test: fn(u32, u32) -> Test) -> Result<Option<Test>, DumpError
 }
 
 fn ports(opt: &Opt, _: Family) -> Result<Option<Test>, DumpErrorKind> {
-    let ports = || Ok(numbers::ports(opt.value()?));
+    let ports = || numbers::ports(opt.value()?);
     Ok(match opt.name.as_str() {
         "--dport" | "--dports" | "--destination-port" | "--destination-ports" => {
             ports()?.map(Test::DestinationPort)

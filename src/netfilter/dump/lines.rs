@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
+use super::bounds::{Room, shape};
 use super::options::{Options, options};
-use super::words::{Word, words};
+use super::words::{MAX_WORDS, Word, words};
 use super::{Action, ChainPolicy, Dump, DumpChain, DumpRule, DumpTable, conditions, target};
 use crate::net::Family;
 
@@ -28,12 +29,20 @@ pub enum DumpErrorKind {
     Incompatible,
     #[error("neither a table, a chain, a rule nor COMMIT")]
     Line,
+    #[error("a line that is too long")]
+    Long,
+    #[error("more rules and chains than are read")]
+    Many,
     #[error("a chain that is not there")]
     Missing,
+    #[error("a NUL byte")]
+    Nul,
     #[error("a number out of its bounds, or none")]
     Number,
     #[error("outside of a table")]
     Outside,
+    #[error("more ports than one rule can have")]
+    Ports,
     #[error("a quote that stays open")]
     Quote,
     #[error("a table that the kernel has not")]
@@ -42,6 +51,8 @@ pub enum DumpErrorKind {
     Unfinished,
     #[error("an option without its value")]
     Value,
+    #[error("more words than one rule can have")]
+    Words,
 }
 
 /// The tables of the kernel.
@@ -66,6 +77,7 @@ impl Dump {
         let bare = is_bare(text);
         let mut reader = Reader {
             family,
+            room: Room::behind(self),
             dump: self,
             table: bare.then(|| "filter".to_owned()),
             bare,
@@ -75,6 +87,7 @@ impl Dump {
             last = number;
             let line = line.trim();
             let failed = |kind| failure(number, kind, line);
+            shape(line).map_err(failed)?;
             reader.line(line, number).map_err(failed)?;
         }
         if reader.table.is_some() && !bare {
@@ -85,8 +98,16 @@ impl Dump {
 }
 
 pub(super) fn failure(line: usize, kind: DumpErrorKind, text: &str) -> DumpError {
-    let text = text.to_owned();
+    let text = short(text);
     DumpError { line, kind, text }
+}
+
+/// Returns as much of a line as a message shows.
+fn short(line: &str) -> String {
+    const SHOWN: usize = 200;
+    let rest = line.char_indices().nth(SHOWN);
+    let start = rest.and_then(|(end, _)| line.get(..end));
+    start.map_or_else(|| line.to_owned(), |start| format!("{start} …"))
 }
 
 /// Tells whether a text is of `iptables -S`, which prints one table and not its name.
@@ -98,6 +119,7 @@ fn is_bare(text: &str) -> bool {
 
 struct Reader<'d> {
     family: Family,
+    room: Room,
     dump: &'d mut Dump,
     table: Option<String>,
     bare: bool,
@@ -112,11 +134,8 @@ impl Reader<'_> {
             Some(_) if line == "COMMIT" && !self.bare => {
                 self.table.take().map(|_| ()).ok_or(DumpErrorKind::Outside)
             }
-            Some(b':') => declare(self.here()?, line.trim_start_matches(':')),
-            Some(_) => {
-                let family = self.family;
-                command(self.here()?, line, number, family)
-            }
+            Some(b':') => self.declare(line.trim_start_matches(':')),
+            Some(_) => self.command(line, number),
         }
     }
 
@@ -136,91 +155,93 @@ impl Reader<'_> {
         let name = self.table.as_ref().ok_or(DumpErrorKind::Outside)?;
         Ok(self.dump.tables.entry(name.clone()).or_default())
     }
+
+    /// Adds the chain of `NAME POLICY [packets:bytes]`. What a user's chain held goes.
+    fn declare(&mut self, declaration: &str) -> Result<(), DumpErrorKind> {
+        self.here()?;
+        self.room.take(1)?;
+        let mut words = declaration.split_ascii_whitespace();
+        let (Some(name), Some(policy)) = (words.next(), words.next()) else {
+            return Err(DumpErrorKind::Declaration);
+        };
+        let policy = match policy {
+            "-" => None,
+            word => Some(ChainPolicy::named(word).ok_or(DumpErrorKind::Declaration)?),
+        };
+        let chain = self.here()?.chains.entry(name.to_owned()).or_default();
+        if policy.is_none() {
+            chain.rules.clear();
+        }
+        chain.policy = policy;
+        Ok(())
+    }
+
+    fn command(&mut self, line: &str, number: usize) -> Result<(), DumpErrorKind> {
+        self.here()?;
+        let line = without_counters(line);
+        let mut parts = line.splitn(3, ' ');
+        let (Some(command), Some(chain)) = (parts.next(), parts.next()) else {
+            return Err(DumpErrorKind::Line);
+        };
+        let rest = parts.next().unwrap_or("").trim();
+        match command {
+            "-P" | "--policy" => self.declare(&format!("{chain} {rest}")),
+            "-N" | "--new-chain" => self.declare(&format!("{chain} -")),
+            "-A" | "--append" => {
+                let rule = self.rule(rest, number)?;
+                chain_of(self.here()?, chain)?.rules.push_back(rule);
+                Ok(())
+            }
+            "-D" | "--delete" => self.delete(chain, rest),
+            "-I" | "--insert" => self.insert(chain, rest, number),
+            "-X" | "--delete-chain" => {
+                let gone = self.here()?.chains.remove(chain);
+                gone.map(|_| ()).ok_or(DumpErrorKind::Missing)
+            }
+            _ => Err(DumpErrorKind::Line),
+        }
+    }
+
+    fn insert(&mut self, chain: &str, rest: &str, number: usize) -> Result<(), DumpErrorKind> {
+        let (first, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (place, rest) = match first.parse::<usize>() {
+            Ok(place) => (place, behind),
+            Err(_) => (1, rest),
+        };
+        let rule = self.rule(rest, number)?;
+        let count = chain_of(self.here()?, chain)?.rules.len();
+        let at = place.checked_sub(1).filter(|at| *at <= count);
+        let at = at.ok_or(DumpErrorKind::Number)?;
+        self.room.shift(at.min(count - at))?;
+        chain_of(self.here()?, chain)?.rules.insert(at, rule);
+        Ok(())
+    }
+
+    /// Removes the first rule of a text, or the one of a number.
+    fn delete(&mut self, chain: &str, rest: &str) -> Result<(), DumpErrorKind> {
+        let rules = &chain_of(self.here()?, chain)?.rules;
+        let count = rules.len();
+        let at = match rest.parse::<usize>() {
+            Ok(place) => place.checked_sub(1).filter(|at| *at < count),
+            Err(_) => rules.iter().position(|rule| rule.text == rest),
+        };
+        let at = at.ok_or(DumpErrorKind::Number)?;
+        self.room.shift(at.min(count - at))?;
+        chain_of(self.here()?, chain)?.rules.remove(at);
+        Ok(())
+    }
+
+    fn rule(&mut self, text: &str, number: usize) -> Result<DumpRule, DumpErrorKind> {
+        let rule = rule(text, number, self.family)?;
+        self.room.take(rule.weight())?;
+        Ok(rule)
+    }
 }
 
 fn comment(line: &str) -> Result<(), DumpErrorKind> {
     if line.starts_with("# Table `") && line.contains("is incompatible") {
         return Err(DumpErrorKind::Incompatible);
     }
-    Ok(())
-}
-
-/// Adds the chain of `NAME POLICY [packets:bytes]`. What a user's chain held goes.
-fn declare(table: &mut DumpTable, declaration: &str) -> Result<(), DumpErrorKind> {
-    let mut words = declaration.split_ascii_whitespace();
-    let (Some(name), Some(policy)) = (words.next(), words.next()) else {
-        return Err(DumpErrorKind::Declaration);
-    };
-    let policy = match policy {
-        "-" => None,
-        word => Some(ChainPolicy::named(word).ok_or(DumpErrorKind::Declaration)?),
-    };
-    let chain = table.chains.entry(name.to_owned()).or_default();
-    if policy.is_none() {
-        chain.rules.clear();
-    }
-    chain.policy = policy;
-    Ok(())
-}
-
-fn command(
-    table: &mut DumpTable,
-    line: &str,
-    number: usize,
-    family: Family,
-) -> Result<(), DumpErrorKind> {
-    let line = without_counters(line);
-    let mut parts = line.splitn(3, ' ');
-    let (Some(command), Some(chain)) = (parts.next(), parts.next()) else {
-        return Err(DumpErrorKind::Line);
-    };
-    let rest = parts.next().unwrap_or("").trim();
-    match command {
-        "-P" | "--policy" => declare(table, &format!("{chain} {rest}")),
-        "-N" | "--new-chain" => declare(table, &format!("{chain} -")),
-        "-A" | "--append" => {
-            let rule = rule(rest, number, family)?;
-            chain_of(table, chain)?.rules.push(rule);
-            Ok(())
-        }
-        "-D" | "--delete" => delete(table, chain, rest),
-        "-I" | "--insert" => insert(table, chain, rest, number, family),
-        "-X" | "--delete-chain" => {
-            let gone = table.chains.remove(chain);
-            gone.map(|_| ()).ok_or(DumpErrorKind::Missing)
-        }
-        _ => Err(DumpErrorKind::Line),
-    }
-}
-
-fn insert(
-    table: &mut DumpTable,
-    chain: &str,
-    rest: &str,
-    number: usize,
-    family: Family,
-) -> Result<(), DumpErrorKind> {
-    let (first, behind) = rest.split_once(' ').unwrap_or((rest, ""));
-    let (place, rest) = match first.parse::<usize>() {
-        Ok(place) => (place, behind),
-        Err(_) => (1, rest),
-    };
-    let rule = rule(rest, number, family)?;
-    let rules = &mut chain_of(table, chain)?.rules;
-    let at = place.checked_sub(1).filter(|at| *at <= rules.len());
-    rules.insert(at.ok_or(DumpErrorKind::Number)?, rule);
-    Ok(())
-}
-
-/// Removes the first rule of a text, or the one of a number.
-fn delete(table: &mut DumpTable, chain: &str, rest: &str) -> Result<(), DumpErrorKind> {
-    let rules = &mut chain_of(table, chain)?.rules;
-    let same = |rule: &DumpRule| rule.text == rest;
-    let at = match rest.parse::<usize>() {
-        Ok(place) => place.checked_sub(1).filter(|at| *at < rules.len()),
-        Err(_) => rules.iter().position(same),
-    };
-    rules.remove(at.ok_or(DumpErrorKind::Number)?);
     Ok(())
 }
 
@@ -243,6 +264,9 @@ fn without_counters(line: &str) -> &str {
 
 fn rule(text: &str, line: usize, family: Family) -> Result<DumpRule, DumpErrorKind> {
     let words: Vec<Word> = words(text).ok_or(DumpErrorKind::Quote)?;
+    if words.len() > MAX_WORDS {
+        return Err(DumpErrorKind::Words);
+    }
     let Options {
         plain,
         modules,

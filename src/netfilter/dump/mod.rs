@@ -3,6 +3,7 @@
 //! Everything is kept. A match that this reader does not know stays in the rule as its text, so
 //! that whoever evaluates the rule can take both of its answers into account.
 
+mod bounds;
 mod conditions;
 mod lines;
 mod names;
@@ -13,7 +14,7 @@ mod target;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -38,7 +39,8 @@ pub struct DumpTable {
 pub struct DumpChain {
     /// Only chains of the kernel have one.
     pub policy: Option<ChainPolicy>,
-    pub rules: Vec<DumpRule>,
+    /// A deque, since a text may put each rule in front of all others.
+    pub rules: VecDeque<DumpRule>,
 }
 
 /// One rule: all conditions must hold.
@@ -217,6 +219,27 @@ pub struct Translation {
 impl Dump {
     pub fn chain(&self, table: &str, chain: &str) -> Option<&DumpChain> {
         self.tables.get(table)?.chains.get(chain)
+    }
+
+    /// Tells whether a rule is about an address more than about all others.
+    pub fn names(&self, address: IpAddr) -> bool {
+        let within = |nets: &[IpNet]| {
+            let mut nets = nets.iter().filter(|net| net.prefix_len() > 0);
+            nets.any(|net| net.contains(&address))
+        };
+        let is_about = |condition: &Condition| match &condition.test {
+            Test::Source(nets) | Test::Destination(nets) => within(nets),
+            Test::SourceRange(first, last) | Test::DestinationRange(first, last) => {
+                (first..=last).contains(&&address)
+            }
+            Test::OriginalSource(net) | Test::OriginalDestination(net) => {
+                within(std::slice::from_ref(net))
+            }
+            _ => false,
+        };
+        let chains = self.tables.values().flat_map(|table| table.chains.values());
+        let mut rules = chains.flat_map(|chain| &chain.rules);
+        rules.any(|rule| rule.conditions.iter().any(is_about))
     }
 
     /// Returns how many rules there are.

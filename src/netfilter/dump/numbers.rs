@@ -19,9 +19,15 @@ pub(super) fn port(text: &str) -> Option<PortRange> {
     (first <= last && !text.is_empty()).then_some(PortRange { first, last })
 }
 
-/// Returns the ports of a list with commas.
-pub(super) fn ports(text: &str) -> Option<Vec<PortRange>> {
-    text.split(',').map(port).collect()
+/// Most ports of one match; `XT_MULTI_PORTS` of the kernel's `xt_multiport.h`.
+const MAX_PORTS: usize = 15;
+
+/// Returns the ports of a list with commas; nothing where one is a service's name.
+pub(super) fn ports(text: &str) -> Result<Option<Vec<PortRange>>, DumpErrorKind> {
+    if text.split(',').count() > MAX_PORTS {
+        return Err(DumpErrorKind::Ports);
+    }
+    Ok(text.split(',').map(port).collect())
 }
 
 /// Returns a protocol's number; nothing for `all`, and an error for a name unknown here.

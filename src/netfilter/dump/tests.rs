@@ -299,6 +299,68 @@ fn lines_say_what_is_wrong_with_them() {
 }
 
 #[test]
+fn what_no_machine_prints_is_refused_by_its_line() {
+    let long = format!("-A X -m comment --comment {}", "a".repeat(70_000));
+    let crowded = format!("-A X {}", "-i a ".repeat(200));
+    let ports = format!("-A X -p tcp -m multiport --dports {}", "1,".repeat(20_000));
+    let flags = format!("-A X -p tcp --tcp-flags {} SYN", "SYN,".repeat(9_000));
+    for (rules, kind) in [
+        (long.as_str(), DumpErrorKind::Long),
+        (&crowded, DumpErrorKind::Words),
+        (&ports, DumpErrorKind::Ports),
+        (&flags, DumpErrorKind::Number),
+        ("-A X -j \0DROP", DumpErrorKind::Nul),
+        ("# \0", DumpErrorKind::Nul),
+        ("-I X 18446744073709551615 -j DROP", DumpErrorKind::Number),
+        ("-I X 0 -j DROP", DumpErrorKind::Number),
+    ] {
+        let error = table(&format!("-A X -j DROP\n{rules}")).unwrap_err();
+        assert_eq!((error.line, error.kind), (5, kind));
+        assert!(error.to_string().len() < 400, "{kind:?} prints it all");
+    }
+}
+
+#[test]
+fn the_number_of_rules_is_bounded() {
+    use super::bounds::MAX_RULES;
+    let kind = |rules: &str| table(rules).map(|_| ()).unwrap_err().kind;
+    let chain = |id: usize| format!(":{id} -\n");
+    let chains: String = (0..=MAX_RULES).map(chain).collect();
+    assert_eq!(kind(&chains), DumpErrorKind::Many);
+    let list = format!("-A X -s {}0\n", "0,".repeat(20_000));
+    let error = table(&list.repeat(200)).unwrap_err();
+    assert_eq!((error.line, error.kind), (103, DumpErrorKind::Many));
+}
+
+/// Where each rule goes in front of all others, or among them, the work stays bounded.
+#[test]
+fn many_rules_may_be_put_in_front() {
+    let dump = table(&"-I X -j Y\n".repeat(100_000)).unwrap();
+    assert_eq!(dump.rule_count(), 100_000);
+    let middle = format!(
+        "{}{}",
+        "-A X -j Y\n".repeat(40_000),
+        "-I X 20000 -j Y\n".repeat(9_000)
+    );
+    assert_eq!(table(&middle).unwrap_err().kind, DumpErrorKind::Many);
+}
+
+#[test]
+fn a_million_jumps_and_deep_chains_are_read() {
+    let jumps = table(&"-A X -j Y\n".repeat(1_000_000)).unwrap();
+    assert_eq!(jumps.rule_count(), 1_000_000);
+    let chain = |id: usize| format!(":C{id} - [0:0]\n");
+    let next = |id: usize| format!("-A C{} -j C{id}\n", id - 1);
+    let chains: String = (0..50_000).map(chain).collect();
+    let deep: String = (1..50_000).map(next).collect();
+    let circle = "-A C49999 -g C0\n-A C7 -j C7\n";
+    let dump = table(&format!("{chains}{deep}{circle}")).unwrap();
+    assert_eq!(dump.rule_count(), 50_001);
+    let first = &dump.chain("filter", "C0").unwrap().rules[0];
+    assert_eq!(first.action, Action::Jump("C1".to_owned()));
+}
+
+#[test]
 fn other_ways_to_print_rules_are_read() {
     let listed = "-P INPUT DROP\n-N X\n-A INPUT -j X\n-A X -i lo -j ACCEPT\n";
     let saved = "*filter\r\n:INPUT DROP [7:9]\r\n:X - [0:0]\r\n[1:2] -A INPUT -j X\r\n\

@@ -1,5 +1,8 @@
 //! Splits a rule into words as iptables-restore(8) does.
 
+/// Most words of a rule; `MAX_ARGC` of iptables' `xshared.h`.
+pub(super) const MAX_WORDS: usize = 255;
+
 /// A word, and whether quotes stood around it or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {

@@ -80,9 +80,13 @@ fn others(chains: &mut Chains<'_, '_>, chain: &ChainName) {
     chains.push(Table::Mangle, chain, rule);
 }
 
-/// Sends what comes from other hosts' networks, or goes to them, to a chain of its own.
+/// Sends what comes from other hosts' networks, or goes to them, to a chain of its own. A host without
+/// networks has nothing to say about them.
 fn to_far_chain(chains: &mut Chains<'_, '_>, chain: &ChainName, part: &str) {
     let view = chains.view;
+    if view.network_ids().next().is_none() {
+        return;
+    }
     for (network, subnet) in view.far() {
         let net = Some(subnet);
         let (source, destination) = if part == "FAR" {
@@ -104,7 +108,7 @@ fn to_far_chain(chains: &mut Chains<'_, '_>, chain: &ChainName, part: &str) {
 /// Between this host's networks and those of other hosts, which addresses alone tell.
 fn far(chains: &mut Chains<'_, '_>) {
     let view = chains.view;
-    if view.far().next().is_none() {
+    if view.far().next().is_none() || view.network_ids().next().is_none() {
         return;
     }
     let (far, away) = (ChainName::fixed("FAR"), ChainName::fixed("AWAY"));

@@ -38,9 +38,10 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     }
     let afar = from_afar(chains, &raw);
     let (mut from_outside, mut between_networks) = (false, false);
+    let peers = chains.view.has_peers();
     for network in chains.view.network_ids() {
         from_outside |= routed(chains, &raw, Way::In(network), network);
-        between_networks |= routed(chains, &raw, Way::Peer(network), network);
+        between_networks |= peers && routed(chains, &raw, Way::Peer(network), network);
     }
     if afar || from_outside || between_networks {
         errors(chains, &raw);

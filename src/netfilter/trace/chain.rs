@@ -11,6 +11,10 @@ use crate::netfilter::dump::{
 
 /// Jumps that may nest; the kernel refuses more than 16 levels of nft, and circles.
 const MAX_DEPTH: usize = 64;
+/// Most steps, or questions, that are told of one way, and most rules that are looked at: chains that
+/// lead twice to the next one are met as often as one likes.
+const MAX_STEPS: usize = 20_000;
+const MAX_LOOKS: usize = 5_000_000;
 
 /// The packet on its way.
 #[derive(Debug, Clone)]
@@ -95,6 +99,8 @@ pub(super) struct Walker<'m> {
     /// Connection tracking has seen the packet: everywhere but in `raw`.
     pub tracks: bool,
     pub steps: Vec<Step>,
+    /// Rules looked at.
+    pub looks: usize,
     pub answers: Answers,
     pub table: &'static str,
 }
@@ -155,6 +161,9 @@ impl<'m> Walker<'m> {
             return Verdict::Ended(End::Endless);
         }
         for (rule, number) in chain.rules.iter().zip(1..) {
+            if self.is_tired() {
+                return Verdict::Ended(End::Endless);
+            }
             // Whether it would be logged makes no difference to the packet.
             let idle = rule.action == Action::Continue && is_open(rule);
             if idle || !self.holds(&rule.conditions) {
@@ -173,6 +182,13 @@ impl<'m> Walker<'m> {
             }
         }
         Verdict::Return
+    }
+
+    /// Counts a rule that is looked at, and tells whether there were too many.
+    fn is_tired(&mut self) -> bool {
+        self.looks += 1;
+        let told = self.steps.len().max(self.answers.count());
+        self.looks > MAX_LOOKS || told > MAX_STEPS
     }
 
     fn lead(&mut self, table: &'m DumpTable, next: &str, depth: usize) -> Verdict {

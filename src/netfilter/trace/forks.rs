@@ -32,6 +32,10 @@ impl Answers {
         holds
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.given.len()
+    }
+
     /// Returns the script of the next way: the last no becomes a yes.
     fn next(&self) -> Option<Vec<bool>> {
         let last = self.given.iter().rposition(|given| !given.holds)?;

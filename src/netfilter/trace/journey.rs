@@ -11,6 +11,7 @@ pub(super) fn travel(machine: &Machine, probe: &Probe, answers: Answers) -> (Tra
         packet: Packet::new(probe),
         tracks: false,
         steps: Vec::new(),
+        looks: 0,
         answers,
         table: "raw",
     };

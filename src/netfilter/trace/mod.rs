@@ -75,7 +75,7 @@ pub enum End {
     Martian,
     /// At a target that this evaluator does not know.
     Unknown(String),
-    /// Rules lead in a circle, which the kernel refuses to load.
+    /// Rules lead in a circle, which the kernel refuses to load, or through more rules than are told.
     Endless,
 }
 

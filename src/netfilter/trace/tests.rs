@@ -172,3 +172,27 @@ fn what_has_no_connection_matches_no_test_of_one() {
     probe.state = States::INVALID;
     assert_eq!(traces(&machine, &probe)[0].end, End::Host);
 }
+
+#[test]
+fn rules_that_lead_on_and_on_come_to_an_end() {
+    let probe = probe("eth0 203.0.113.9 172.20.0.10 80/tcp");
+    let chains = |rule: &dyn Fn(usize) -> String| {
+        let name = |id: usize| format!(":C{id} - [0:0]\n");
+        let names: String = (0..40).map(name).collect();
+        let rules: String = (0..39).map(rule).collect();
+        format!("*filter\n:FORWARD ACCEPT [0:0]\n{names}-A FORWARD -j C0\n{rules}COMMIT\n")
+    };
+    let twice = |id: usize| format!("-A C{id} -j C{0}\n-A C{id} -j C{0}\n", id + 1);
+    let circle = |id: usize| format!("-A C{id} -j C{}\n", (id + 1) % 39);
+    let asked =
+        |id: usize| twice(id).replace("-j", "-m owner --uid-owner 7 -m limit --limit 1/s -j");
+    for (text, ends) in [
+        (chains(&twice), true),
+        (chains(&circle), true),
+        (chains(&asked), false),
+    ] {
+        let rules = read(&text, Family::V4).unwrap();
+        let found = traces(&Machine { rules, ..machine() }, &probe);
+        assert_eq!(found.iter().all(|trace| trace.end == End::Endless), ends);
+    }
+}

@@ -14,6 +14,7 @@ mod host;
 mod hosts;
 mod inventory;
 mod limits;
+mod lint;
 mod names;
 mod networks;
 mod no_engine;
@@ -23,7 +24,9 @@ mod trust;
 use std::collections::BTreeMap;
 
 use super::{LoadError, Loaded, Loader, load};
+use crate::diag::Diagnostic;
 use crate::diag::text::{Style, render};
+use crate::source::SourceMap;
 
 /// Files by name.
 #[derive(Debug, Default)]
@@ -76,10 +79,14 @@ fn shown(loaded: Loaded) -> String {
         loaded.diagnostics.has_errors(),
         "a policy stands exactly when there is no error"
     );
+    let said = loaded.diagnostics.into_sorted();
+    as_text(&said, &loaded.sources)
+}
+
+fn as_text(said: &[Diagnostic], sources: &SourceMap) -> String {
     let style = Style {
         colour: false,
         width: 100,
     };
-    let said = loaded.diagnostics.into_sorted();
-    render(&said, &loaded.sources, "", style)
+    render(said, sources, "", style)
 }

@@ -1,0 +1,385 @@
+//! What becomes of a packet that the host forwards.
+
+use super::Says;
+use super::limits::Limited;
+use super::parties::number;
+use crate::diagram::Node;
+use crate::meaning::space::{Field, bits, ports};
+use crate::net::{Family, IntervalSet, PortRange};
+use crate::policy::ir::{
+    Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party, Service,
+};
+
+/// What the policy says of all forwarded packets; each is a condition, and no two hold at once.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::meaning) struct Forward {
+    pub drop: Node,
+    /// Passes, and the engine's own rules decide.
+    pub left: Node,
+    /// Passes against the engine's own rules, and so do its replies.
+    pub granted: Node,
+    /// Passes like that, and nothing is kept of it.
+    pub passing: Node,
+    /// Passes, with the grant or without it: a published port and something else both open it.
+    pub either: Node,
+}
+
+impl Forward {
+    const NOTHING: Forward = Forward {
+        drop: Node::NO,
+        left: Node::NO,
+        granted: Node::NO,
+        passing: Node::NO,
+        either: Node::NO,
+    };
+
+    fn dropped() -> Self {
+        Forward {
+            drop: Node::YES,
+            ..Forward::NOTHING
+        }
+    }
+
+    fn left() -> Self {
+        Forward {
+            left: Node::YES,
+            ..Forward::NOTHING
+        }
+    }
+
+    fn granted() -> Self {
+        Forward {
+            granted: Node::YES,
+            ..Forward::NOTHING
+        }
+    }
+
+    fn parts(&mut self) -> [&mut Node; 5] {
+        [
+            &mut self.drop,
+            &mut self.left,
+            &mut self.granted,
+            &mut self.passing,
+            &mut self.either,
+        ]
+    }
+}
+
+impl Says<'_> {
+    /// Returns what the policy says of a packet that belongs to no known connection.
+    pub(in crate::meaning) fn forward(&mut self) -> Forward {
+        let mut says = self.elsewhere();
+        for (id, _) in self.local() {
+            let leaving = self.leaving(id);
+            let here = self.input(id);
+            says = self.select(here, leaving, says);
+        }
+        for (id, _) in self.local() {
+            let entering = self.entering(id);
+            let here = self.output(id);
+            says = self.select(here, entering, says);
+        }
+        says
+    }
+
+    fn select(&mut self, condition: Node, mut then: Forward, mut otherwise: Forward) -> Forward {
+        let mut made = Forward::NOTHING;
+        let pairs = then.parts().into_iter().zip(otherwise.parts());
+        for (made, (then, otherwise)) in made.parts().into_iter().zip(pairs) {
+            *made = self.space.diagrams.select(condition, *then, *otherwise);
+        }
+        made
+    }
+
+    /// Neither end is a declared network of this host.
+    fn elsewhere(&self) -> Forward {
+        if self.policy.host.others_drop.is_some() {
+            Forward::dropped()
+        } else {
+            Forward::left()
+        }
+    }
+
+    /// Out of a network, to what this host does not declare.
+    fn leaving(&mut self, network: NetworkId) -> Forward {
+        let denials: Vec<&Access> = self.accesses(Effect::Deny).collect();
+        let denied: Vec<Node> = denials.into_iter().map(|it| self.named(it)).collect();
+        let denied = self.or(&denied);
+        let allows: Vec<&Access> = self.accesses(Effect::Allow).collect();
+        let mut opened: Vec<Node> = allows.into_iter().map(|it| self.named(it)).collect();
+        opened.extend(self.offered_afar());
+        let opened = self.or(&opened);
+        let passing = if self.no_engine() || self.network(network).egress && self.unhelped() {
+            Forward::granted()
+        } else {
+            Forward::left()
+        };
+        let open = if self.network(network).egress {
+            Node::YES
+        } else {
+            opened
+        };
+        let says = self.select(open, passing, Forward::dropped());
+        self.select(denied, Forward::dropped(), says)
+    }
+
+    /// Engines that leave ip6tables alone have no rule that lets IPv6 out past a FORWARD policy of
+    /// DROP.
+    fn unhelped(&self) -> bool {
+        let forward = self.policy.host.forward.map(|(policy, _)| policy);
+        self.family() == Family::V6 && forward == Some(ForwardPolicy::Drop)
+    }
+
+    /// What containers of other hosts offer over their own addresses is open on this side, too.
+    fn offered_afar(&mut self) -> Vec<Node> {
+        let far = self.far();
+        let afar = self.space.within(Field::Destination, &far);
+        let mut offers = Vec::new();
+        for (id, container) in (0..).map(ContainerId).zip(&self.policy.containers) {
+            for exposure in container
+                .exposures
+                .iter()
+                .filter(|it| it.published.is_none())
+            {
+                let from = self.offered(exposure);
+                let target = self.target(Party::Container(id));
+                let service = self.service_at(exposure.protocol, exposure.ports);
+                offers.push(self.and(&[afar, service, target, from]));
+            }
+        }
+        offers
+    }
+
+    /// Into a network of this host.
+    fn entering(&mut self, network: NetworkId) -> Forward {
+        let opened = self.opened(network);
+        let outside = self.entered(&opened, !self.no_engine());
+        let inside = self.entered(&opened, false);
+        let bridge = self.any_bridge(Field::Input);
+        let says = self.select(bridge, inside, outside);
+        let denied = self.denied(network);
+        let says = self.select(denied, Forward::dropped(), says);
+        let within = self.within(network, inside);
+        let here = self.input(network);
+        self.select(here, within, says)
+    }
+
+    /// Between containers of one bridge.
+    fn within(&mut self, network: NetworkId, opened: Forward) -> Forward {
+        let says = if self.network(network).icc {
+            Forward::granted()
+        } else {
+            opened
+        };
+        let denied = self.denied_within(network);
+        let says = self.select(denied, Forward::dropped(), says);
+        let neighbours = match self.family() {
+            Family::V4 => Node::NO,
+            Family::V6 => self.icmp(&[135, 136]),
+        };
+        let passing = Forward {
+            passing: Node::YES,
+            ..Forward::NOTHING
+        };
+        self.select(neighbours, passing, says)
+    }
+
+    /// Joins what opens a way: where `left`, published ports are left to the engine.
+    fn entered(&mut self, opened: &Opened, left: bool) -> Forward {
+        let mut says = Forward::dropped();
+        for limited in opened.limited.iter().rev() {
+            let (over, passing) = match limited.over_left.filter(|_| left) {
+                Some(over) => (over, Forward::left()),
+                None => (limited.over_granted, Forward::granted()),
+            };
+            let inner = self.select(over, Forward::dropped(), passing);
+            says = self.select(limited.opens, inner, says);
+        }
+        let published = if left {
+            Forward::left()
+        } else {
+            Forward::granted()
+        };
+        says = self.select(opened.published, published, says);
+        says = self.select(opened.direct, Forward::granted(), says);
+        if left {
+            let both = self.and(&[opened.published, opened.direct]);
+            let either = Forward {
+                either: Node::YES,
+                ..Forward::NOTHING
+            };
+            says = self.select(both, either, says);
+        }
+        says
+    }
+
+    fn opened(&mut self, network: NetworkId) -> Opened {
+        let allows: Vec<&Access> = self.accesses(Effect::Allow).collect();
+        let mut direct: Vec<Node> = allows.into_iter().map(|it| self.named(it)).collect();
+        let (mut published, mut limited) = (Vec::new(), Vec::new());
+        for (id, exposure) in self.exposures_on(network) {
+            let is_published = exposure.published.is_some();
+            let opens = self.opening_of(id, network, exposure);
+            let from = self.offered(exposure);
+            let opens = self.and(&[opens, from]);
+            if !exposure.limits.is_none() {
+                let over_granted = self.over(("mangle", "grant"), id, exposure);
+                let left = is_published && !self.no_engine();
+                limited.push(Limited {
+                    opens,
+                    over_left: left.then(|| self.over(("mangle", "limit"), id, exposure)),
+                    over_granted,
+                });
+            } else if is_published {
+                published.push(opens);
+            } else {
+                direct.push(opens);
+            }
+        }
+        Opened {
+            direct: self.or(&direct),
+            published: self.or(&published),
+            limited,
+        }
+    }
+
+    /// Returns yes where a packet comes from somebody to whom an exposure is offered.
+    pub(super) fn offered(&mut self, exposure: &Exposure) -> Node {
+        let from: Vec<Node> = exposure.from.iter().map(|it| self.source(*it)).collect();
+        self.or(&from)
+    }
+
+    /// Returns yes for packets to an exposure, whoever sends them.
+    pub(super) fn opening_of(
+        &mut self,
+        id: ContainerId,
+        network: NetworkId,
+        exposure: &Exposure,
+    ) -> Node {
+        if exposure.published.is_some() {
+            self.behind_ports(exposure, exposure.ports)
+        } else {
+            self.at_address(id, network, exposure)
+        }
+    }
+
+    fn at_address(&mut self, id: ContainerId, network: NetworkId, exposure: &Exposure) -> Node {
+        let protocol = number(exposure.protocol, self.family());
+        self.space.all_within(&[
+            (Field::Protocol, exactly(protocol)),
+            (Field::Destination, self.addresses(id, network)),
+            (Field::Port, ports(&[exposure.ports])),
+        ])
+    }
+
+    /// Returns yes where a connection asked for the host's port of an exposure, and was led to one of
+    /// some of its container's.
+    fn behind_ports(&mut self, exposure: &Exposure, inner: PortRange) -> Node {
+        let Some(published) = &exposure.published else {
+            return Node::NO;
+        };
+        let family = self.family();
+        let mut sets = vec![
+            (Field::State, range(0, 2)),
+            (Field::Protocol, exactly(number(exposure.protocol, family))),
+            (Field::Port, ports(&[inner])),
+            (Field::Translated, range(2, 3)),
+            (Field::Original, exactly(1)),
+        ];
+        if let Some(address) = published.address {
+            if !family.has(address) {
+                return Node::NO;
+            }
+            sets.push((Field::AskedDestination, exactly(bits(address))));
+        }
+        sets.push((Field::AskedPort, ports(&[published.ports])));
+        self.space.all_within(&sets)
+    }
+
+    /// Returns yes where a packet's connection has another destination than it asked for.
+    pub(super) fn translated(&mut self) -> Node {
+        let tracked = IntervalSet::from_ranges(vec![(0, 2)]);
+        let tracked = self.space.within(Field::State, &tracked);
+        let changed = IntervalSet::from_ranges(vec![(2, 3)]);
+        let changed = self.space.within(Field::Translated, &changed);
+        self.and(&[tracked, changed])
+    }
+
+    /// Denials of what enters a network from elsewhere.
+    fn denied(&mut self, network: NetworkId) -> Node {
+        let mut all = Vec::new();
+        for access in self.accesses(Effect::Deny) {
+            all.push(self.named(access));
+            let left = self.left(access);
+            all.push(self.denied_ports(access, left, network));
+        }
+        self.or(&all)
+    }
+
+    fn denied_within(&mut self, network: NetworkId) -> Node {
+        let mut all = Vec::new();
+        for access in self.accesses(Effect::Deny) {
+            let left = self.denied_left(access, network);
+            let right = self.denied_right(access, network);
+            let services = self.services(&access.services);
+            all.push(self.and(&[services, right, left]));
+            all.push(self.denied_ports(access, left, network));
+        }
+        self.or(&all)
+    }
+
+    /// A statement that names a container names what is published for it, whatever its address is by
+    /// now.
+    fn denied_ports(&mut self, access: &Access, left: Node, network: NetworkId) -> Node {
+        let mut all = Vec::new();
+        for party in &access.right {
+            let Party::Container(id) = party else {
+                continue;
+            };
+            let container = self.container(*id);
+            if !container.is_on(network) {
+                continue;
+            }
+            for exposure in &container.exposures {
+                for range in inner_ports(&access.services, exposure) {
+                    all.push(self.behind_ports(exposure, range));
+                }
+            }
+        }
+        let ports = self.or(&all);
+        self.and(&[ports, left])
+    }
+}
+
+/// Everything that opens a way into a network.
+struct Opened {
+    /// Over containers' own addresses, without limits.
+    direct: Node,
+    /// By ports of the host, without limits.
+    published: Node,
+    /// The first that opens a way decides about it.
+    limited: Vec<Limited>,
+}
+
+fn range(first: u128, last: u128) -> IntervalSet {
+    IntervalSet::from_ranges(vec![(first, last)])
+}
+
+pub(super) fn exactly(value: u128) -> IntervalSet {
+    range(value, value)
+}
+
+/// Returns the ports of an exposure that services name.
+pub(super) fn inner_ports(services: &[Service], exposure: &Exposure) -> Vec<PortRange> {
+    if services.is_empty() {
+        return vec![exposure.ports];
+    }
+    let part = |service: &Service| match *service {
+        Service::Ports(protocol, range) if protocol == exposure.protocol => match range {
+            None => Some(exposure.ports),
+            Some(range) => range.intersection(exposure.ports),
+        },
+        _ => None,
+    };
+    services.iter().filter_map(part).collect()
+}

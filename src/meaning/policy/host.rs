@@ -1,0 +1,227 @@
+//! What becomes of packets to the host itself, and of its own.
+
+use super::Says;
+use super::forward::inner_ports;
+use super::parties::link_local;
+use crate::diagram::Node;
+use crate::meaning::space::{Field, bits, ports};
+use crate::net::PortRange;
+use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Party, Published};
+
+/// A published port as a socket of the host: the userland proxy's, where there is one.
+struct Socket<'p> {
+    container: ContainerId,
+    exposure: &'p Exposure,
+    published: &'p Published,
+    /// Yes for packets to it.
+    here: Node,
+}
+
+impl<'p> Says<'p> {
+    /// Returns yes for packets to the host that the policy refuses, but for known connections.
+    pub(in crate::meaning) fn refused_by_host(&mut self) -> Node {
+        let sockets = self.sockets();
+        let mut refused = self.refused_from(None, &sockets);
+        for (id, _) in self.local() {
+            let from_here = self.refused_from(Some(id), &sockets);
+            let here = self.input(id);
+            refused = self.space.diagrams.select(here, from_here, refused);
+        }
+        let lo = self.interface(Field::Input, "lo");
+        let discovery = self.discovery();
+        let free = self.or(&[lo, discovery]);
+        self.space.diagrams.except(refused, free)
+    }
+
+    /// Returns what is refused of a network's packets, or of those of no network of this host.
+    fn refused_from(&mut self, network: Option<NetworkId>, sockets: &[Socket<'p>]) -> Node {
+        let closed = network.filter(|id| !self.network(*id).host_access);
+        let mut refused = Node::NO;
+        if closed.is_some() {
+            let allows: Vec<&Access> = self.accesses(Effect::Allow).collect();
+            let open: Vec<Node> = allows.into_iter().map(|it| self.named(it)).collect();
+            let open = self.or(&open);
+            refused = self.not(open);
+        }
+        let mut at_sockets = Vec::with_capacity(sockets.len());
+        let mut anywhere = Vec::with_capacity(sockets.len());
+        for socket in sockets {
+            let closed = self.refused_at(network, socket);
+            at_sockets.push(self.and(&[socket.here, closed]));
+            anywhere.push(socket.here);
+        }
+        let (at_sockets, anywhere) = (self.or(&at_sockets), self.or(&anywhere));
+        let refused = self.space.diagrams.select(anywhere, at_sockets, refused);
+        let denied = self.denied_by_host(network);
+        self.or(&[denied, refused])
+    }
+
+    /// Denials that name the host.
+    fn denied_by_host(&mut self, network: Option<NetworkId>) -> Node {
+        let mut all = Vec::new();
+        for access in self.accesses(Effect::Deny) {
+            let left = self.denied_left_of(access, network);
+            let mut rights: Vec<Node> = access.right.iter().map(|it| self.target(*it)).collect();
+            // The bridge has an address that no policy names.
+            let own = network.map(Party::Network);
+            if own.is_some_and(|own| access.right.contains(&own)) {
+                let unnamed = link_local(self.space.family);
+                rights.push(self.space.within(Field::Destination, &unnamed));
+            }
+            let (right, services) = (self.or(&rights), self.services(&access.services));
+            all.push(self.and(&[services, right, left]));
+        }
+        self.or(&all)
+    }
+
+    fn denied_left_of(&mut self, access: &Access, network: Option<NetworkId>) -> Node {
+        match network {
+            Some(network) => self.denied_left(access, network),
+            None => self.left(access),
+        }
+    }
+
+    fn sockets(&mut self) -> Vec<Socket<'p>> {
+        let all = (0..).map(ContainerId).zip(&self.policy.containers);
+        let mut found = Vec::new();
+        for (id, container) in all {
+            let mut networks = container.attachments.iter().map(|at| at.network);
+            if !networks.any(|network| self.network(network).local) {
+                continue;
+            }
+            for exposure in &container.exposures {
+                found.extend(self.socket(id, exposure));
+            }
+        }
+        found
+    }
+
+    /// Loopback addresses never come from elsewhere.
+    fn socket(&mut self, container: ContainerId, exposure: &'p Exposure) -> Option<Socket<'p>> {
+        let published = exposure.published.as_ref()?;
+        let family = self.family();
+        let port = self.service_at(exposure.protocol, published.ports);
+        let here = match published.address {
+            None => port,
+            Some(address) if !family.has(address) || address.is_loopback() => return None,
+            Some(address) => {
+                let address = self.space.is(Field::Destination, bits(address));
+                self.and(&[address, port])
+            }
+        };
+        Some(Socket {
+            container,
+            exposure,
+            published,
+            here,
+        })
+    }
+
+    /// Returns yes for those who may not ask at a socket.
+    fn refused_at(&mut self, network: Option<NetworkId>, socket: &Socket<'p>) -> Node {
+        let exposure = socket.exposure;
+        let container = self.container(socket.container);
+        let neighbour = network.is_some_and(|id| self.network(id).icc && container.is_on(id));
+        let allowed = self.named_at(Effect::Allow, network, socket);
+        let mut offered = self.offered(exposure);
+        let offering = offered;
+        if !exposure.limits.is_none() {
+            let over = self.over(("filter", "limit"), socket.container, exposure);
+            offered = self.space.diagrams.except(offering, over);
+        }
+        let open = if neighbour {
+            Node::YES
+        } else {
+            self.or(&[allowed, offered])
+        };
+        let denied = self.named_at(Effect::Deny, network, socket);
+        let open = self.space.diagrams.except(open, denied);
+        self.not(open)
+    }
+
+    /// Returns yes where statements about the container behind a socket name a packet to it.
+    fn named_at(
+        &mut self,
+        effect: Effect,
+        network: Option<NetworkId>,
+        socket: &Socket<'p>,
+    ) -> Node {
+        let mut all = Vec::new();
+        for access in self.accesses(effect) {
+            let mut rights = access.right.iter();
+            if !rights.any(|right| self.covers(*right, socket.container)) {
+                continue;
+            }
+            let left = match effect {
+                Effect::Allow => self.left(access),
+                Effect::Deny => self.denied_left_of(access, network),
+            };
+            for inner in inner_ports(&access.services, socket.exposure) {
+                let outer = outer_ports(socket.exposure.ports, socket.published.ports, inner);
+                let port = self.space.within(Field::Port, &ports(&[outer]));
+                all.push(self.and(&[port, left]));
+            }
+        }
+        self.or(&all)
+    }
+
+    /// Tells whether a right side means a container, whatever its address is.
+    fn covers(&self, party: Party, id: ContainerId) -> bool {
+        let container = self.container(id);
+        match party {
+            Party::Any => true,
+            Party::Container(other) => other == id,
+            Party::Network(network) => container.is_on(network),
+            Party::Host | Party::Outside => false,
+            Party::Trust(trust) => {
+                let set = self.policy.trusts.get(trust.0).map(|trust| &trust.set);
+                let mut addresses = container.attachments.iter().flat_map(|at| &at.addresses);
+                set.is_some_and(|set| addresses.any(|address| set.contains(*address)))
+            }
+        }
+    }
+
+    /// Returns yes for what the host's own processes may not send, but for known connections: only
+    /// denials of the host itself count.
+    pub(in crate::meaning) fn refused_of_host(&mut self) -> Node {
+        let mut refused = self.refused_to(None);
+        for (id, _) in self.local() {
+            let to_here = self.refused_to(Some(id));
+            let here = self.output(id);
+            refused = self.space.diagrams.select(here, to_here, refused);
+        }
+        let lo = self.interface(Field::Output, "lo");
+        let discovery = self.discovery();
+        let free = self.or(&[lo, discovery]);
+        self.space.diagrams.except(refused, free)
+    }
+
+    fn refused_to(&mut self, network: Option<NetworkId>) -> Node {
+        let mut all = Vec::new();
+        for access in self.accesses(Effect::Deny) {
+            let left = self.left(access);
+            let right = if let Some(network) = network {
+                self.denied_right(access, network)
+            } else {
+                let rights = access.right.iter();
+                let rights: Vec<Node> = rights.map(|it| self.target(*it)).collect();
+                self.or(&rights)
+            };
+            let services = self.services(&access.services);
+            all.push(self.and(&[services, right, left]));
+        }
+        self.or(&all)
+    }
+}
+
+/// Returns the host's ports that stand for some of a container's.
+fn outer_ports(inner: PortRange, outer: PortRange, part: PortRange) -> PortRange {
+    let move_out = |port: u16| {
+        let by = port.saturating_sub(inner.first);
+        outer.first.saturating_add(by)
+    };
+    PortRange {
+        first: move_out(part.first),
+        last: move_out(part.last),
+    }
+}

@@ -1,0 +1,196 @@
+//! What a policy means at each hook, from its statements and docs/language.md alone: nothing here
+//! knows how rules are made, nor in which order.
+
+mod forward;
+mod host;
+mod limits;
+mod nat;
+mod parties;
+mod raw;
+
+use std::collections::HashMap;
+
+use super::packet::Sample;
+use super::space::{Field, Space, prefixes};
+use crate::diagram::Node;
+use crate::net::{Family, IntervalSet};
+use crate::policy::ir::{
+    Access, Container, ContainerId, Effect, Engine, Exposure, Network, NetworkId, Party, Policy,
+};
+use crate::source::Span;
+
+pub(super) use forward::Forward;
+pub(super) use raw::Raw;
+
+/// A policy as one family's packets see it.
+#[derive(Debug)]
+pub(super) struct Says<'p> {
+    pub(super) space: Space,
+    policy: &'p Policy,
+    /// Sources of the parties that were asked for.
+    sources: HashMap<Party, Node>,
+}
+
+impl<'p> Says<'p> {
+    pub(super) fn new(space: Space, policy: &'p Policy) -> Self {
+        Says {
+            space,
+            policy,
+            sources: HashMap::new(),
+        }
+    }
+
+    fn family(&self) -> Family {
+        self.space.family
+    }
+
+    /// Returns the networks of this host.
+    fn local(&self) -> Vec<(NetworkId, &'p Network)> {
+        let all = (0..).map(NetworkId).zip(&self.policy.networks);
+        all.filter(|(_, network)| network.local).collect()
+    }
+
+    fn network(&self, id: NetworkId) -> &'p Network {
+        let network = self.policy.networks.get(id.0);
+        network.unwrap_or_else(|| unreachable!("network ids come from the policy itself"))
+    }
+
+    fn container(&self, id: ContainerId) -> &'p Container {
+        let container = self.policy.containers.get(id.0);
+        container.unwrap_or_else(|| unreachable!("container ids come from the policy itself"))
+    }
+
+    /// Returns the exposures of all containers on a network, in the order written.
+    fn exposures_on(&self, network: NetworkId) -> Vec<(ContainerId, &'p Exposure)> {
+        let all = (0..).map(ContainerId).zip(&self.policy.containers);
+        let here = all.filter(|(_, container)| container.is_on(network));
+        here.flat_map(|(id, container)| container.exposures.iter().map(move |it| (id, it)))
+            .collect()
+    }
+
+    fn accesses(&self, effect: Effect) -> impl Iterator<Item = &'p Access> + use<'p> {
+        let all = self.policy.accesses.iter();
+        all.filter(move |access| access.effect == effect)
+    }
+
+    /// Nobody but tidegate writes rules.
+    fn no_engine(&self) -> bool {
+        matches!(self.policy.host.engine, Engine::None(_))
+    }
+
+    /// Returns a network's subnets of this family.
+    fn subnets(&self, id: NetworkId) -> IntervalSet {
+        let family = self.family();
+        let subnets = self.network(id).subnets.iter();
+        prefixes(subnets.filter(|net| family.has(net.addr())))
+    }
+
+    /// Returns the subnets of other hosts' networks.
+    fn far(&self) -> IntervalSet {
+        let family = self.family();
+        let networks = self.policy.networks.iter().filter(|network| !network.local);
+        let subnets = networks.flat_map(|network| &network.subnets);
+        prefixes(subnets.filter(|net| family.has(net.addr())))
+    }
+
+    fn input(&mut self, id: NetworkId) -> Node {
+        let atom = self.space.atom(&self.network(id).bridge.0);
+        self.space.is(Field::Input, atom)
+    }
+
+    fn output(&mut self, id: NetworkId) -> Node {
+        let atom = self.space.atom(&self.network(id).bridge.0);
+        self.space.is(Field::Output, atom)
+    }
+
+    /// Returns yes where a packet comes, or goes, by the bridge of any network of this host.
+    fn any_bridge(&mut self, field: Field) -> Node {
+        let local = self.local();
+        let bridges = local
+            .iter()
+            .map(|(_, network)| self.space.atom(&network.bridge.0));
+        let bridges = bridges.map(|atom| (atom, atom)).collect();
+        self.space.within(field, &IntervalSet::from_ranges(bridges))
+    }
+
+    /// Returns yes where a packet comes, or goes, by an interface of a name; by none for an empty one.
+    fn interface(&mut self, field: Field, name: &str) -> Node {
+        let atom = self.space.atom(name);
+        self.space.is(field, atom)
+    }
+
+    fn and(&mut self, all: &[Node]) -> Node {
+        self.space.diagrams.all_of(all)
+    }
+
+    fn or(&mut self, all: &[Node]) -> Node {
+        self.space.diagrams.first_of(all)
+    }
+
+    fn not(&mut self, node: Node) -> Node {
+        self.space.diagrams.not(node)
+    }
+
+    /// Returns yes for packets of connections that are known.
+    pub(super) fn known(&mut self) -> Node {
+        self.space
+            .within(Field::State, &IntervalSet::from_ranges(vec![(1, 2)]))
+    }
+
+    /// Returns yes for ICMP messages of some types.
+    fn icmp(&mut self, kinds: &[u8]) -> Node {
+        let protocol = match self.family() {
+            Family::V4 => 1,
+            Family::V6 => 58,
+        };
+        let range = |kind: &u8| (u128::from(*kind) << 8, u128::from(*kind) << 8 | 255);
+        let kinds = IntervalSet::from_ranges(kinds.iter().map(range).collect());
+        let (protocol, kinds) = (
+            self.space.is(Field::Protocol, protocol),
+            self.space.within(Field::Icmp, &kinds),
+        );
+        self.and(&[protocol, kinds])
+    }
+
+    /// Returns the statements and exposures that name a packet, each by its place in the policy.
+    pub(super) fn naming(&mut self, packet: &Sample) -> Vec<Span> {
+        let mut found = Vec::new();
+        let networks: Vec<NetworkId> = self.local().iter().map(|(id, _)| *id).collect();
+        for access in &self.policy.accesses {
+            let mut nodes = vec![self.named(access)];
+            for id in &networks {
+                let (left, right) = (
+                    self.denied_left(access, *id),
+                    self.denied_right(access, *id),
+                );
+                let services = self.services(&access.services);
+                nodes.push(self.and(&[services, right, left]));
+            }
+            found.push((access.span, self.or(&nodes)));
+        }
+        for id in networks {
+            for (container, exposure) in self.exposures_on(id) {
+                let from = self.offered(exposure);
+                let here = self.opening_of(container, id, exposure);
+                found.push((exposure.span, self.and(&[here, from])));
+            }
+        }
+        let names = |node: &Node| self.space.diagrams.evaluate(*node, &|it| packet.value(it)) != 0;
+        let mut spans: Vec<Span> = found
+            .into_iter()
+            .filter(|it| names(&it.1))
+            .map(|it| it.0)
+            .collect();
+        spans.sort_unstable();
+        spans.dedup();
+        spans
+    }
+
+    /// Returns yes for the messages by which IPv6 neighbours and routers find each other, RFC 4861.
+    fn discovery(&mut self) -> Node {
+        match self.family() {
+            Family::V4 => Node::NO,
+            Family::V6 => self.icmp(&[133, 134, 135, 136]),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What rules mean in the policy's words, as long as they are those that were compiled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use crate::artifact::{ChainHash, Manifest, SourceEntry, sha256};
+use crate::netfilter::Family;
+use crate::netfilter::dump::{Action, Dump, DumpChain, DumpRule};
+use crate::netfilter::trace::{Event, Machine, Step, Trace};
+
+/// A line of a policy, and what a rule of it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Meaning {
+    /// `file:line`.
+    pub source: String,
+    /// Only a manifest knows it, a rule's comment does not.
+    pub says: Option<String>,
+}
+
+/// A machine, and what is known of its rules.
+#[derive(Debug)]
+pub struct Told<'m> {
+    pub(super) machine: &'m Machine,
+    /// By table, chain and number.
+    rules: BTreeMap<(&'static str, &'m str, usize), &'m SourceEntry>,
+}
+
+impl<'m> Told<'m> {
+    /// Takes the words for chains that are still as the manifest has them.
+    pub fn new(machine: &'m Machine, manifest: Option<&'m Manifest>) -> Self {
+        let rules = manifest.map(|manifest| entries(manifest, &machine.rules, machine.family));
+        Told {
+            machine,
+            rules: rules.unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn rule(&self, step: &Step) -> Option<&'m DumpRule> {
+        let Event::Rule(number) = step.event else {
+            return None;
+        };
+        let chain = self.machine.rules.chain(step.table, &step.chain)?;
+        chain.rules.get(number.checked_sub(1)?)
+    }
+
+    /// Returns what a rule means; its comment tells no more than the line.
+    pub(super) fn meaning(&self, step: &Step) -> Option<Meaning> {
+        let Event::Rule(number) = step.event else {
+            return None;
+        };
+        let known = self.rules.get(&(step.table, step.chain.as_str(), number));
+        if let Some(entry) = known {
+            return Some(Meaning {
+                source: entry.source.clone(),
+                says: Some(entry.says.clone()),
+            });
+        }
+        let comment = comment(&self.rule(step)?.text)?;
+        Some(Meaning {
+            source: comment.to_owned(),
+            says: None,
+        })
+    }
+
+    /// Returns what the rule means that a way ended at, or the last of those that led there.
+    pub(super) fn reason(&self, trace: &Trace) -> Option<Meaning> {
+        let mut before = trace.steps.iter().rev();
+        let mut step = before.next()?;
+        loop {
+            if let Some(found) = self.meaning(step) {
+                return Some(found);
+            }
+            let same = |other: &&Step| other.event != Event::Hook;
+            let mut here = before.by_ref().take_while(same);
+            step = here.find(|other| self.leads(other, &step.chain))?;
+        }
+    }
+
+    fn leads(&self, step: &Step, chain: &str) -> bool {
+        let action = self.rule(step).map(|rule| &rule.action);
+        matches!(action, Some(Action::Jump(to) | Action::Goto(to)) if to == chain)
+    }
+}
+
+fn entries<'m>(
+    manifest: &'m Manifest,
+    rules: &Dump,
+    family: Family,
+) -> BTreeMap<(&'static str, &'m str, usize), &'m SourceEntry> {
+    let chains = manifest.chains.iter().filter(|it| it.family == family);
+    let same = chains.filter(|it| is_same(it, rules));
+    let same: BTreeSet<_> = same.map(|it| (it.table, it.chain.as_str())).collect();
+    let mut found = BTreeMap::new();
+    for entry in &manifest.source_map {
+        let chain = entry.chain.as_str();
+        if entry.family == family && same.contains(&(entry.table, chain)) {
+            found.insert((entry.table.name(), chain, entry.rule), entry);
+        }
+    }
+    found
+}
+
+fn is_same(wanted: &ChainHash, rules: &Dump) -> bool {
+    let chain = rules.chain(wanted.table.name(), &wanted.chain);
+    let text = chain.map(|chain| saved(&wanted.chain, chain));
+    text.is_some_and(|text| sha256(text.as_bytes()) == wanted.sha256)
+}
+
+/// Writes a chain's rules as iptables-save does.
+fn saved(name: &str, chain: &DumpChain) -> String {
+    let mut text = String::new();
+    for rule in &chain.rules {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "-A {name} {}", rule.text);
+    }
+    text
+}
+
+/// Returns what a rule's comment says; ours name the line of the policy.
+fn comment(rule: &str) -> Option<&str> {
+    let (_, behind) = rule.split_once("--comment \"")?;
+    behind.split_once('"').map(|(comment, _)| comment)
+}

@@ -200,7 +200,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("sysctl", &["policy", "source"]),
     ("artifact", &["hash", "netfilter"]),
-    ("question", &["artifact", "net", "netfilter", "policy"]),
+    (
+        "question",
+        &[
+            "artifact",
+            "diagram",
+            "meaning",
+            "net",
+            "netfilter",
+            "policy",
+        ],
+    ),
     (
         "compile",
         &[

@@ -20,12 +20,15 @@ pub enum Verb {
     Check(CheckArgs),
     Compile(CompileArgs),
     Completions(CompletionsArgs),
+    Diff(DiffArgs),
     Drift(DriftArgs),
     Explain(ExplainArgs),
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
     Manual(ManualArgs),
+    Matrix(MatrixArgs),
+    Plan(PlanArgs),
     Trace(TraceArgs),
     Uninstall(UninstallArgs),
     Watch(WatchArgs),
@@ -140,6 +143,73 @@ pub struct CompletionsArgs {
 pub struct ManualArgs {
     /// Folder for them, as in /usr/local/share/man/man8
     pub folder: PathBuf,
+}
+
+/// Tell which new connections one set of rules allows that another does not; exit status 1 where any
+///
+/// Each side is a policy, a bundle's folder, a file that iptables-save printed, or `live`: the rules of
+/// this machine.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// What is, or was
+    #[arg(value_name = "BEFORE")]
+    pub before: PathBuf,
+
+    /// What is to be
+    #[arg(value_name = "AFTER")]
+    pub after: PathBuf,
+
+    #[command(flatten)]
+    pub side: SideArgs,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TableFormat,
+}
+
+// No doc comment: clap would take it for that of the command which this is part of.
+#[derive(Debug, Args)]
+pub struct SideArgs {
+    /// Ask in IPv6 alone; a saved file has the rules of one family
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
+
+    /// The policy's host of this name; a policy with several needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
+
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
+    /// Interface that leads everywhere else, with saved rules
+    #[arg(long = "out", value_name = "INTERFACE", default_value = "eth0")]
+    pub output: String,
+
+    /// Which iptables to ask, with `live`
+    #[arg(long, value_enum, default_value_t)]
+    pub iptables: Iptables,
+}
+
+/// Tell who reaches whom on what, as the rules say
+#[derive(Debug, Args)]
+pub struct MatrixArgs {
+    /// Main file of the policy: its rules below those of its engine, or with `--live` and `--rules`
+    /// its names alone
+    pub policy: PathBuf,
+
+    /// Ask this machine's rules, addresses and routes as they are
+    #[arg(long, conflicts_with = "rules")]
+    pub live: bool,
+
+    /// Ask rules that iptables-save printed
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub side: SideArgs,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TableFormat,
 }
 
 /// Tell how this machine differs from its installed bundle
@@ -305,6 +375,29 @@ pub struct TraceArgs {
     pub format: Format,
 }
 
+/// Tell what `apply` would do: who could reach what, and what would change for it; exit status 1 where
+/// anything would
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Folder that `tidegate compile` wrote, or a policy to compile first
+    #[arg(value_name = "BUNDLE|POLICY")]
+    pub what: PathBuf,
+
+    /// Compile for the host of this name; a policy with several hosts needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
+
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TableFormat,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
 /// Remove the rules, the units and everything else that tidegate has written
 #[derive(Debug, Args)]
 pub struct UninstallArgs {
@@ -356,6 +449,15 @@ pub enum CheckFormat {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Json,
+    #[default]
+    Text,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    Json,
+    /// A table for a review's comment
+    Markdown,
     #[default]
     Text,
 }

@@ -5,6 +5,7 @@ pub mod args;
 mod check;
 mod compile;
 mod compose;
+mod diff;
 mod drift;
 mod explain;
 pub mod failure;
@@ -13,7 +14,10 @@ mod import;
 mod install;
 mod inventory;
 mod levels;
+mod matrix;
+mod plan;
 mod policy;
+mod side;
 mod target;
 mod trace;
 mod watch;
@@ -67,12 +71,15 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Check(args) => check::run(args),
         Verb::Compile(args) => compile::run(args),
         Verb::Completions(args) => Ok(generated::completions(args)),
+        Verb::Diff(args) => diff::run(args),
         Verb::Drift(args) => drift::run(args),
         Verb::Explain(args) => explain::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
         Verb::Manual(args) => generated::manual(args),
+        Verb::Matrix(args) => matrix::run(args),
+        Verb::Plan(args) => plan::run(args),
         Verb::Trace(args) => trace::run(args),
         Verb::Uninstall(args) => install::remove(args),
         Verb::Watch(args) => watch::run(args),

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::args::HostArgs;
 use super::failure::{Failure, FailureKind};
-use super::policy::{self, Checked, checked};
+use super::policy::{self, Checked, subject};
 use crate::artifact::{Bundle, MANIFEST};
+use crate::compile::{Subject, recovered};
 use crate::deploy::Problem;
 use crate::host::{self, FileKind, LinuxHost, Trust};
 
@@ -26,17 +27,45 @@ pub(super) fn machine(args: &HostArgs) -> Result<LinuxHost, Failure> {
 /// policy is compiled under the same conditions.
 pub(super) fn bundle(path: &Path, with: &policy::With<'_>) -> Result<Checked, Failure> {
     match host::kind(path) {
-        FileKind::Absent => {
-            let message = format!("{} is not there", host::shown(path));
-            let help = format!("give a policy, or the folder that holds {MANIFEST}");
-            Err(Failure::new(FailureKind::Usage, &message, &help))
-        }
+        FileKind::Absent => Err(absent(path)),
         FileKind::Folder => Ok(Checked {
             bundle: folder(path, with.host, Trust::Root)?,
             warnings: String::new(),
         }),
-        FileKind::Other => policy(path, with),
+        FileKind::Other => {
+            let (Subject { bundle, .. }, warnings) = policy(path, with)?;
+            Ok(Checked { bundle, warnings })
+        }
     }
+}
+
+/// Like [`bundle`], with what is known of the policy.
+pub(super) fn named(path: &Path, with: &policy::With<'_>) -> Result<(Subject, String), Failure> {
+    match host::kind(path) {
+        FileKind::Folder => Ok((named_folder(path, with.host, Trust::Root)?, String::new())),
+        FileKind::Other => policy(path, with),
+        FileKind::Absent => Err(absent(path)),
+    }
+}
+
+fn absent(path: &Path) -> Failure {
+    let message = format!("{} is not there", host::shown(path));
+    let help = format!("give a policy, or the folder that holds {MANIFEST}");
+    Failure::new(FailureKind::Usage, &message, &help)
+}
+
+/// Like [`folder`], with the names that the bundle's manifest keeps.
+pub(super) fn named_folder(
+    path: &Path,
+    name: Option<&str>,
+    trust: Trust,
+) -> Result<Subject, Failure> {
+    let bundle = folder(path, name, trust)?;
+    let policy = recovered(bundle.manifest()).map_err(|error| {
+        let help = "compile the policy again, or give the policy itself";
+        Failure::new(FailureKind::No, &error.to_string(), help)
+    })?;
+    Ok(Subject { policy, bundle })
 }
 
 /// Reads the bundle in a folder, which must be for the host of a name where one is given.
@@ -54,17 +83,17 @@ pub(super) fn folder(path: &Path, name: Option<&str>, trust: Trust) -> Result<Bu
 }
 
 /// Compiles a policy. Addresses that it needs and does not say come from the engine of this machine.
-fn policy(path: &Path, with: &policy::With<'_>) -> Result<Checked, Failure> {
+fn policy(path: &Path, with: &policy::With<'_>) -> Result<(Subject, String), Failure> {
     let socket = Path::new(host::SOCKET);
     let alone = with.inventory.is_some() || !policy::lacks_addresses(path)?;
     if alone || !host::engine_runs(socket) {
-        return checked(path, with, Trust::Root, CONSEQUENCE);
+        return subject(path, with, Trust::Root, CONSEQUENCE);
     }
     let engine = policy::With {
         engine: Some(host::engine_inventory(socket)?),
         ..with.clone()
     };
-    checked(path, &engine, Trust::Root, CONSEQUENCE)
+    subject(path, &engine, Trust::Root, CONSEQUENCE)
 }
 
 const CONSEQUENCE: &str = "this machine stays as it is";

@@ -14,7 +14,7 @@ use crate::netfilter::trace::{Machine, traces};
 use crate::question::{self, Answer, Assumed, LiveError, Question, Told, Way, WhoError};
 
 /// Largest text of rules that is read, in bytes.
-const MAX_RULES: u64 = 256 << 20;
+pub(super) const MAX_RULES: u64 = 256 << 20;
 
 pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
     let family = family(args);
@@ -152,7 +152,7 @@ fn live(args: &TraceArgs, family: Family) -> Result<Assumed, Failure> {
     })
 }
 
-fn unread(error: &LiveError) -> Failure {
+pub(super) fn unread(error: &LiveError) -> Failure {
     let help = "the rules must be what iptables-save prints, of the family that is asked for";
     Failure::new(FailureKind::No, &error.to_string(), help)
 }

@@ -141,44 +141,48 @@ fn converge_each(host: &dyn Host, family: Family, wanted: &TideState) -> Result<
 }
 
 /// One family's rules: as wanted, and as they were.
-struct Rules {
-    family: Family,
-    wanted: TideState,
-    before: TideState,
-    is_done: bool,
+pub(super) struct Rules {
+    pub(super) family: Family,
+    pub(super) wanted: TideState,
+    pub(super) before: TideState,
+    pub(super) is_done: bool,
 }
 
 /// One kernel setting: as wanted, and as it was if it was there.
-struct Value {
-    setting: Setting,
-    before: Option<String>,
+pub(super) struct Value {
+    pub(super) setting: Setting,
+    pub(super) before: Option<String>,
 }
 
 impl Value {
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         let before = self.before.as_ref();
         before.is_some_and(|before| settings::same(before, &self.setting.value))
     }
 }
 
 /// All that stands between a machine and a bundle.
-struct Job<'a> {
+pub(super) struct Job<'a> {
     host: &'a dyn Host,
     bundle: &'a Bundle,
-    rules: Vec<Rules>,
-    modules: Vec<&'a str>,
-    values: Vec<Value>,
-    routes: Routes<'a>,
-    fragments: Vec<Fragment>,
-    fragments_before: Vec<Fragment>,
-    is_installed: bool,
+    pub(super) rules: Vec<Rules>,
+    pub(super) modules: Vec<&'a str>,
+    pub(super) values: Vec<Value>,
+    pub(super) routes: Routes<'a>,
+    pub(super) fragments: Vec<Fragment>,
+    pub(super) fragments_before: Vec<Fragment>,
+    pub(super) is_installed: bool,
     at_once: bool,
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 impl<'a> Job<'a> {
     /// Looks at the machine, and changes nothing.
-    fn new(host: &'a dyn Host, bundle: &'a Bundle, options: Options) -> Result<Self, Problem> {
+    pub(super) fn new(
+        host: &'a dyn Host,
+        bundle: &'a Bundle,
+        options: Options,
+    ) -> Result<Self, Problem> {
         // Both families' rules must be sound, also where only one of them is loaded.
         let wanted = [
             (Family::V4, TideState::of_bundle(bundle, Family::V4)?),
@@ -381,7 +385,10 @@ impl<'a> Job<'a> {
 }
 
 /// Returns the fragments of `wanted` that `now` has otherwise.
-fn changed<'f>(wanted: &'f [Fragment], now: &'f [Fragment]) -> impl Iterator<Item = &'f Fragment> {
+pub(super) fn changed<'f>(
+    wanted: &'f [Fragment],
+    now: &'f [Fragment],
+) -> impl Iterator<Item = &'f Fragment> {
     let pairs = wanted.iter().zip(now);
     pairs
         .filter(|(wanted, now)| wanted != now)

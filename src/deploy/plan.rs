@@ -34,6 +34,20 @@ pub fn transaction(live: &Tables, wanted: &TideState) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Returns what [`transaction`] does in words, by table.
+pub(super) fn steps(live: &Tables, wanted: &TideState) -> Vec<(Table, String)> {
+    let no_text = TableText::default();
+    let nothing = TideTable::default();
+    let mut steps = Vec::new();
+    for table in Table::ALL {
+        let now = live.table(table).unwrap_or(&no_text);
+        let wanted = wanted.table(table).unwrap_or(&nothing);
+        let change = Change::new(now, wanted);
+        steps.extend(change.steps().into_iter().map(|step| (table, step)));
+    }
+    steps
+}
+
 /// Returns the rules of a chain with the hooks put in their places among those of others.
 pub(super) fn layout(others: &[String], hooks: &[&Hook]) -> Vec<String> {
     let mut placed: Vec<(usize, &Hook)> = hooks
@@ -75,6 +89,18 @@ enum EngineStep {
     Nothing,
     Remove,
     Unjump,
+}
+
+impl EngineStep {
+    fn words(self) -> Option<&'static str> {
+        match self {
+            EngineStep::Create => Some("new chain DOCKER-USER, with a jump to it from FORWARD"),
+            EngineStep::Jump => Some("new jump to DOCKER-USER from FORWARD"),
+            EngineStep::Nothing => None,
+            EngineStep::Remove => Some("chain DOCKER-USER goes, with the jump to it"),
+            EngineStep::Unjump => Some("the jump to DOCKER-USER goes"),
+        }
+    }
 }
 
 impl<'a> Change<'a> {
@@ -121,6 +147,33 @@ impl<'a> Change<'a> {
         }
         self.delete_stale(&mut text);
         Some(text)
+    }
+
+    fn steps(&self) -> Vec<String> {
+        let (mut new, mut others) = (Vec::new(), Vec::new());
+        for (name, rules) in &self.wanted.chains {
+            match self.now.chains.get(name) {
+                None => new.push(name.as_str()),
+                Some(chain) if chain.rules != *rules => others.push(name.as_str()),
+                Some(_) => {}
+            }
+        }
+        let hooks = self.hooks();
+        let hooks: Vec<&str> = hooks.iter().map(|hook| hook.name).collect();
+        let lists = [
+            ("new chains", new),
+            ("other rules in", others),
+            ("chains that go:", self.stale.clone()),
+            ("jumps put in place in", hooks),
+        ];
+        let lists = lists.into_iter().filter(|(_, names)| !names.is_empty());
+        let mut steps: Vec<String> = lists
+            .map(|(what, names)| format!("{what} {}", names.join(", ")))
+            .collect();
+        let policy = self.forward().map(ChainPolicy::name);
+        steps.extend(policy.map(|policy| format!("the policy of {FORWARD} becomes {policy}")));
+        steps.extend(self.docker_user.words().map(str::to_owned));
+        steps
     }
 
     fn chains_are_right(&self) -> bool {

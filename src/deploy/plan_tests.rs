@@ -195,3 +195,28 @@ fn an_uninstalled_machine_keeps_a_docker_user_that_others_need() {
         assert!(!text.contains("-D FORWARD"), "{text}");
     }
 }
+
+#[test]
+fn what_would_be_done_is_told_in_words() {
+    let told = |now: &str, wanted: Vec<(Table, TideTable)>| {
+        let steps = steps(&live(now), &wanted.into_iter().collect());
+        let line = |(table, step)| format!("{table}: {step}\n");
+        steps.into_iter().map(line).collect::<String>()
+    };
+    insta::assert_snapshot!(told("", vec![gate(), pass()]), @"
+    mangle: new chains TIDE-GATE
+    mangle: jumps put in place in FORWARD
+    filter: new chains TIDE-PASS
+    filter: jumps put in place in DOCKER-USER
+    filter: new chain DOCKER-USER, with a jump to it from FORWARD
+    ");
+    let there = "*mangle\n:FORWARD ACCEPT [0:0]\n:TIDE-GATE - [0:0]\n:TIDE-OLD - [0:0]\n\
+        -A FORWARD -j TIDE-GATE\n-A TIDE-GATE -j RETURN\nCOMMIT\n";
+    insta::assert_snapshot!(told(there, vec![gate()]), @"
+    mangle: other rules in TIDE-GATE
+    mangle: chains that go: TIDE-OLD
+    ");
+    let right = "*mangle\n:FORWARD ACCEPT [0:0]\n:TIDE-GATE - [0:0]\n\
+        -A FORWARD -j TIDE-GATE\n-A TIDE-GATE -i lo -j RETURN\nCOMMIT\n";
+    assert_eq!(told(right, vec![gate()]), "");
+}

@@ -100,6 +100,24 @@ impl<'a> Routes<'a> {
         self.stale.is_empty() && self.wanted.iter().all(Wanted::is_done)
     }
 
+    /// Returns what has to be done in words.
+    pub(super) fn steps(&self) -> Vec<String> {
+        let missing = self.wanted.iter().filter(|route| !route.is_done());
+        let new = missing.map(|route| {
+            let RouteEntry {
+                prefix,
+                via,
+                source,
+                ..
+            } = route.entry;
+            format!("route to {prefix} via {via}, {source}")
+        });
+        let gone = self.stale.iter();
+        let gone =
+            gone.map(|route| format!("the route to {} via {} goes", route.prefix, route.via));
+        new.chain(gone).collect()
+    }
+
     /// Sets what is missing, one by one, so that an error names its line of the policy.
     pub(super) fn put(&self, host: &dyn Host) -> Result<(), Problem> {
         for route in self.wanted.iter().filter(|route| !route.is_done()) {

@@ -88,4 +88,18 @@ impl Manager {
         }
         IntervalSet::from_ranges(ranges)
     }
+
+    /// Returns the fields that a function asks.
+    pub fn asked(&self, node: Node) -> std::collections::BTreeSet<Level> {
+        let mut seen = std::collections::HashSet::new();
+        let mut found = std::collections::BTreeSet::new();
+        let mut open = vec![node];
+        while let Some(node) = open.pop() {
+            if let Some(level) = self.level(node).filter(|_| seen.insert(node)) {
+                found.insert(level);
+                open.extend(self.branches(node).into_iter().map(|(.., to)| to));
+            }
+        }
+        found
+    }
 }

@@ -7,6 +7,7 @@
 
 mod apply;
 mod change;
+mod every;
 mod look;
 mod store;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::net::{IntervalSet, PortRange};
 use crate::netfilter::dump::{AddressType, Condition, States, Test};
 
 /// Protocols whose header begins with both ports: TCP, UDP, DCCP, SCTP, UDP-Lite.
-const WITH_PORTS: [u128; 5] = [6, 17, 33, 132, 136];
+pub(super) const WITH_PORTS: [u128; 5] = [6, 17, 33, 132, 136];
 const TCP: u128 = 6;
 const ICMP: [u128; 2] = [1, 58];
 /// States in which a packet belongs to a connection: NEW, ESTABLISHED, RELATED.
@@ -42,7 +42,7 @@ impl Sets {
     }
 }
 
-fn values(values: &[u128]) -> IntervalSet {
+pub(super) fn values(values: &[u128]) -> IntervalSet {
     IntervalSet::from_ranges(values.iter().map(|value| (*value, *value)).collect())
 }
 

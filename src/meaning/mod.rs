@@ -5,6 +5,9 @@
 
 mod chains;
 mod conditions;
+mod cover;
+#[cfg(test)]
+mod cover_tests;
 mod journey;
 mod outcome;
 mod packet;
@@ -17,6 +20,7 @@ mod tests;
 mod validate;
 
 pub use chains::{Chains, TooDeep};
+pub use cover::{Cover, Product};
 pub use journey::{End, Fate, Journey};
 pub use outcome::{Bit, Outcome, Verdict};
 pub use packet::Sample;

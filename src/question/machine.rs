@@ -37,16 +37,25 @@ pub enum LiveError {
 /// Returns the machine of a policy, with rules as written to its bundle on top of what its engine
 /// would write.
 pub fn of_policy(policy: &Policy, rules: &str, family: Family) -> Result<Assumed, LiveError> {
+    of_placed(policy, &placed(policy), rules, family)
+}
+
+/// Like [`of_policy`], with the containers where `filled` has them.
+pub fn of_placed(
+    policy: &Policy,
+    filled: &Policy,
+    rules: &str,
+    family: Family,
+) -> Result<Assumed, LiveError> {
     let v6 = family == Family::V6;
-    let filled = placed(policy);
-    let (engine, assumption) = engine(&filled, v6);
+    let (engine, assumption) = engine(filled, v6);
     let mut dump = bare(family)?;
     for text in [engine.as_str(), guard(policy, &engine), rules] {
         dump.load(text, family)?;
     }
     let mut assumptions = vec![format!("The host is {}.", address(v6))];
     assumptions.extend(assumption);
-    assumptions.extend(moved(policy, &filled, v6));
+    assumptions.extend(moved(policy, filled, v6));
     Ok(Assumed {
         machine: Machine {
             family,
@@ -201,13 +210,18 @@ fn everywhere(v6: bool) -> IpNet {
     IpNet::new(all, 0).unwrap_or_else(|error| unreachable!("no bits fit: {error}"))
 }
 
-fn interfaces(policy: &Policy, v6: bool) -> Vec<Link> {
+/// Returns the interface that faces outside, with the host's own address where nobody says it.
+pub(super) fn facing_outside(name: &str, v6: bool) -> Link {
     let [four, six] = HOST;
     let own = if v6 { six } else { four };
-    let mut found = vec![Link {
-        name: uplink(policy).to_owned(),
+    Link {
+        name: name.to_owned(),
         addresses: own.parse().into_iter().collect(),
-    }];
+    }
+}
+
+fn interfaces(policy: &Policy, v6: bool) -> Vec<Link> {
+    let mut found = vec![facing_outside(uplink(policy), v6)];
     for network in policy.networks.iter().filter(|network| network.local) {
         let subnets = network
             .subnets

@@ -2,17 +2,20 @@
 
 use super::Desk;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 17] = [
     "apply",
     "check",
     "compile",
     "completions",
+    "diff",
     "drift",
     "explain",
     "import",
     "install",
     "inventory",
     "manual",
+    "matrix",
+    "plan",
     "trace",
     "uninstall",
     "watch",

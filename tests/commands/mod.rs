@@ -1,9 +1,11 @@
 //! The commands that need no host: `check` and `compile`, as a user runs them.
 
+mod diff;
 mod explain;
 mod generated;
 mod import;
 mod levels;
+mod matrix;
 mod mistakes;
 mod trace;
 

@@ -1,7 +1,9 @@
 //! Properties over random policies: the rules mean what the policy says.
 
+mod diff;
 mod idle;
 mod machine;
+mod matrix;
 mod no_engine;
 mod oracle;
 mod parsers;

@@ -192,7 +192,12 @@ impl Reader<'_> {
                 chain_of(self.here()?, chain)?.rules.push_back(rule);
                 Ok(())
             }
+            "-D" | "--delete" => self.delete(chain, rest),
             "-I" | "--insert" => self.insert(chain, rest, number),
+            "-X" | "--delete-chain" => {
+                let gone = self.here()?.chains.remove(chain);
+                gone.map(|_| ()).ok_or(DumpErrorKind::Missing)
+            }
             _ => Err(DumpErrorKind::Line),
         }
     }
@@ -209,6 +214,20 @@ impl Reader<'_> {
         let at = at.ok_or(DumpErrorKind::Number)?;
         self.room.shift(at.min(count - at))?;
         chain_of(self.here()?, chain)?.rules.insert(at, rule);
+        Ok(())
+    }
+
+    /// Removes the first rule of a text, or the one of a number.
+    fn delete(&mut self, chain: &str, rest: &str) -> Result<(), DumpErrorKind> {
+        let rules = &chain_of(self.here()?, chain)?.rules;
+        let count = rules.len();
+        let at = match rest.parse::<usize>() {
+            Ok(place) => place.checked_sub(1).filter(|at| *at < count),
+            Err(_) => rules.iter().position(|rule| rule.text == rest),
+        };
+        let at = at.ok_or(DumpErrorKind::Number)?;
+        self.room.shift(at.min(count - at))?;
+        chain_of(self.here()?, chain)?.rules.remove(at);
         Ok(())
     }
 

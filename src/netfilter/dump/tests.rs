@@ -428,3 +428,18 @@ proptest! {
         let _ = table(&format!("-A X {}", words.join(" ")));
     }
 }
+
+#[test]
+fn rules_and_chains_that_a_text_deletes_are_gone() {
+    let before =
+        "*filter\n:A - [0:0]\n-A FORWARD -j A\n-A FORWARD -j DROP\n-A A -j RETURN\nCOMMIT\n";
+    let mut dump = read(before, Family::V4).unwrap();
+    let text = "*filter\n-D FORWARD -j A\n-X A\n-D FORWARD 1\nCOMMIT\n";
+    dump.load(text, Family::V4).unwrap();
+    assert!(dump.chain("filter", "A").is_none());
+    assert_eq!(dump.rule_count(), 0);
+    for text in ["-D FORWARD -j A", "-D FORWARD 1", "-X A"] {
+        let text = format!("*filter\n{text}\nCOMMIT\n");
+        assert!(dump.load(&text, Family::V4).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,46 @@
+//! `tidegate diff`.
+
+use super::args::{DiffArgs, TableFormat};
+use super::failure::{Failure, FailureKind};
+use super::side::{Source, machine_of, source};
+use super::{Done, notes};
+use crate::question::{self, Diff, Unknowable};
+
+pub(super) fn run(args: &DiffArgs) -> Result<Done, Failure> {
+    let (before, first) = source(&args.before, &args.side)?;
+    let (after, second) = source(&args.after, &args.side)?;
+    let unknown_sets = [&before, &after].map(Source::unknown_sets);
+    let mut said: Vec<String> = unknown_sets.into_iter().flatten().collect();
+    said.dedup();
+    let mut all = Vec::new();
+    for family in Source::families(&[&before, &after], args.side.ipv6) {
+        let mut one = machine_of(&before, None, &args.side, family)?;
+        let mut two = machine_of(&after, Some(&one.side), &args.side, family)?;
+        question::on_one_host(&mut one.side, &mut two.side);
+        let found = question::differences(&one.side, &two.side);
+        all.push(found.map_err(|error| unknown(&error))?);
+        for note in [one.assumptions, two.assumptions].concat() {
+            if !said.contains(&note) {
+                said.push(note);
+            }
+        }
+    }
+    let diff = Diff::of(all);
+    Ok(Done {
+        text: match args.format {
+            TableFormat::Json => format!("{:#}\n", diff.as_json()),
+            TableFormat::Markdown => diff.as_markdown(),
+            TableFormat::Text => diff.as_text(),
+        },
+        warnings: first + &second + &notes(&said),
+        yes: !diff.differs(),
+    })
+}
+
+pub(super) fn unknown(error: &Unknowable) -> Failure {
+    let help = match error {
+        Unknowable::Exhausted => "ask `tidegate trace` for the connections that matter",
+        Unknowable::TooDeep(_) => "the kernel loads no such rules: is the file whole?",
+    };
+    Failure::new(FailureKind::No, &error.to_string(), help)
+}

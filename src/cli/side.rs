@@ -1,0 +1,144 @@
+//! A set of rules given by path or word, as the machine that it makes.
+
+use std::path::Path;
+
+use super::args::SideArgs;
+use super::failure::Failure;
+use super::trace::{MAX_RULES, unread};
+use super::{policy, target};
+use crate::compile::Subject;
+use crate::host::{self, FileKind, Host, LinuxHost, Trust};
+use crate::netfilter::Family;
+use crate::question::{self, Assumed, Side, SideKind};
+
+/// The word for this machine; a file of that name is `./live`.
+const LIVE: &str = "live";
+
+/// What a path or a word stands for.
+#[derive(Debug)]
+pub(super) enum Source {
+    Live,
+    Policy(Box<Subject>),
+    Saved(String),
+}
+
+/// A side of one family, and what was taken for granted about it.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) side: Side,
+    pub(super) assumptions: Vec<String>,
+}
+
+impl Source {
+    /// Says which sets have a name and no addresses: those of a bundle.
+    pub(super) fn unknown_sets(&self) -> Option<String> {
+        let Source::Policy(subject) = self else {
+            return None;
+        };
+        let sets = &subject.bundle.manifest().parties.sets;
+        let known = |name: &&String| subject.policy.trusts.iter().any(|it| it.name == **name);
+        let sets: Vec<&str> = sets
+            .iter()
+            .filter(|name| !known(name))
+            .map(String::as_str)
+            .collect();
+        let said = format!(
+            "A bundle keeps no addresses of sets; these have no name here: {}.",
+            sets.join(", ")
+        );
+        (!sets.is_empty()).then_some(said)
+    }
+
+    /// Returns the families of which there can be rules.
+    pub(super) fn families(all: &[&Source], six: bool) -> Vec<Family> {
+        let saved = all.iter().any(|it| matches!(it, Source::Saved(_)));
+        match (six, saved) {
+            (true, _) => vec![Family::V6],
+            (false, true) => vec![Family::V4],
+            (false, false) => Family::BOTH.to_vec(),
+        }
+    }
+}
+
+/// Reads a side, with what there is to warn of.
+pub(super) fn source(path: &Path, args: &SideArgs) -> Result<(Source, String), Failure> {
+    if path == Path::new(LIVE) {
+        return Ok((Source::Live, String::new()));
+    }
+    if host::kind(path) == FileKind::Folder {
+        let subject = target::named_folder(path, args.host_name.as_deref(), Trust::Anybody)?;
+        return Ok((Source::Policy(Box::new(subject)), String::new()));
+    }
+    let text = host::read_file(path, MAX_RULES, Trust::Anybody)?;
+    if is_saved(&text) {
+        return Ok((Source::Saved(text), String::new()));
+    }
+    let with = policy::With {
+        host: args.host_name.as_deref(),
+        inventory: args.inventory.as_deref(),
+        ..policy::With::default()
+    };
+    let (subject, warnings) =
+        policy::subject(path, &with, Trust::Anybody, "its rules are not known")?;
+    Ok((Source::Policy(Box::new(subject)), warnings))
+}
+
+/// Returns whether a text is of iptables-save(8): it begins with a table, and no policy does.
+fn is_saved(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+    first.is_some_and(|line| line.starts_with('*'))
+}
+
+/// Makes the machine of a side; containers that `like` has, too, get the addresses that they have there.
+pub(super) fn machine_of(
+    source: &Source,
+    like: Option<&Side>,
+    args: &SideArgs,
+    family: Family,
+) -> Result<Made, Failure> {
+    match source {
+        Source::Live => live(args, family),
+        Source::Policy(subject) => of_policy(subject, like, family),
+        Source::Saved(text) => {
+            let assumed = question::of_rules(text, None, &args.output, family);
+            let assumed = assumed.map_err(|error| unread(&error))?;
+            Ok(Made::of(assumed, SideKind::Saved))
+        }
+    }
+}
+
+impl Made {
+    fn of(assumed: Assumed, kind: SideKind) -> Self {
+        let side = Side {
+            machine: assumed.machine,
+            policy: None,
+            kind,
+        };
+        Made {
+            side,
+            assumptions: assumed.assumptions,
+        }
+    }
+}
+
+fn of_policy(subject: &Subject, like: Option<&Side>, family: Family) -> Result<Made, Failure> {
+    let before = like.and_then(|side| side.policy.as_ref());
+    let placed = question::placed_as(&subject.policy, before);
+    let rules = subject.bundle.rules(family);
+    let assumed = question::of_placed(&subject.policy, &placed, rules, family);
+    let mut made = Made::of(assumed.map_err(|error| unread(&error))?, SideKind::Policy);
+    made.side.policy = Some(placed);
+    Ok(made)
+}
+
+fn live(args: &SideArgs, family: Family) -> Result<Made, Failure> {
+    let host = LinuxHost::new("/", args.iptables.into());
+    let (rules, routes) = (host.save(family)?, host.routes(family)?);
+    let machine = question::of_live(&rules, &host.addresses()?, &routes, family);
+    let assumed = Assumed {
+        machine: machine.map_err(|error| unread(&error))?,
+        assumptions: Vec::new(),
+    };
+    Ok(Made::of(assumed, SideKind::Live))
+}

@@ -1,0 +1,89 @@
+//! What putting a bundle in force would do, without doing any of it.
+
+use super::apply::{Job, Options, changed, live};
+use super::error::Problem;
+use super::plan::{steps, transaction};
+use super::store;
+use crate::artifact::Bundle;
+use crate::host::Host;
+use crate::netfilter::Family;
+
+/// The rules of one family, and what would be loaded on top of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRules {
+    pub family: Family,
+    /// As iptables-save(8) prints them.
+    pub now: String,
+    /// For `iptables-restore --noflush`; empty where nothing has to change.
+    pub text: String,
+}
+
+/// All that [`apply`](super::apply) would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    pub rules: Vec<NewRules>,
+    /// One step a line; none where the bundle is in force already.
+    pub steps: Vec<String>,
+    pub notes: Vec<String>,
+    /// How many connections the kernel knows, where it tells.
+    pub tracked: Option<u64>,
+}
+
+/// Looks at the machine and works out what a bundle would change; changes nothing but, if a change of
+/// bundles was cut short, its end.
+pub fn preview(host: &dyn Host, bundle: &Bundle) -> Result<Preview, Problem> {
+    let _lock = host.lock()?;
+    store::heal(host)?;
+    let job = Job::new(host, bundle, Options::default())?;
+    let mut preview = Preview {
+        rules: Vec::new(),
+        steps: Vec::new(),
+        notes: job.notes.clone(),
+        tracked: tracked(host)?,
+    };
+    for rules in &job.rules {
+        let (family, now) = (rules.family, host.save(rules.family)?);
+        let tables = live(host, family)?;
+        let text = transaction(&tables, &rules.wanted).unwrap_or_default();
+        let words = steps(&tables, &rules.wanted).into_iter();
+        let words = words.map(|(table, step)| format!("{family} {table}: {step}"));
+        preview.steps.extend(words);
+        preview.rules.push(NewRules { family, now, text });
+    }
+    preview.steps.extend(others(&job));
+    Ok(preview)
+}
+
+/// Returns what would be done besides rules.
+fn others(job: &Job<'_>) -> Vec<String> {
+    let modules = job.modules.iter();
+    let mut steps: Vec<String> = modules
+        .map(|module| format!("kernel module {module} is loaded"))
+        .collect();
+    for value in job.values.iter().filter(|value| !value.is_done()) {
+        let setting = &value.setting;
+        let before = value.before.as_deref().map_or("not there", str::trim_end);
+        steps.push(format!(
+            "{} becomes {}, is {before}, {}",
+            setting.key, setting.value, setting.source
+        ));
+    }
+    steps.extend(job.routes.steps());
+    for fragment in changed(&job.fragments, &job.fragments_before) {
+        let does = if fragment.text.is_some() {
+            "is written"
+        } else {
+            "goes"
+        };
+        steps.push(format!("{} {does}", fragment.path));
+    }
+    if !job.is_installed {
+        steps.push("the bundle is kept for the next boot".to_owned());
+    }
+    steps
+}
+
+fn tracked(host: &dyn Host) -> Result<Option<u64>, Problem> {
+    let count = host.sysctl("net/netfilter/nf_conntrack_count")?;
+    Ok(count.and_then(|count| count.trim().parse().ok()))
+}

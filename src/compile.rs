@@ -22,6 +22,7 @@ use crate::netfilter::{
 };
 use crate::policy::ir::{Backend, Engine, Policy, Route};
 use crate::policy::{self, Loaded, Loader};
+use crate::question::{self, HostRules, Unkept, Why};
 use crate::source::SourceMap;
 use crate::sysctl::{self, Setting};
 
@@ -31,7 +32,7 @@ pub struct Compiled {
     pub sources: SourceMap,
     /// By place.
     pub diagnostics: Vec<Diagnostic>,
-    /// How many `expect` statements were read; nothing proves them yet.
+    /// How many `expect` statements were read. All of them hold where there is no mistake.
     pub expectations: usize,
     /// One for each host, in the order written.
     pub bundles: Vec<Bundle>,
@@ -126,6 +127,9 @@ pub fn compile_with(
             bundles.push(bundle);
         }
     }
+    if !diagnostics.has_errors() {
+        diagnostics.extend(expected(&policies, &bundles));
+    }
     if diagnostics.has_errors() {
         bundles.clear();
     }
@@ -165,6 +169,52 @@ fn prove(policy: &Policy, bundle: &Bundle, proof: Proof) -> Option<Diagnostic> {
         Invalid::Differs(found) => differing(&found),
         Invalid::Unread(_) | Invalid::TooDeep(_) => bug(wrong.to_string()),
     })
+}
+
+/// Holds what the policy expects against the rules.
+fn expected(policies: &[Policy], bundles: &[Bundle]) -> Vec<Diagnostic> {
+    let pairs = policies.iter().zip(bundles);
+    let host = |(policy, bundle)| HostRules {
+        policy,
+        rules: Family::BOTH.map(|family| Bundle::rules(bundle, family)),
+    };
+    let hosts: Vec<HostRules<'_>> = pairs.map(host).collect();
+    question::unkept(&hosts).iter().map(unkept).collect()
+}
+
+fn unkept(found: &Unkept) -> Diagnostic {
+    match &found.why {
+        Why::Nobody => Diagnostic::error(
+            code::EXPECTED_OF_NOBODY,
+            "no connection can be what this expects to be allowed",
+        )
+        .at(
+            found.span,
+            "neither side has an address of the other's family",
+        )
+        .help("name another side, or give the container an address with `at`"),
+        Why::NotKnown => {
+            let message = "whether this holds takes too many steps to find out";
+            Diagnostic::error(code::TOO_MANY_TO_PROVE, message).at(found.span, "not known")
+        }
+        Why::Packet {
+            host,
+            packet,
+            reason,
+        } => {
+            let by = reason
+                .by
+                .as_ref()
+                .map_or_else(String::new, |by| format!(" by {by}"));
+            let on = host
+                .as_ref()
+                .map_or_else(String::new, |host| format!(" on {host}"));
+            let message = format!("this expectation does not hold{on}");
+            Diagnostic::error(code::NOT_EXPECTED, message)
+                .at(found.span, format!("{}{by}", reason.end))
+                .note(format!("For one: {packet}."))
+        }
+    }
 }
 
 fn bug(message: String) -> Diagnostic {

@@ -209,6 +209,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "net",
             "netfilter",
             "policy",
+            "source",
         ],
     ),
     (
@@ -222,6 +223,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "net",
             "netfilter",
             "policy",
+            "question",
             "source",
             "sysctl",
         ],

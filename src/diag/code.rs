@@ -173,6 +173,8 @@ codes! {
     RULES_DIFFER = "T0402", "Rules that do not mean what the policy says: a mistake of tidegate.";
     TOO_MANY_TO_PROVE = "T0403", "Rules that are too many to be compared with the policy.";
     NOT_PROVEN = "T0404" warning, "Rules that nobody has compared with the policy.";
+    NOT_EXPECTED = "T0405", "An expectation that the rules do not keep.";
+    EXPECTED_OF_NOBODY = "T0406", "An expectation that no connection is about.";
     BUNDLE_DAMAGED = "T0501", "A bundle that is not as it was compiled.";
     REHEARSAL_DIFFERS = "T0502", "This machine's iptables prints a rule otherwise than it was compiled.";
     HOST_FAILED = "T0503", "A file, a command or the kernel of this machine failed.";

@@ -3,6 +3,7 @@
 mod connections;
 mod diff;
 mod diff_report;
+mod expect;
 mod machine;
 mod matrix;
 mod matrix_report;
@@ -10,6 +11,7 @@ mod meaning;
 mod names;
 mod probe;
 mod reasons;
+mod region;
 mod report;
 mod services;
 mod side;
@@ -20,6 +22,7 @@ mod who;
 pub use diff::{
     Aside, Change, Diff, Differences, Row, Unknowable, differences, differences_within,
 };
+pub use expect::{HostRules, Unkept, Why, unkept};
 pub use machine::{Assumed, LiveError, of_live, of_placed, of_policy, of_rules, placed};
 pub use matrix::{Cell, cells, joined as joined_cells};
 pub use matrix_report::{matrix_json, matrix_markdown, matrix_text};

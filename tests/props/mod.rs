@@ -1,6 +1,7 @@
 //! Properties over random policies: the rules mean what the policy says.
 
 mod diff;
+mod expect;
 mod idle;
 mod machine;
 mod matrix;

@@ -1,0 +1,282 @@
+//! Do the rules keep what the policy expects? Asked of every first packet of a connection that an
+//! `expect` is about, on the machine of each host that it passes.
+
+use std::net::IpAddr;
+
+use super::machine::{of_policy, placed};
+use super::names::Names;
+use super::probe::probe;
+use super::reasons::{Reason, reason};
+use super::region::Region;
+use crate::diagram::{Instead, Level, Node};
+use crate::meaning::{Atom, Field, Journey, Space, bits};
+use crate::net::Family;
+use crate::netfilter::trace::{Machine, Probe};
+use crate::policy::ir::{Expectation, Party, Policy};
+use crate::source::Span;
+
+/// Most edges that the packets of one host may need.
+const MAX_EDGES: usize = 12_000_000;
+
+/// An `expect` that the rules do not keep.
+#[derive(Debug, Clone)]
+pub struct Unkept {
+    pub span: Span,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone)]
+pub enum Why {
+    /// A packet that is to arrive and does not, or arrives and is not to.
+    Packet {
+        host: Option<String>,
+        packet: String,
+        /// What becomes of it, and by which line.
+        reason: Reason,
+    },
+    /// No packet is about it.
+    Nobody,
+    /// It takes more steps than are given.
+    NotKnown,
+}
+
+/// One host of a policy: what it sees of it, and its rules in each family.
+#[derive(Debug, Clone, Copy)]
+pub struct HostRules<'h> {
+    pub policy: &'h Policy,
+    pub rules: [&'h str; 2],
+}
+
+/// Returns the expectations that do not hold, with a packet for each. What limits of exposures keep off is
+/// no matter here: `allowed` means up to them.
+pub fn unkept(hosts: &[HostRules<'_>]) -> Vec<Unkept> {
+    let count = hosts
+        .first()
+        .map_or(0, |host| host.policy.expectations.len());
+    if count == 0 {
+        return Vec::new();
+    }
+    let mut judged: Vec<Judgement> = vec![Judgement::default(); count];
+    for host in hosts {
+        for (family, rules) in Family::BOTH.into_iter().zip(host.rules) {
+            judge(host, rules, family, &mut judged);
+        }
+    }
+    let all = hosts.iter().flat_map(|host| &host.policy.expectations);
+    all.zip(judged)
+        .filter_map(|(expected, judgement)| judgement.verdict(expected))
+        .collect()
+}
+
+/// What all hosts say of one expectation so far.
+#[derive(Debug, Clone, Default)]
+struct Judgement {
+    /// Hosts and families that packets of it pass.
+    asked: usize,
+    broken: Vec<Why>,
+    not_known: bool,
+}
+
+impl Judgement {
+    fn verdict(self, expected: &Expectation) -> Option<Unkept> {
+        let span = expected.span;
+        let because = |why| Some(Unkept { span, why });
+        if self.not_known {
+            return because(Why::NotKnown);
+        }
+        if self.asked == 0 {
+            return because(Why::Nobody);
+        }
+        self.broken.into_iter().next().and_then(because)
+    }
+}
+
+/// Tells whether packets of an expectation pass a host: one of its networks is on either side, or no
+/// network at all is meant.
+fn is_asked(policy: &Policy, expected: &Expectation) -> bool {
+    let sides = [expected.left, expected.right];
+    let mut places = sides
+        .iter()
+        .filter_map(|party| is_local(policy, *party))
+        .peekable();
+    places.peek().is_none() || places.any(|local| local)
+}
+
+/// Tells whether a party is on this host; nothing where it is on no host's network.
+fn is_local(policy: &Policy, party: Party) -> Option<bool> {
+    let local = |id: crate::policy::ir::NetworkId| {
+        policy
+            .networks
+            .get(id.0)
+            .is_some_and(|network| network.local)
+    };
+    match party {
+        Party::Network(id) => Some(local(id)),
+        Party::Container(id) => {
+            let container = policy.containers.get(id.0)?;
+            Some(container.attachments.iter().any(|at| local(at.network)))
+        }
+        Party::Any | Party::Host | Party::Outside | Party::Trust(_) => None,
+    }
+}
+
+fn judge(host: &HostRules<'_>, rules: &str, family: Family, judged: &mut [Judgement]) {
+    let asked = |(expected, _): &(&Expectation, &mut Judgement)| is_asked(host.policy, expected);
+    let mut all = host
+        .policy
+        .expectations
+        .iter()
+        .zip(judged)
+        .filter(asked)
+        .peekable();
+    if all.peek().is_none() {
+        return;
+    }
+    let Some(mut asking) = Asking::new(host.policy, rules, family) else {
+        all.for_each(|(_, judgement)| judgement.not_known = true);
+        return;
+    };
+    for (expected, judgement) in all {
+        let answer = asking.answer(expected);
+        judgement.asked += usize::from(answer.is_some());
+        judgement.not_known |= asking.space.diagrams.is_exhausted();
+        if let Some(Err(why)) = answer {
+            judgement.broken.push(why);
+        }
+    }
+}
+
+/// A host in one family, and where its packets go.
+struct Asking<'p> {
+    policy: &'p Policy,
+    /// With an address for every container.
+    placed: Policy,
+    machine: Machine,
+    space: Space,
+    journey: Journey,
+    names: Names,
+    /// Addresses that a reader knows: the host's, the containers', and some for examples.
+    usual: Vec<u128>,
+}
+
+impl<'p> Asking<'p> {
+    fn new(policy: &'p Policy, rules: &str, family: Family) -> Option<Self> {
+        let machine = of_policy(policy, rules, family).ok()?.machine;
+        let placed = placed(policy);
+        let uplinks: Vec<&str> = policy.host.uplinks.iter().map(|it| it.0.as_str()).collect();
+        let mut space = Journey::space(&[&machine], &uplinks, MAX_EDGES);
+        let journey = Journey::new(&mut space, &machine).ok()?;
+        let names = Names::new(&[&placed], &machine);
+        let usual = usual(&placed, &machine);
+        Some(Asking {
+            policy,
+            placed,
+            machine,
+            space,
+            journey,
+            names,
+            usual,
+        })
+    }
+
+    /// Returns whether an expectation is kept; nothing where no packet of this family is about it.
+    fn answer(&mut self, expected: &Expectation) -> Option<Result<(), Why>> {
+        let known = if expected.allowed {
+            self.policy
+        } else {
+            &self.placed
+        };
+        let policies = [&self.placed, known];
+        let mut region = Region::new(&mut self.space, policies, &self.machine, &self.journey);
+        let left = region.source(expected.left, expected.allowed);
+        let (asked, broken) = if expected.allowed {
+            let ways = region.ways(expected.left, expected.right, &expected.services);
+            region.refused(left, &ways)
+        } else {
+            let reached = region.reached(expected.right, &expected.services);
+            let space = &mut *region.space;
+            (left, space.diagrams.guard(left, reached))
+        };
+        if asked == Node::NO {
+            return None;
+        }
+        if broken == Node::NO {
+            return Some(Ok(()));
+        }
+        Some(Err(self.packet(broken, expected.allowed)))
+    }
+
+    fn packet(&self, broken: Node, allowed: bool) -> Why {
+        let prefer = |level: Level, first: u128, last: u128| self.prefer(level, (first, last));
+        let values = self
+            .space
+            .diagrams
+            .witness(broken, &prefer)
+            .unwrap_or_default();
+        let probe = probe(&self.space, &values);
+        let reason = reason(&self.machine, &probe, &[], !allowed, &self.names);
+        Why::Packet {
+            host: self.policy.host.name.clone(),
+            packet: words(&probe),
+            reason,
+        }
+    }
+
+    /// Ranks intervals: usual protocols and known interfaces first.
+    fn prefer(&self, level: Level, (first, last): (u128, u128)) -> (u32, u128) {
+        let usual: &[u128] = match self.space.field(level) {
+            Some(Field::Protocol) => &[6, 17],
+            Some(Field::SourcePort) => &[40_000],
+            Some(Field::Source | Field::Destination) => &self.usual,
+            Some(Field::Input) => {
+                let at = usize::try_from(first).unwrap_or(0);
+                let named = matches!(self.space.atoms().get(at), Some(Atom::Name(_)));
+                return (u32::from(!named), first);
+            }
+            _ => &[],
+        };
+        let here = |(_, value): &(u32, &u128)| (first..=last).contains(*value);
+        let found = (0u32..).zip(usual).find(here);
+        found.map_or((u32::MAX, first), |(rank, value)| (rank, *value))
+    }
+}
+
+fn usual(policy: &Policy, machine: &Machine) -> Vec<u128> {
+    let links = machine.interfaces.iter().flat_map(|link| &link.addresses);
+    let own = links.map(ipnet::IpNet::addr);
+    let containers = policy.containers.iter().flat_map(|it| &it.attachments);
+    let containers = containers.flat_map(|at| at.addresses.iter().copied());
+    let examples = ["198.51.100.1", "203.0.113.1", "8.8.8.8", "2001:db8:ffff::1"];
+    let examples = examples.iter().filter_map(|text| text.parse().ok());
+    let all = own.chain(containers).chain(examples);
+    let here = all.filter(|address: &IpAddr| machine.family.has(*address));
+    here.map(bits).collect()
+}
+
+/// Writes a packet as people do.
+fn words(probe: &Probe) -> String {
+    let from = match &probe.input {
+        Some(input) => format!("{} in by {input}", probe.source),
+        None => "the host itself".to_owned(),
+    };
+    let socket = |address: IpAddr, port| std::net::SocketAddr::new(address, port);
+    let to = probe.destination;
+    let target = match probe.protocol {
+        6 => format!("{}/tcp", socket(to, probe.port)),
+        17 => format!("{}/udp", socket(to, probe.port)),
+        132 => format!("{}/sctp", socket(to, probe.port)),
+        1 | 58 => format!("{to}, icmp type {}", probe.icmp.0),
+        other => format!("{to}, protocol {other}"),
+    };
+    format!("{from} to {target}")
+}
+
+/// Fixes every match that only the kernel can answer to no: no limit is passed.
+pub(super) fn unlimited(space: &mut Space, node: Node) -> Node {
+    let mut fixed: Vec<(Level, Instead)> = space
+        .all_unknown()
+        .map(|(_, level)| (level, Instead::Value(0)))
+        .collect();
+    fixed.sort_by_key(|(level, _)| *level);
+    space.diagrams.substitute(node, &fixed)
+}

@@ -6,6 +6,7 @@ mod no_engine;
 mod oracle;
 mod parsers;
 mod policies;
+mod surplus;
 mod symbolic;
 mod text;
 

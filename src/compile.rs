@@ -15,6 +15,7 @@ use crate::artifact::{
 use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
 use crate::hash::sha256;
 use crate::inventory::Inventory;
+use crate::lint;
 use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
 use crate::netfilter::{
     ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, policy_name, render,
@@ -72,7 +73,7 @@ impl Compiled {
     /// Adds what a policy without mistakes says for nothing, or twice.
     pub fn lint(&mut self) {
         if !self.has_errors() {
-            self.say(policy::lint(&self.policies));
+            self.say(lint::lint(&self.policies));
         }
     }
 

@@ -19,6 +19,7 @@ mod hash;
 pub mod host;
 pub mod import;
 pub mod inventory;
+pub mod lint;
 pub mod meaning;
 pub mod net;
 pub mod netfilter;

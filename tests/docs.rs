@@ -198,6 +198,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "meaning",
         &["diagram", "net", "netfilter", "policy", "source"],
     ),
+    ("lint", &["diag", "meaning", "policy", "source"]),
     ("sysctl", &["policy", "source"]),
     ("artifact", &["hash", "netfilter"]),
     (
@@ -219,6 +220,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "diag",
             "hash",
             "inventory",
+            "lint",
             "meaning",
             "net",
             "netfilter",

@@ -196,4 +196,9 @@ codes! {
     REDUNDANT_NAME = "T0604" warning, "A name that adds nothing to the others in its list.";
     UNLINKED = "T0605" warning, "A port for linked containers to which nobody is linked.";
     REPEATED = "T0607" warning, "A statement that another one contains.";
+    NOTHING_NEW = "T0608" warning, "A statement that opens nothing which is not open without it.";
+    CANCELLED = "T0609" warning, "A statement of which denials leave nothing.";
+    DENIES_NOTHING = "T0610" warning, "A denial of what is closed without it.";
+    SPARE_SOURCE = "T0611" warning, "Somebody in a list whom others in it hold already.";
+    NOT_COMPARED = "T0612" warning, "Statements that are too many to be compared with each other.";
 }

@@ -15,6 +15,7 @@ mod policy;
 mod routing;
 mod runs;
 mod space;
+mod surplus;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -25,4 +26,7 @@ pub use journey::{End, Fate, Journey};
 pub use outcome::{Bit, Outcome, Verdict};
 pub use packet::Sample;
 pub use space::{Atom, Field, Space, Unknown, bits};
+pub use surplus::{
+    By, Kind, MAX_STATEMENTS, Setting, Spare, Surplus, TooMany, Why, spare_sources, surplus,
+};
 pub use validate::{Difference, Invalid, MAX_EDGES, validate};

@@ -28,6 +28,19 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Returns the name of somebody as the policy writes it.
+    pub fn name(&self, party: Party) -> &str {
+        let name = match party {
+            Party::Any => Some("any"),
+            Party::Container(id) => self.containers.get(id.0).map(|it| it.name.as_str()),
+            Party::Host => Some("host"),
+            Party::Network(id) => self.networks.get(id.0).map(|it| it.name.as_str()),
+            Party::Outside => Some("outside"),
+            Party::Trust(id) => self.trusts.get(id.0).map(|it| it.name.as_str()),
+        };
+        name.unwrap_or_default()
+    }
+
     /// Returns the first exposure that the host reaches at 127.0.0.0/8 and whose container is on
     /// `network`, where nobody but tidegate translates published ports.
     pub fn loopback_published(&self, network: NetworkId) -> Option<Span> {

@@ -12,6 +12,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use tidegate::lint::lint;
 use tidegate::meaning::{Chains, MAX_EDGES, Space, validate};
 use tidegate::netfilter::{Family, dump, lower, render, render_chains};
 use tidegate::policy::{LoadError, Loaded, Loader, load};
@@ -114,7 +115,51 @@ fn summarised(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Makes a policy of 300 statements about 60 containers, of which many overlap.
+fn statements() -> Files {
+    let mut text = HEAD.to_owned();
+    for id in 0..60 {
+        let _ = writeln!(
+            text,
+            "trust s{id} {{ 198.{}.0.0/16, 203.0.{id}.0/24 }}\n\
+             container c{id} on shop at 10.128.0.{} {{\n  expose 80/tcp as {} from s{id}\n}}",
+            id % 20,
+            id + 2,
+            8000 + id
+        );
+    }
+    for at in 0..300 {
+        let (left, right, port) = (at % 60, at * 7 % 59, at % 90);
+        let verb = if at % 5 == 0 { "deny" } else { "allow" };
+        let from = ["s", "c"][at / 60 % 2];
+        let _ = writeln!(
+            text,
+            "{verb} {from}{left} -> c{right} : {}-{}/tcp",
+            port + 1,
+            port + 1 + at % 40
+        );
+    }
+    Files(BTreeMap::from([("policy.tide".to_owned(), text)]))
+}
+
+/// Compares each statement with the union of all others.
+fn linted(criterion: &mut Criterion, name: &str, files: &Files) {
+    let loaded = load(files, "policy.tide");
+    assert!(!loaded.policies.is_empty(), "the policy is right");
+    let mut group = criterion.benchmark_group(name);
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(8));
+    let found = lint(&loaded.policies).len();
+    group.bench_function(format!("lint, {found} found"), |bench| {
+        bench.iter(|| lint(&loaded.policies));
+    });
+    group.finish();
+}
+
 fn benches(criterion: &mut Criterion) {
+    linted(criterion, "300 statements", &statements());
+    linted(criterion, "10,000 exposures", &exposures(10_000));
     summarised(criterion);
     proven(criterion, "10,000 exposures", &exposures(10_000));
     proven(criterion, "a set of 100,000 prefixes", &prefixes(100_000));

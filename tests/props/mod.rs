@@ -9,6 +9,7 @@ mod no_engine;
 mod oracle;
 mod parsers;
 pub mod policies;
+mod surplus;
 mod symbolic;
 mod text;
 

@@ -136,18 +136,23 @@ impl Says<'_> {
         let afar = self.space.within(Field::Destination, &far);
         let mut offers = Vec::new();
         for (id, container) in (0..).map(ContainerId).zip(&self.policy.containers) {
-            for exposure in container
-                .exposures
-                .iter()
-                .filter(|it| it.published.is_none())
-            {
-                let from = self.offered(exposure);
-                let target = self.target(Party::Container(id));
-                let service = self.service_at(exposure.protocol, exposure.ports);
-                offers.push(self.and(&[afar, service, target, from]));
+            for exposure in &container.exposures {
+                let offer = self.offered_by_address(id, exposure);
+                offers.push(self.and(&[afar, offer]));
             }
         }
         offers
+    }
+
+    /// Returns yes for packets to a container's own addresses that an exposure offers there.
+    pub(super) fn offered_by_address(&mut self, id: ContainerId, exposure: &Exposure) -> Node {
+        if exposure.published.is_some() {
+            return Node::NO;
+        }
+        let from = self.offered(exposure);
+        let target = self.target(Party::Container(id));
+        let service = self.service_at(exposure.protocol, exposure.ports);
+        self.and(&[service, target, from])
     }
 
     /// Into a network of this host.
@@ -173,15 +178,20 @@ impl Says<'_> {
         };
         let denied = self.denied_within(network);
         let says = self.select(denied, Forward::dropped(), says);
-        let neighbours = match self.family() {
-            Family::V4 => Node::NO,
-            Family::V6 => self.icmp(&[135, 136]),
-        };
+        let neighbours = self.neighbours();
         let passing = Forward {
             passing: Node::YES,
             ..Forward::NOTHING
         };
         self.select(neighbours, passing, says)
+    }
+
+    /// Returns yes for the messages by which neighbours find each other: no statement is about them.
+    pub(super) fn neighbours(&mut self) -> Node {
+        match self.family() {
+            Family::V4 => Node::NO,
+            Family::V6 => self.icmp(&[135, 136]),
+        }
     }
 
     /// Joins what opens a way: where `left`, published ports are left to the engine.
@@ -263,7 +273,12 @@ impl Says<'_> {
         }
     }
 
-    fn at_address(&mut self, id: ContainerId, network: NetworkId, exposure: &Exposure) -> Node {
+    pub(super) fn at_address(
+        &mut self,
+        id: ContainerId,
+        network: NetworkId,
+        exposure: &Exposure,
+    ) -> Node {
         let protocol = number(exposure.protocol, self.family());
         self.space.all_within(&[
             (Field::Protocol, exactly(protocol)),
@@ -307,25 +322,36 @@ impl Says<'_> {
 
     /// Denials of what enters a network from elsewhere.
     fn denied(&mut self, network: NetworkId) -> Node {
-        let mut all = Vec::new();
-        for access in self.accesses(Effect::Deny) {
-            all.push(self.named(access));
-            let left = self.left(access);
-            all.push(self.denied_ports(access, left, network));
-        }
+        let denials: Vec<&Access> = self.accesses(Effect::Deny).collect();
+        let denials = denials.into_iter().map(|it| self.denied_by(it, network));
+        let all: Vec<Node> = denials.collect();
         self.or(&all)
     }
 
+    /// Returns yes for what one denial denies of it.
+    pub(super) fn denied_by(&mut self, access: &Access, network: NetworkId) -> Node {
+        let (named, left) = (self.named(access), self.left(access));
+        let ports = self.denied_ports(access, left, network);
+        self.or(&[named, ports])
+    }
+
     fn denied_within(&mut self, network: NetworkId) -> Node {
-        let mut all = Vec::new();
-        for access in self.accesses(Effect::Deny) {
-            let left = self.denied_left(access, network);
-            let right = self.denied_right(access, network);
-            let services = self.services(&access.services);
-            all.push(self.and(&[services, right, left]));
-            all.push(self.denied_ports(access, left, network));
-        }
+        let denials: Vec<&Access> = self.accesses(Effect::Deny).collect();
+        let denials = denials
+            .into_iter()
+            .map(|it| self.denied_within_by(it, network));
+        let all: Vec<Node> = denials.collect();
         self.or(&all)
+    }
+
+    /// Returns yes for what one denial denies between containers of one bridge.
+    pub(super) fn denied_within_by(&mut self, access: &Access, network: NetworkId) -> Node {
+        let left = self.denied_left(access, network);
+        let right = self.denied_right(access, network);
+        let services = self.services(&access.services);
+        let named = self.and(&[services, right, left]);
+        let ports = self.denied_ports(access, left, network);
+        self.or(&[named, ports])
     }
 
     /// A statement that names a container names what is published for it, whatever its address is by

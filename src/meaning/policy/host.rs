@@ -9,12 +9,12 @@ use crate::net::PortRange;
 use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Party, Published};
 
 /// A published port as a socket of the host: the userland proxy's, where there is one.
-struct Socket<'p> {
+pub(super) struct Socket<'p> {
     container: ContainerId,
     exposure: &'p Exposure,
     published: &'p Published,
     /// Yes for packets to it.
-    here: Node,
+    pub(super) here: Node,
 }
 
 impl<'p> Says<'p> {
@@ -58,30 +58,34 @@ impl<'p> Says<'p> {
 
     /// Denials that name the host.
     fn denied_by_host(&mut self, network: Option<NetworkId>) -> Node {
-        let mut all = Vec::new();
-        for access in self.accesses(Effect::Deny) {
-            let left = self.denied_left_of(access, network);
-            let mut rights: Vec<Node> = access.right.iter().map(|it| self.target(*it)).collect();
-            // The bridge has an address that no policy names.
-            let own = network.map(Party::Network);
-            if own.is_some_and(|own| access.right.contains(&own)) {
-                let unnamed = link_local(self.space.family);
-                rights.push(self.space.within(Field::Destination, &unnamed));
-            }
-            let (right, services) = (self.or(&rights), self.services(&access.services));
-            all.push(self.and(&[services, right, left]));
-        }
+        let denials: Vec<&Access> = self.accesses(Effect::Deny).collect();
+        let denials = denials.into_iter().map(|it| self.host_denied(it, network));
+        let all: Vec<Node> = denials.collect();
         self.or(&all)
     }
 
-    fn denied_left_of(&mut self, access: &Access, network: Option<NetworkId>) -> Node {
+    /// Returns yes for what one denial that names the host denies.
+    pub(super) fn host_denied(&mut self, access: &Access, network: Option<NetworkId>) -> Node {
+        let left = self.denied_left_of(access, network);
+        let mut rights: Vec<Node> = access.right.iter().map(|it| self.target(*it)).collect();
+        // The bridge has an address that no policy names.
+        let own = network.map(Party::Network);
+        if own.is_some_and(|own| access.right.contains(&own)) {
+            let unnamed = link_local(self.space.family);
+            rights.push(self.space.within(Field::Destination, &unnamed));
+        }
+        let (right, services) = (self.or(&rights), self.services(&access.services));
+        self.and(&[services, right, left])
+    }
+
+    pub(super) fn denied_left_of(&mut self, access: &Access, network: Option<NetworkId>) -> Node {
         match network {
             Some(network) => self.denied_left(access, network),
             None => self.left(access),
         }
     }
 
-    fn sockets(&mut self) -> Vec<Socket<'p>> {
+    pub(super) fn sockets(&mut self) -> Vec<Socket<'p>> {
         let all = (0..).map(ContainerId).zip(&self.policy.containers);
         let mut found = Vec::new();
         for (id, container) in all {
@@ -97,7 +101,11 @@ impl<'p> Says<'p> {
     }
 
     /// Loopback addresses never come from elsewhere.
-    fn socket(&mut self, container: ContainerId, exposure: &'p Exposure) -> Option<Socket<'p>> {
+    pub(super) fn socket(
+        &mut self,
+        container: ContainerId,
+        exposure: &'p Exposure,
+    ) -> Option<Socket<'p>> {
         let published = exposure.published.as_ref()?;
         let family = self.family();
         let port = self.service_at(exposure.protocol, published.ports);
@@ -120,8 +128,7 @@ impl<'p> Says<'p> {
     /// Returns yes for those who may not ask at a socket.
     fn refused_at(&mut self, network: Option<NetworkId>, socket: &Socket<'p>) -> Node {
         let exposure = socket.exposure;
-        let container = self.container(socket.container);
-        let neighbour = network.is_some_and(|id| self.network(id).icc && container.is_on(id));
+        let neighbour = network.is_some_and(|id| self.is_neighbour(socket, id));
         let allowed = self.named_at(Effect::Allow, network, socket);
         let mut offered = self.offered(exposure);
         let offering = offered;
@@ -148,21 +155,34 @@ impl<'p> Says<'p> {
     ) -> Node {
         let mut all = Vec::new();
         for access in self.accesses(effect) {
-            let mut rights = access.right.iter();
-            if !rights.any(|right| self.covers(*right, socket.container)) {
+            let port = self.meant_at(access, socket);
+            if port == Node::NO {
                 continue;
             }
             let left = match effect {
                 Effect::Allow => self.left(access),
                 Effect::Deny => self.denied_left_of(access, network),
             };
-            for inner in inner_ports(&access.services, socket.exposure) {
-                let outer = outer_ports(socket.exposure.ports, socket.published.ports, inner);
-                let port = self.space.within(Field::Port, &ports(&[outer]));
-                all.push(self.and(&[port, left]));
-            }
+            all.push(self.and(&[port, left]));
         }
         self.or(&all)
+    }
+
+    /// Returns yes for the ports of a socket that a statement about its container means.
+    pub(super) fn meant_at(&mut self, access: &Access, socket: &Socket<'p>) -> Node {
+        let mut rights = access.right.iter();
+        if !rights.any(|right| self.covers(*right, socket.container)) {
+            return Node::NO;
+        }
+        let (inner, outer) = (socket.exposure.ports, socket.published.ports);
+        let parts = inner_ports(&access.services, socket.exposure).into_iter();
+        let outer: Vec<PortRange> = parts.map(|it| outer_ports(inner, outer, it)).collect();
+        self.space.within(Field::Port, &ports(&outer))
+    }
+
+    /// Tells whether whoever is on a network is let to a socket by `icc on`.
+    pub(super) fn is_neighbour(&self, socket: &Socket<'_>, network: NetworkId) -> bool {
+        self.network(network).icc && self.container(socket.container).is_on(network)
     }
 
     /// Tells whether a right side means a container, whatever its address is.
@@ -197,20 +217,24 @@ impl<'p> Says<'p> {
     }
 
     fn refused_to(&mut self, network: Option<NetworkId>) -> Node {
-        let mut all = Vec::new();
-        for access in self.accesses(Effect::Deny) {
-            let left = self.left(access);
-            let right = if let Some(network) = network {
-                self.denied_right(access, network)
-            } else {
-                let rights = access.right.iter();
-                let rights: Vec<Node> = rights.map(|it| self.target(*it)).collect();
-                self.or(&rights)
-            };
-            let services = self.services(&access.services);
-            all.push(self.and(&[services, right, left]));
-        }
+        let denials: Vec<&Access> = self.accesses(Effect::Deny).collect();
+        let denials = denials.into_iter().map(|it| self.denied_to(it, network));
+        let all: Vec<Node> = denials.collect();
         self.or(&all)
+    }
+
+    /// Returns yes for what one denial denies of it.
+    pub(super) fn denied_to(&mut self, access: &Access, network: Option<NetworkId>) -> Node {
+        let left = self.left(access);
+        let right = if let Some(network) = network {
+            self.denied_right(access, network)
+        } else {
+            let rights = access.right.iter();
+            let rights: Vec<Node> = rights.map(|it| self.target(*it)).collect();
+            self.or(&rights)
+        };
+        let services = self.services(&access.services);
+        self.and(&[services, right, left])
     }
 }
 

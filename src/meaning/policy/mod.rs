@@ -1,6 +1,7 @@
 //! What a policy means at each hook, from its statements and docs/language.md alone: nothing here
 //! knows how rules are made, nor in which order.
 
+mod effects;
 mod forward;
 mod host;
 mod limits;
@@ -19,6 +20,8 @@ use crate::policy::ir::{
 };
 use crate::source::Span;
 
+pub use effects::Setting;
+pub(super) use effects::{Effects, Part};
 pub(super) use forward::Forward;
 pub(super) use raw::Raw;
 

@@ -38,7 +38,7 @@ pub(super) fn number(protocol: Protocol, family: Family) -> u128 {
 impl Says<'_> {
     /// Returns yes where a packet comes from a party. A container is known by its bridge as well as
     /// by its address; of another host only the address is seen.
-    pub(super) fn source(&mut self, party: Party) -> Node {
+    pub(in crate::meaning) fn source(&mut self, party: Party) -> Node {
         if let Some(known) = self.sources.get(&party) {
             return *known;
         }

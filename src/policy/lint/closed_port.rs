@@ -4,8 +4,6 @@ use crate::diag::{Diagnostic, code};
 use crate::net::Family;
 use crate::policy::ir::{Container, Exposure, NetworkId, Party, Policy};
 
-use super::names::name;
-
 /// Warns of each exposure all of whose `from` lack addresses of the family in which it is reached.
 pub(super) fn check(policy: &Policy) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = Vec::new();
@@ -28,7 +26,7 @@ fn closed(policy: &Policy, container: &Container, exposure: &Exposure) -> Option
     if family != other || exposure.from.iter().any(comes) {
         return None;
     }
-    Some(nobody(exposure, family, name(policy, first)))
+    Some(nobody(exposure, family, policy.name(first)))
 }
 
 /// Tells whether connections of a family can be made to an exposure at all.

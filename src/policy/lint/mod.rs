@@ -1,5 +1,5 @@
-//! What a policy says that does nothing, or says twice. Nothing of it is wrong, and rules would be
-//! the same without it: so these are warnings, and only for who asks.
+//! What a policy says that does nothing, or says twice, as far as its names tell. Nothing of it is
+//! wrong, and rules would be the same without it: so these are warnings, and only for who asks.
 
 mod closed_port;
 mod idle_network;

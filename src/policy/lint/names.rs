@@ -19,16 +19,3 @@ pub(super) fn named(policy: &Policy) -> HashSet<Party> {
 pub(super) fn statements(policy: &Policy) -> impl Iterator<Item = &[Access]> {
     policy.accesses.chunk_by(|a, b| a.span == b.span)
 }
-
-/// Returns the name of somebody as the policy writes it.
-pub(super) fn name(policy: &Policy, party: Party) -> &str {
-    let name = match party {
-        Party::Any => Some("any"),
-        Party::Container(id) => policy.containers.get(id.0).map(|it| it.name.as_str()),
-        Party::Host => Some("host"),
-        Party::Network(id) => policy.networks.get(id.0).map(|it| it.name.as_str()),
-        Party::Outside => Some("outside"),
-        Party::Trust(id) => policy.trusts.get(id.0).map(|it| it.name.as_str()),
-    };
-    name.unwrap_or_default()
-}

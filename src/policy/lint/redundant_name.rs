@@ -6,7 +6,7 @@ use crate::diag::{Diagnostic, code};
 use crate::policy::ir::{Access, Party, Policy};
 use crate::source::Span;
 
-use super::names::{name, statements};
+use super::names::statements;
 
 /// Warns of each list that has others beside `any`, or somebody twice.
 pub(super) fn check(policy: &Policy) -> Vec<Diagnostic> {
@@ -37,11 +37,11 @@ fn sides(statement: &[Access]) -> [Vec<Party>; 2] {
 fn redundant(policy: &Policy, list: &[Party], span: Option<Span>) -> Option<Diagnostic> {
     let (title, label) = match list.iter().find(|party| **party != Party::Any) {
         Some(other) if list.contains(&Party::Any) => (
-            format!("`{}` adds nothing to `any`", name(policy, *other)),
+            format!("`{}` adds nothing to `any`", policy.name(*other)),
             "`any` is everybody",
         ),
         _ => {
-            let twice = name(policy, twice(list)?);
+            let twice = policy.name(twice(list)?);
             (format!("`{twice}` stands twice in one list"), "in this one")
         }
     };

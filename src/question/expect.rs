@@ -68,13 +68,19 @@ pub fn unkept(hosts: &[HostRules<'_>]) -> Vec<Unkept> {
         .collect()
 }
 
-/// What all hosts say of one expectation so far.
+/// What all hosts say of one expectation so far, for each family.
 #[derive(Debug, Clone, Default)]
 struct Judgement {
-    /// Hosts and families that packets of it pass.
-    asked: usize,
-    broken: Vec<Why>,
+    families: [Hosts; 2],
     not_known: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Hosts {
+    /// Hosts that packets of it pass.
+    asked: usize,
+    /// Those that speak against it.
+    broken: Vec<Why>,
 }
 
 impl Judgement {
@@ -84,10 +90,16 @@ impl Judgement {
         if self.not_known {
             return because(Why::NotKnown);
         }
-        if self.asked == 0 {
+        if self.families.iter().all(|hosts| hosts.asked == 0) {
             return because(Why::Nobody);
         }
-        self.broken.into_iter().next().and_then(because)
+        // What arrives has to pass every host on its way, and one that stops it is enough.
+        let fails = |hosts: &Hosts| {
+            let all = hosts.broken.len() == hosts.asked;
+            !hosts.broken.is_empty() && (expected.allowed || all)
+        };
+        let failed = self.families.into_iter().find(fails)?;
+        failed.broken.into_iter().next().and_then(because)
     }
 }
 
@@ -138,11 +150,14 @@ fn judge(host: &HostRules<'_>, rules: &str, family: Family, judged: &mut [Judgem
     };
     for (expected, judgement) in all {
         let answer = asking.answer(expected);
-        judgement.asked += usize::from(answer.is_some());
         judgement.not_known |= asking.space.diagrams.is_exhausted();
-        if let Some(Err(why)) = answer {
-            judgement.broken.push(why);
-        }
+        let [four, six] = &mut judgement.families;
+        let hosts = match family {
+            Family::V4 => four,
+            Family::V6 => six,
+        };
+        hosts.asked += usize::from(answer.is_some());
+        hosts.broken.extend(answer.and_then(Result::err));
     }
 }
 

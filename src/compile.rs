@@ -3,6 +3,7 @@
 mod parties;
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 
 use serde_json::Value;
 
@@ -158,8 +159,15 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
 
 /// Reads the rules again and compares what they mean with what the policy says.
 fn prove(policy: &Policy, bundle: &Bundle, proof: Proof) -> Option<Diagnostic> {
-    let validated =
-        Family::BOTH.map(|family| validate(policy, bundle.rules(family), family, MAX_EDGES));
+    let validated = |family| validate(policy, bundle.rules(family), family, MAX_EDGES);
+    let validated = std::thread::scope(|scope| {
+        let six = scope.spawn(|| validated(Family::V6));
+        let four = validated(Family::V4);
+        [
+            four,
+            six.join().unwrap_or_else(|panic| resume_unwind(panic)),
+        ]
+    });
     let wrong = validated.into_iter().find_map(Result::err)?;
     Some(match wrong {
         Invalid::NotKnown(_) if proof == Proof::Wanted => {

@@ -16,8 +16,8 @@ use crate::netfilter::dump::{Dump, DumpError, read};
 use crate::policy::ir::{ForwardPolicy, Policy};
 use crate::source::Span;
 
-/// Most edges that a comparison may need; one takes about 24 bytes.
-pub const MAX_EDGES: usize = 24_000_000;
+/// Most edges that a comparison may need; one takes about 40 bytes, with what is kept of the work.
+pub const MAX_EDGES: usize = 12_000_000;
 
 /// Why rules do not stand for a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

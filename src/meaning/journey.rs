@@ -34,8 +34,9 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fate {
     pub end: End,
-    /// The new destination, and the new port where there is one.
-    pub to: Option<(IpAddr, Option<u16>)>,
+    /// The new destination and the new port, each where there is one; nothing where the packet stays
+    /// what it was.
+    pub to: Option<(Option<IpAddr>, Option<u16>)>,
     /// It leaves with another source.
     pub hidden: bool,
 }
@@ -253,19 +254,35 @@ impl Walk<'_> {
 
     fn masked(&mut self, space: &mut Space, known: &Fixed, behind: Node) -> Result<Node, TooDeep> {
         let hook = self.hook(space, "nat", "POSTROUTING", known)?;
+        let hidden = self.hidden(space, behind);
+        let lo = (space.level(Field::Output), Instead::Value(space.atom("lo")));
+        let mut masks = BTreeMap::new();
+        for answer in space.diagrams.answers(hook) {
+            let verdict = space.outcome_of(answer).verdict;
+            if matches!(verdict, Verdict::Masquerade | Verdict::Snat(_)) {
+                // Only what comes back to the host is looked at once more.
+                let seen = if known.contains(&lo) {
+                    self.routing.seen_masked(space, &verdict, hidden)
+                } else {
+                    hidden
+                };
+                masks.insert(verdict, seen);
+            }
+        }
+        let instead = |outcome: &Outcome| masks.get(&outcome.verdict).copied();
+        Ok(self.expand(space, hook, behind, &instead))
+    }
+
+    /// Notes in every fate that the source is another one.
+    fn hidden(&mut self, space: &mut Space, behind: Node) -> Node {
         let fates = &mut self.fates;
-        let hidden = space.diagrams.map(behind, &mut |answer| {
+        space.diagrams.map(behind, &mut |answer| {
             let fate = Fate {
                 hidden: true,
                 ..fates.get(answer)
             };
             fates.node(&fate).as_answer().unwrap_or(0)
-        });
-        let masks = |outcome: &Outcome| {
-            let masks = matches!(outcome.verdict, Verdict::Masquerade | Verdict::Snat(_));
-            masks.then_some(hidden)
-        };
-        Ok(self.expand(space, hook, behind, &masks))
+        })
     }
 
     /// From a process of the host, out or back to the host. A new destination is routed again.
@@ -538,22 +555,20 @@ impl Translator<'_> {
 
     /// Notes the new destination in every fate.
     fn led(&mut self, space: &mut Space, node: Node, to: &Translation) -> Node {
-        let target = to
-            .addresses
-            .map(|(first, _)| (first, to.ports.map(|ports| ports.first)));
+        let address = to.addresses.map(|(first, _)| first);
+        let target = (address, to.ports.map(|ports| ports.first));
         let fates = &mut *self.fates;
         space.diagrams.map(node, &mut |answer| {
-            let fate = fates.get(answer);
             let fate = Fate {
-                to: target.or(fate.to),
-                ..fate
+                to: Some(target),
+                ..fates.get(answer)
             };
             fates.node(&fate).as_answer().unwrap_or(0)
         })
     }
 
     /// To loopback for the host's own packets, else to the first address of the interface that a packet
-    /// came by.
+    /// came by. Where that has none, the packet ends; `nf_nat_redirect_ipv4` of the kernel.
     fn redirected(&mut self, space: &mut Space, ports: Option<PortRange>, pinned: Pinned) -> Node {
         let mut ways = Vec::new();
         for (name, address) in self.routing.redirects(space.family, self.own) {
@@ -561,13 +576,16 @@ impl Translator<'_> {
                 addresses: address.map(|address| (address, address)),
                 ports,
             };
-            let way = self.translated(space, &to, pinned);
-            let here = match name {
+            let (way, here) = match name {
+                None => (self.translated(space, &to, pinned), Node::YES),
                 Some(name) => {
                     let atom = space.atom(&name);
-                    space.is(Field::Input, atom)
+                    let way = match address {
+                        Some(_) => self.translated(space, &to, pinned),
+                        None => self.fates.end(End::Dropped),
+                    };
+                    (way, space.is(Field::Input, atom))
                 }
-                None => Node::YES,
             };
             ways.push(space.diagrams.guard(here, way));
         }

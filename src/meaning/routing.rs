@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::outcome::Verdict;
 use super::space::{Field, Space, bits, prefixes};
 use crate::diagram::Node;
 use crate::net::{Family, IntervalSet};
@@ -17,8 +18,8 @@ pub(super) struct Routing {
     multicast: IntervalSet,
     /// Destinations by the interface that leads there.
     routes: Vec<(String, IntervalSet)>,
-    /// First addresses of interfaces.
-    firsts: Vec<(String, IpAddr)>,
+    /// Interfaces with their first addresses.
+    firsts: Vec<(String, Option<IpAddr>)>,
 }
 
 impl Routing {
@@ -38,12 +39,13 @@ impl Routing {
             Family::V6 => IntervalSet::default(),
         };
         let first = |link: &crate::netfilter::trace::Link| {
-            Some((link.name.clone(), link.addresses.first()?.addr()))
+            let address = link.addresses.first().map(IpNet::addr);
+            (link.name.clone(), address)
         };
         Routing {
             multicast: prefixes([&multicast(space.family)]),
             routes: routes(space, machine),
-            firsts: machine.interfaces.iter().filter_map(first).collect(),
+            firsts: machine.interfaces.iter().map(first).collect(),
             loopback,
             local,
             broadcast,
@@ -104,7 +106,43 @@ impl Routing {
         })
     }
 
-    /// Returns where REDIRECT leads by the interface that a packet came by.
+    /// Returns a function as it sees the host's packets to itself behind a rule that translates their
+    /// source.
+    pub(super) fn seen_masked(&self, space: &mut Space, rule: &Verdict, node: Node) -> Node {
+        match rule {
+            Verdict::Snat(to) => match to.addresses {
+                Some((first, _)) => from(space, node, bits(first)),
+                None => node,
+            },
+            // `ipv6_dev_get_saddr` of the kernel likes the destination itself best.
+            _ if space.family == Family::V6 => self.seen_as_itself(space, node),
+            _ => match self.masquerades() {
+                Some(address) => from(space, node, bits(address)),
+                None => node,
+            },
+        }
+    }
+
+    /// Loopback has no address that others could answer to, so the first of any other interface is
+    /// taken; `inet_select_addr` of the kernel.
+    fn masquerades(&self) -> Option<IpAddr> {
+        let mut all = self.firsts.iter().filter_map(|(_, address)| *address);
+        all.find(|address| !address.is_loopback())
+    }
+
+    fn seen_as_itself(&self, space: &mut Space, node: Node) -> Node {
+        let mut ways = Vec::new();
+        for address in self.local.ranges().iter().flat_map(|it| it.0..=it.1) {
+            let here = space.is(Field::Destination, address);
+            let way = from(space, node, address);
+            ways.push(space.diagrams.guard(here, way));
+        }
+        ways.push(node);
+        space.diagrams.first_of(&ways)
+    }
+
+    /// Returns where REDIRECT leads by the interface that a packet came by: nowhere by one without an
+    /// address. One that nobody told us of may have any; the packet then keeps its destination.
     pub(super) fn redirects(
         &self,
         family: Family,
@@ -119,12 +157,23 @@ impl Routing {
         }
         let firsts = self.firsts.iter();
         let mut all: Vec<_> = firsts
-            .map(|(name, address)| (Some(name.clone()), Some(*address)))
+            .map(|(name, address)| (Some(name.clone()), *address))
             .collect();
-        // An interface without an address keeps the destination.
         all.push((None, None));
         all
     }
+}
+
+/// Returns a function as it sees packets with another source. One that they have anyway is none.
+fn from(space: &mut Space, node: Node, address: u128) -> Node {
+    let (source, translated) = (space.level(Field::Source), space.level(Field::Translated));
+    let moved = space.diagrams.restrict(node, source, address);
+    let [alone, both] = [1, 3].map(|value| space.diagrams.restrict(moved, translated, value));
+    let nothing = IntervalSet::from_ranges(vec![(0, 1)]);
+    let nothing = space.within(Field::Translated, &nothing);
+    let moved = space.diagrams.select(nothing, alone, both);
+    let same = space.is(Field::Source, address);
+    space.diagrams.select(same, node, moved)
 }
 
 fn loopback(family: Family) -> IpNet {

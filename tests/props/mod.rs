@@ -1,5 +1,7 @@
 //! Properties over random policies: the rules mean what the policy says.
 
+mod dice;
+mod dumps;
 mod idle;
 mod machine;
 mod no_engine;

@@ -213,12 +213,16 @@ impl<'m> Walker<'m> {
                 return Verdict::Accept;
             }
             Action::Masquerade => {
-                let own = self.machine.address_of(&self.packet.output);
+                let to = self.packet.destination;
+                let own = self.machine.masquerade(&self.packet.output, to);
                 self.mask(own);
                 return Verdict::Accept;
             }
             Action::Redirect(ports) => {
                 let own = self.own_address();
+                if own.is_none() && self.machine.has(&self.packet.input) {
+                    return Verdict::Ended(End::Dropped);
+                }
                 self.translate(&Translation {
                     addresses: own.map(|own| (own, own)),
                     ports: *ports,
@@ -264,7 +268,8 @@ impl<'m> Walker<'m> {
     }
 
     /// Returns what REDIRECT leads to: loopback for the host's own packets, else the first address of
-    /// the interface that the packet came by.
+    /// the interface that the packet came by. Where that has none, the packet ends;
+    /// `nf_nat_redirect_ipv4` of the kernel.
     fn own_address(&self) -> Option<IpAddr> {
         if self.packet.input.is_empty() {
             return Some(match self.packet.destination {

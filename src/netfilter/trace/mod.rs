@@ -144,9 +144,36 @@ impl Machine {
         best.map(|(_, name)| name.as_str())
     }
 
+    fn link(&self, interface: &str) -> Option<&Link> {
+        self.interfaces.iter().find(|link| link.name == interface)
+    }
+
+    fn has(&self, interface: &str) -> bool {
+        self.link(interface).is_some()
+    }
+
     fn address_of(&self, interface: &str) -> Option<IpAddr> {
-        let link = self.interfaces.iter().find(|link| link.name == interface)?;
+        let link = self.link(interface)?;
         link.addresses.first().map(IpNet::addr)
+    }
+
+    /// Returns what MASQUERADE makes of a source. Loopback has no address that others could answer to, so
+    /// the first of any other interface is taken (`inet_select_addr` of the kernel), and in IPv6 the
+    /// destination itself (`ipv6_dev_get_saddr`).
+    fn masquerade(&self, interface: &str, to: IpAddr) -> Option<IpAddr> {
+        if interface != "lo" {
+            return self.address_of(interface);
+        }
+        let firsts = self
+            .interfaces
+            .iter()
+            .filter_map(|link| link.addresses.first());
+        let mut others = firsts.map(IpNet::addr).filter(|it| !it.is_loopback());
+        if to.is_ipv6() {
+            Some(to)
+        } else {
+            others.next()
+        }
     }
 
     fn is_broadcast(&self, address: IpAddr) -> bool {

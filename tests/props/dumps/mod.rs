@@ -1,0 +1,100 @@
+//! Both evaluators over random rules of any kind, with packets at the bounds of what they say.
+//!
+//! `TIDEGATE_PACKETS=10000000 cargo nextest run --release --no-capture props::dumps` sends more.
+
+mod machines;
+mod rules;
+
+use std::thread;
+use std::time::Instant;
+
+use tidegate::meaning::{Journey, Space};
+use tidegate::net::Family;
+use tidegate::netfilter::trace::{Machine, Probe};
+
+use super::dice::Dice;
+use super::symbolic::agree;
+
+const EDGES: usize = 4_000_000;
+const PACKETS: usize = 120_000;
+const PACKETS_OF_ONE: usize = 200;
+
+/// All packets of a machine at once.
+struct Whole {
+    space: Space,
+    journey: Journey,
+}
+
+fn whole(machine: &Machine) -> Whole {
+    let mut space = Journey::space(&[machine], &[], EDGES);
+    let journey = Journey::new(&mut space, machine).expect("no circles");
+    assert!(!space.diagrams.is_exhausted(), "these rules are few");
+    Whole { space, journey }
+}
+
+/// Returns what is said otherwise of packets of one seed, with rules as few as show it.
+fn check(seed: u64) -> Result<(), String> {
+    let mut dice = Dice::new(seed);
+    let family = dice.pick(&Family::BOTH);
+    let text = rules::text(&mut dice, family);
+    let machine = machines::machine(&mut dice, family, &text);
+    let Whole { space, journey } = whole(&machine);
+    for _ in 0..PACKETS_OF_ONE {
+        let probe = machines::packet(&mut dice, family);
+        if agree(&space, &journey, &machine, &probe).is_err() {
+            return Err(format!(
+                "seed {seed}:\n{}",
+                shortened(machine, text, &probe)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Leaves out rules as long as a packet is still said to go two ways.
+fn shortened(mut machine: Machine, mut text: String, probe: &Probe) -> String {
+    let mut said = String::new();
+    let mut line = 0;
+    while line <= text.lines().count() {
+        let kept = text.lines().zip(0..).filter(|(rule, at)| {
+            // The first time nothing is left out.
+            line == 0 || at + 1 != line || !rule.starts_with('-')
+        });
+        let less: String = kept.map(|(rule, _)| format!("{rule}\n")).collect();
+        machine.rules = tidegate::netfilter::dump::read(&less, machine.family).expect("rules");
+        let Whole { space, journey } = whole(&machine);
+        match agree(&space, &journey, &machine, probe) {
+            Err(new) if line == 0 || less != text => (text, said) = (less, new),
+            _ => line += 1,
+        }
+        line = line.max(1);
+    }
+    let (links, routes) = (&machine.interfaces, &machine.routes);
+    format!("{text}{links:?}\n{routes:?}\n{said}")
+}
+
+#[test]
+fn random_rules_mean_the_same_to_both() {
+    let wanted = std::env::var("TIDEGATE_PACKETS").map(|text| text.parse().expect("a number"));
+    let wanted: usize = wanted.unwrap_or(PACKETS);
+    let (seeds, start) = ((wanted / PACKETS_OF_ONE) as u64, Instant::now());
+    let threads = thread::available_parallelism().map_or(1, |it| it.get() as u64);
+    let share = move |first: u64| -> Vec<String> {
+        let own = (first..seeds).step_by(threads as usize);
+        own.filter_map(|seed| check(seed).err()).take(3).collect()
+    };
+    let running: Vec<_> = (0..threads)
+        .map(|first| thread::spawn(move || share(first)))
+        .collect();
+    let wrong: Vec<String> = running
+        .into_iter()
+        .flat_map(|it| it.join().expect("no panic"))
+        .collect();
+    eprintln!(
+        "{} packets of {seeds} rule sets compared in {:.1} s, {} disagreements",
+        seeds as usize * PACKETS_OF_ONE,
+        start.elapsed().as_secs_f64(),
+        wrong.len()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use super::chains::{Chains, TooDeep};
 use super::outcome::{Outcome, Verdict};
 use super::routing::Routing;
-use super::space::{Field, Space, bits};
+use super::space::{Field, Space};
+use super::translator::{Pinned, Translator};
 use crate::diagram::{Instead, Level, Node};
-use crate::net::{Family, PortRange};
-use crate::netfilter::dump::Translation;
+use crate::net::Family;
 use crate::netfilter::trace::Machine;
 
 /// Where packets end.
@@ -128,13 +128,13 @@ impl Journey {
 
 /// Fates by number, from 1: 0 is no answer yet.
 #[derive(Debug, Default)]
-struct Fates {
+pub(super) struct Fates {
     all: Vec<Fate>,
     numbers: HashMap<Fate, u32>,
 }
 
 impl Fates {
-    fn node(&mut self, fate: &Fate) -> Node {
+    pub(super) fn node(&mut self, fate: &Fate) -> Node {
         if let Some(known) = self.numbers.get(fate) {
             return Node::answer(*known);
         }
@@ -144,11 +144,11 @@ impl Fates {
         Node::answer(number)
     }
 
-    fn end(&mut self, end: End) -> Node {
+    pub(super) fn end(&mut self, end: End) -> Node {
         self.node(&Fate::of(end))
     }
 
-    fn get(&self, answer: u32) -> Fate {
+    pub(super) fn get(&self, answer: u32) -> Fate {
         let found = (answer as usize)
             .checked_sub(1)
             .and_then(|at| self.all.get(at));
@@ -173,7 +173,7 @@ fn first_packets(space: &mut Space, node: Node) -> Node {
 }
 
 /// Nothing was translated yet: what was asked for is what the packet says.
-fn as_asked(space: &mut Space, node: Node) -> Node {
+pub(super) fn as_asked(space: &mut Space, node: Node) -> Node {
     let pairs = [
         (Field::AskedDestination, Field::Destination),
         (Field::AskedPort, Field::Port),
@@ -192,7 +192,7 @@ struct Walk<'m> {
 }
 
 /// What is known of a packet at a hook.
-type Fixed = Vec<(Level, Instead)>;
+pub(super) type Fixed = Vec<(Level, Instead)>;
 
 /// What becomes of the host's own packets by one interface.
 type Follow<'f, W> = dyn FnMut(&mut W, &mut Space, &Fixed, &str) -> Result<Node, TooDeep> + 'f;
@@ -434,7 +434,7 @@ impl Walk<'_> {
 }
 
 /// Returns a function as it sees packets that an outcome has changed.
-fn seen(space: &mut Space, behind: Node, outcome: &Outcome) -> Node {
+pub(super) fn seen(space: &mut Space, behind: Node, outcome: &Outcome) -> Node {
     let mut instead = outcome.instead();
     if outcome.untracked {
         instead.insert(0, (space.level(Field::State), Instead::Value(4)));
@@ -446,149 +446,4 @@ fn untranslated(space: &mut Space, behind: Node) -> Node {
     let level = space.level(Field::Translated);
     let node = space.diagrams.restrict(behind, level, 0);
     as_asked(space, node)
-}
-
-/// Values of the fields that a translation changes, where the way to it has told them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-struct Pinned {
-    destination: Option<u128>,
-    port: Option<u128>,
-}
-
-/// Puts what comes behind a translation in its place.
-struct Translator<'w> {
-    routing: &'w Routing,
-    fates: &'w mut Fates,
-    behind: Node,
-    untouched: Node,
-    own: bool,
-    memo: HashMap<(Node, Pinned), Node>,
-}
-
-impl Translator<'_> {
-    fn put(&mut self, space: &mut Space, node: Node, pinned: Pinned) -> Node {
-        if let Some(known) = self.memo.get(&(node, pinned)) {
-            return *known;
-        }
-        let made = match (node.as_answer(), space.diagrams.level(node)) {
-            (Some(answer), _) => {
-                let outcome = space.outcome_of(answer);
-                self.outcome(space, &outcome, pinned)
-            }
-            (None, Some(level)) => {
-                let branches = space.diagrams.branches(node);
-                let field = space.field(level);
-                let mut parts = Vec::with_capacity(branches.len());
-                for (first, last, to) in branches {
-                    let mut pinned = pinned;
-                    let value = (first == last).then_some(first);
-                    match field {
-                        Some(Field::Destination) => pinned.destination = value,
-                        Some(Field::Port) => pinned.port = value,
-                        _ => {}
-                    }
-                    parts.push((last, self.put(space, to, pinned)));
-                }
-                space.diagrams.by_value(level, &parts)
-            }
-            (None, None) => Node::NO,
-        };
-        self.memo.insert((node, pinned), made);
-        made
-    }
-
-    fn outcome(&mut self, space: &mut Space, outcome: &Outcome, pinned: Pinned) -> Node {
-        match &outcome.verdict {
-            Verdict::Drop => self.fates.end(End::Dropped),
-            Verdict::Unknown(target) => self.fates.end(End::Unknown(target.clone())),
-            Verdict::Dnat(to) => {
-                let node = self.translated(space, to, pinned);
-                seen(space, node, outcome)
-            }
-            Verdict::Redirect(ports) => {
-                let node = self.redirected(space, *ports, pinned);
-                seen(space, node, outcome)
-            }
-            _ => seen(space, self.untouched, outcome),
-        }
-    }
-
-    /// Where the kernel may choose, this takes the first.
-    fn translated(&mut self, space: &mut Space, to: &Translation, pinned: Pinned) -> Node {
-        let address = to.addresses.map(|(first, _)| bits(first));
-        let port = to.ports.map(|ports| u128::from(ports.first));
-        let mut known: Fixed = Vec::new();
-        known.extend(address.map(|it| (space.level(Field::Destination), Instead::Value(it))));
-        known.extend(port.map(|it| (space.level(Field::Port), Instead::Value(it))));
-        known.push((space.level(Field::Translated), Instead::Value(2)));
-        let asked = [
-            (Field::AskedDestination, pinned.destination),
-            (Field::AskedPort, pinned.port),
-        ];
-        for (field, value) in asked {
-            known.extend(value.map(|it| (space.level(field), Instead::Value(it))));
-        }
-        let node = space.diagrams.substitute(self.behind, &known);
-        let node = as_asked(space, node);
-        let node = self.led(space, node, to);
-        self.unless_the_same(space, node, address, port)
-    }
-
-    /// A translation to where the packet goes anyway is none; `nf_nat_setup_info` of the kernel.
-    fn unless_the_same(
-        &mut self,
-        space: &mut Space,
-        node: Node,
-        address: Option<u128>,
-        port: Option<u128>,
-    ) -> Node {
-        let fields = [(Field::Destination, address), (Field::Port, port)];
-        let mut same = Node::YES;
-        for (field, value) in fields {
-            if let Some(value) = value {
-                let is = space.is(field, value);
-                same = space.diagrams.guard(same, is);
-            }
-        }
-        space.diagrams.select(same, self.untouched, node)
-    }
-
-    /// Notes the new destination in every fate.
-    fn led(&mut self, space: &mut Space, node: Node, to: &Translation) -> Node {
-        let address = to.addresses.map(|(first, _)| first);
-        let target = (address, to.ports.map(|ports| ports.first));
-        let fates = &mut *self.fates;
-        space.diagrams.map(node, &mut |answer| {
-            let fate = Fate {
-                to: Some(target),
-                ..fates.get(answer)
-            };
-            fates.node(&fate).as_answer().unwrap_or(0)
-        })
-    }
-
-    /// To loopback for the host's own packets, else to the first address of the interface that a packet
-    /// came by. Where that has none, the packet ends; `nf_nat_redirect_ipv4` of the kernel.
-    fn redirected(&mut self, space: &mut Space, ports: Option<PortRange>, pinned: Pinned) -> Node {
-        let mut ways = Vec::new();
-        for (name, address) in self.routing.redirects(space.family, self.own) {
-            let to = Translation {
-                addresses: address.map(|address| (address, address)),
-                ports,
-            };
-            let (way, here) = match name {
-                None => (self.translated(space, &to, pinned), Node::YES),
-                Some(name) => {
-                    let atom = space.atom(&name);
-                    let way = match address {
-                        Some(_) => self.translated(space, &to, pinned),
-                        None => self.fates.end(End::Dropped),
-                    };
-                    (way, space.is(Field::Input, atom))
-                }
-            };
-            ways.push(space.diagrams.guard(here, way));
-        }
-        space.diagrams.first_of(&ways)
-    }
 }

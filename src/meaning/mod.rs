@@ -14,6 +14,7 @@ mod runs;
 mod space;
 #[cfg(test)]
 mod tests;
+mod translator;
 mod validate;
 
 pub use chains::{Chains, TooDeep};

@@ -81,7 +81,7 @@ fn proven(criterion: &mut Criterion, name: &str, files: &Files) {
     let loaded = load(files, "policy.tide");
     let policy = loaded.policy().expect("the policy is right");
     group.bench_function("make and write IPv4 rules", |bench| {
-        bench.iter(|| rules(&loaded))
+        bench.iter(|| rules(&loaded));
     });
     let text = rules(&loaded);
     group.bench_function("read them and prove them", |bench| {

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use tidegate::meaning::{Journey, Space};
 use tidegate::net::Family;
+use tidegate::netfilter::dump::read;
 use tidegate::netfilter::trace::{Machine, Probe};
 
 use super::dice::Dice;
@@ -44,7 +45,7 @@ fn check(seed: u64) -> Result<(), String> {
         if agree(&space, &journey, &machine, &probe).is_err() {
             return Err(format!(
                 "seed {seed}:\n{}",
-                shortened(machine, text, &probe)
+                shortened(machine, &text, &probe)
             ));
         }
     }
@@ -52,25 +53,25 @@ fn check(seed: u64) -> Result<(), String> {
 }
 
 /// Leaves out rules as long as a packet is still said to go two ways.
-fn shortened(mut machine: Machine, mut text: String, probe: &Probe) -> String {
-    let mut said = String::new();
-    let mut line = 0;
-    while line <= text.lines().count() {
-        let kept = text.lines().zip(0..).filter(|(rule, at)| {
-            // The first time nothing is left out.
-            line == 0 || at + 1 != line || !rule.starts_with('-')
-        });
-        let less: String = kept.map(|(rule, _)| format!("{rule}\n")).collect();
-        machine.rules = tidegate::netfilter::dump::read(&less, machine.family).expect("rules");
+fn shortened(mut machine: Machine, text: &str, probe: &Probe) -> String {
+    let mut differs = |lines: &[&str]| {
+        machine.rules = read(&lines.join("\n"), machine.family).expect("rules");
         let Whole { space, journey } = whole(&machine);
-        match agree(&space, &journey, &machine, probe) {
-            Err(new) if line == 0 || less != text => (text, said) = (less, new),
-            _ => line += 1,
+        agree(&space, &journey, &machine, probe).err()
+    };
+    let mut lines: Vec<&str> = text.lines().collect();
+    let mut at = 0;
+    while at < lines.len() {
+        let mut fewer = lines.clone();
+        if fewer.remove(at).starts_with('-') && differs(&fewer).is_some() {
+            lines = fewer;
+        } else {
+            at += 1;
         }
-        line = line.max(1);
     }
-    let (links, routes) = (&machine.interfaces, &machine.routes);
-    format!("{text}{links:?}\n{routes:?}\n{said}")
+    let said = differs(&lines).unwrap_or_default();
+    let (own, routes) = (&machine.interfaces, &machine.routes);
+    format!("{}\n{own:?}\n{routes:?}\n{said}", lines.join("\n"))
 }
 
 #[test]

@@ -8,12 +8,15 @@ use super::outcome::Verdict;
 use super::space::{Field, Space, bits, prefixes};
 use crate::diagram::Node;
 use crate::net::{Family, IntervalSet};
-use crate::netfilter::trace::Machine;
+use crate::netfilter::trace::{LOOPBACK_BROADCAST, Machine};
 
 #[derive(Debug)]
 pub(super) struct Routing {
     loopback: IntervalSet,
     local: IntervalSet,
+    /// Those of any router on a subnet of the host's, RFC 4291 section 2.6.1; a host that forwards takes
+    /// them for its own.
+    any_routers: IntervalSet,
     broadcast: IntervalSet,
     multicast: IntervalSet,
     /// Destinations by the interface that leads there.
@@ -27,13 +30,18 @@ impl Routing {
         let nets = machine.interfaces.iter().flat_map(|link| &link.addresses);
         let own: Vec<IpNet> = nets.clone().map(|net| IpNet::from(net.addr())).collect();
         let loopback = prefixes([&loopback(space.family)]);
-        let local = prefixes(&own).union(&loopback);
+        let last = prefixes([&IpNet::from(LOOPBACK_BROADCAST)]);
+        let last = last.intersection(&loopback);
+        let local = prefixes(&own).union(&loopback).difference(&last);
+        let subnet = |net: &&IpNet| net.addr().is_ipv6() && net.prefix_len() < 127;
+        let routers = nets.clone().filter(subnet).map(IpNet::network);
+        let any_routers = prefixes(&routers.map(IpNet::from).collect::<Vec<_>>());
         let broadcast = match space.family {
             Family::V4 => {
                 let short = nets.filter(|net| net.prefix_len() < 31);
                 let all = short
                     .map(IpNet::broadcast)
-                    .chain([Ipv4Addr::BROADCAST.into()]);
+                    .chain([Ipv4Addr::BROADCAST.into(), LOOPBACK_BROADCAST]);
                 prefixes(&all.map(IpNet::from).collect::<Vec<_>>())
             }
             Family::V6 => IntervalSet::default(),
@@ -46,6 +54,7 @@ impl Routing {
             multicast: prefixes([&multicast(space.family)]),
             routes: routes(space, machine),
             firsts: machine.interfaces.iter().map(first).collect(),
+            any_routers,
             loopback,
             local,
             broadcast,
@@ -58,16 +67,18 @@ impl Routing {
 
     /// Returns the routes of the host's own packets, each destination once: those to itself first.
     pub(super) fn own_routes(&self) -> Vec<(String, IntervalSet)> {
-        let mut all = vec![("lo".to_owned(), self.local.clone())];
+        let back = self.local.union(&self.any_routers).union(&self.loopback);
         let others = self.routes.iter();
-        let others = others.map(|(name, set)| (name.clone(), set.difference(&self.local)));
+        let others = others.map(|(name, set)| (name.clone(), set.difference(&back)));
+        let mut all = vec![("lo".to_owned(), back.clone())];
         all.extend(others.filter(|(_, set)| !set.is_empty()));
         all
     }
 
     /// Returns yes for packets that the host keeps.
     pub(super) fn for_the_host(&self, space: &mut Space) -> Node {
-        let kept = self.local.union(&self.broadcast).union(&self.multicast);
+        let own = self.local.union(&self.any_routers);
+        let kept = own.union(&self.broadcast).union(&self.multicast);
         space.within(Field::Destination, &kept)
     }
 
@@ -132,7 +143,8 @@ impl Routing {
 
     fn seen_as_itself(&self, space: &mut Space, node: Node) -> Node {
         let mut ways = Vec::new();
-        for address in self.local.ranges().iter().flat_map(|it| it.0..=it.1) {
+        let own = self.local.union(&self.any_routers);
+        for address in own.ranges().iter().flat_map(|it| it.0..=it.1) {
             let here = space.is(Field::Destination, address);
             let way = from(space, node, address);
             ways.push(space.diagrams.guard(here, way));

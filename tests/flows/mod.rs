@@ -1,11 +1,14 @@
 //! Every case of `tests/cases`: the files that it becomes, and its table of packets through the
 //! evaluator and through the kernel, which must agree.
 
+mod bounds;
 mod engine_nft;
 mod eras;
 mod kernel;
 mod no_engine;
+mod raw;
 mod table;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,14 +1,16 @@
 //! Properties over random policies: the rules mean what the policy says.
 
-mod dice;
+pub mod dice;
+mod dump_machines;
+mod dump_rules;
 mod dumps;
 mod idle;
 mod machine;
 mod no_engine;
 mod oracle;
 mod parsers;
-mod policies;
-mod symbolic;
+pub mod policies;
+pub mod symbolic;
 mod text;
 
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! The hooks in the order that a packet comes to them.
 
+use std::net::IpAddr;
+
 use super::chain::{Packet, Passed, Walker};
 use super::forks::Answers;
 use super::{End, Machine, Probe, Trace, is_loopback};
@@ -64,7 +66,11 @@ impl Walker<'_> {
 
     fn for_the_host(&self) -> bool {
         let to = self.packet.destination;
-        self.machine.is_local(to) || self.machine.is_broadcast(to) || to.is_multicast()
+        self.comes_back(to) || self.machine.is_broadcast(to) || to.is_multicast()
+    }
+
+    fn comes_back(&self, to: IpAddr) -> bool {
+        is_loopback(to) || self.machine.is_local(to) || self.machine.is_any_routers(to)
     }
 
     fn enter(&mut self) -> End {
@@ -102,7 +108,7 @@ impl Walker<'_> {
 
     fn route_own(&mut self) -> bool {
         let to = self.packet.destination;
-        let output = if self.machine.is_local(to) {
+        let output = if self.comes_back(to) {
             Some("lo")
         } else {
             self.machine.route(to)

@@ -10,7 +10,7 @@ mod journey;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
@@ -131,7 +131,15 @@ impl Machine {
     /// Returns whether an address is the host's own.
     pub fn is_local(&self, address: IpAddr) -> bool {
         let mut all = self.interfaces.iter().flat_map(|link| &link.addresses);
-        is_loopback(address) || all.any(|net| net.addr() == address)
+        let own = is_loopback(address) || all.any(|net| net.addr() == address);
+        own && address != LOOPBACK_BROADCAST
+    }
+
+    /// Returns whether an address is that of any router on a subnet of the host's, which a host that forwards
+    /// takes for its own; RFC 4291 section 2.6.1, and `addrconf_join_anycast` of the kernel.
+    pub fn is_any_routers(&self, address: IpAddr) -> bool {
+        let mut nets = self.interfaces.iter().flat_map(|link| &link.addresses);
+        address.is_ipv6() && nets.any(|net| net.prefix_len() < 127 && net.network() == address)
     }
 
     /// Returns the interface that leads to an address, by the longest prefix.
@@ -181,12 +189,16 @@ impl Machine {
         match address {
             IpAddr::V4(four) => {
                 four.is_broadcast()
+                    || address == LOOPBACK_BROADCAST
                     || nets.any(|net| net.prefix_len() < 31 && net.broadcast() == address)
             }
             IpAddr::V6(_) => false,
         }
     }
 }
+
+/// The kernel takes the last address of 127.0.0.0/8 for one of all; `fib_add_ifaddr`.
+pub const LOOPBACK_BROADCAST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 255, 255, 255));
 
 fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()

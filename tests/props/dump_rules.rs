@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use tidegate::net::Family;
 
-use super::super::dice::Dice;
-use super::machines::{INTERFACES, NETS, PORTS, nets_of};
+use super::dice::Dice;
+use super::dump_machines::{INTERFACES, NETS, PORTS, nets_of};
 
 /// The hooks of each table.
 const TABLES: [(&str, &[&str]); 5] = [
@@ -315,7 +315,7 @@ impl Writer<'_> {
     }
 
     fn translation(&mut self, ports: bool) -> String {
-        let address = super::machines::target(self.dice, self.family);
+        let address = super::dump_machines::target(self.dice, self.family);
         let literal = match self.family {
             Family::V4 => address.to_string(),
             Family::V6 => format!("[{address}]"),

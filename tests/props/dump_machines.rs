@@ -7,7 +7,7 @@ use tidegate::net::Family;
 use tidegate::netfilter::dump::{States, read};
 use tidegate::netfilter::trace::{Link, Machine, Probe};
 
-use super::super::dice::Dice;
+use super::dice::Dice;
 
 pub const INTERFACES: [&str; 7] = ["eth0", "eth1", "br-1", "br-2", "br-12", "wg0", "lo"];
 /// Interfaces that no rule names.

@@ -2,9 +2,6 @@
 //!
 //! `TIDEGATE_PACKETS=10000000 cargo nextest run --release --no-capture props::dumps` sends more.
 
-mod machines;
-mod rules;
-
 use std::thread;
 use std::time::Instant;
 
@@ -14,6 +11,8 @@ use tidegate::netfilter::dump::read;
 use tidegate::netfilter::trace::{Machine, Probe};
 
 use super::dice::Dice;
+use super::dump_machines as machines;
+use super::dump_rules as rules;
 use super::symbolic::agree;
 
 const EDGES: usize = 4_000_000;

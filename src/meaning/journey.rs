@@ -24,7 +24,8 @@ pub enum End {
     /// With the name of the answer.
     Rejected(String),
     NoRoute,
-    /// An address of loopback from elsewhere, which the kernel drops before it routes.
+    /// An address of loopback from elsewhere, or in IPv4 one of the host's own, which the kernel drops
+    /// before it routes.
     Martian,
     /// At a target that nobody here knows.
     Unknown(String),
@@ -285,10 +286,16 @@ impl Walk<'_> {
         })
     }
 
-    /// From a process of the host, out or back to the host. A new destination is routed again.
+    /// From a process of the host, out or back to the host. A new destination is routed again, but the
+    /// rest of the hook is told of the first interface: `nf_nat_ipv4_local_fn` of the kernel changes the
+    /// packet's route, not `nf_hook_state`.
     fn own(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
-        let behind = self.by_own_routes(space, &mut Self::own_leaving)?;
+        let left = self.by_own_routes(space, &mut Self::own_leaving)?;
+        let reached = self.routing.own_reach(space);
+        let nowhere = self.fates.end(End::NoRoute);
         self.by_own_routes(space, &mut |walk, space, known, _| {
+            let behind = walk.through(space, &["filter", "security"], "OUTPUT", known, left)?;
+            let behind = space.diagrams.select(reached, behind, nowhere);
             let behind = walk.nat(space, "OUTPUT", known, behind)?;
             walk.through(space, &["raw", "mangle"], "OUTPUT", known, behind)
         })
@@ -320,14 +327,12 @@ impl Walk<'_> {
         known: &Fixed,
         name: &str,
     ) -> Result<Node, TooDeep> {
-        let left = if name == "lo" {
-            let back = self.back(space)?;
-            let masked = self.masked(space, known, back)?;
-            self.through(space, &["mangle"], "POSTROUTING", known, masked)?
-        } else {
-            self.leaving(space, known, End::Out(name.to_owned()))?
-        };
-        self.through(space, &["filter", "security"], "OUTPUT", known, left)
+        if name != "lo" {
+            return self.leaving(space, known, End::Out(name.to_owned()));
+        }
+        let back = self.back(space)?;
+        let masked = self.masked(space, known, back)?;
+        self.through(space, &["mangle"], "POSTROUTING", known, masked)
     }
 
     /// What the host sends to itself comes in by its loopback interface; nat has had its say.

@@ -75,6 +75,13 @@ impl Routing {
         all
     }
 
+    /// Returns yes for destinations to which the host's own packets find a route.
+    pub(super) fn own_reach(&self, space: &mut Space) -> Node {
+        let sets = self.own_routes().into_iter().map(|(_, set)| set);
+        let all = sets.fold(IntervalSet::default(), |all, set| all.union(&set));
+        space.within(Field::Destination, &all)
+    }
+
     /// Returns yes for packets that the host keeps.
     pub(super) fn for_the_host(&self, space: &mut Space) -> Node {
         let own = self.local.union(&self.any_routers);
@@ -83,9 +90,14 @@ impl Routing {
     }
 
     /// Returns yes for addresses of loopback that come from elsewhere; `ip_route_input_slow` of the
-    /// kernel drops them where `route_localnet` is off, as it is unless somebody asked for it.
+    /// kernel drops them where `route_localnet` is off, as it is unless somebody asked for it. And so
+    /// `fib_validate_source` does with the host's own where `accept_local` is off.
     pub(super) fn foreign(&self, space: &mut Space) -> Node {
-        let source = space.within(Field::Source, &self.loopback);
+        let own = match space.family {
+            Family::V4 => self.local.union(&self.loopback),
+            Family::V6 => self.loopback.clone(),
+        };
+        let source = space.within(Field::Source, &own);
         let destination = space.within(Field::Destination, &self.loopback);
         let either = space.diagrams.or_else(source, destination);
         let lo = space.atom("lo");

@@ -391,7 +391,11 @@ fn the_kernel_agrees_on_random_policies() {
             let rules = lower(&policy, family).expect("few rules");
             let rules = render(&rules, &render_chains(&rules, &sources));
             let machine = of_policy(&policy, &rules, family).expect("rules that load");
-            tally.add("random", &machine.machine, &rules_of(&policy, &rules, family));
+            tally.add(
+                "random",
+                &machine.machine,
+                &rules_of(&policy, &rules, family),
+            );
         }
     }
     tally.end(5_000);

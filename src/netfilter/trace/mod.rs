@@ -71,7 +71,8 @@ pub enum End {
     Rejected(String),
     /// No route leads to its destination.
     NoRoute,
-    /// An address of loopback from elsewhere, which the kernel drops before it routes.
+    /// An address of loopback from elsewhere, or in IPv4 one of the host's own, which the kernel drops
+    /// before it routes.
     Martian,
     /// At a target that this evaluator does not know.
     Unknown(String),

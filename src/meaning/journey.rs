@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::chains::{Chains, TooDeep};
+use super::conditions::INVALID;
 use super::outcome::{Outcome, Verdict};
 use super::routing::Routing;
 use super::space::{Field, Space};
@@ -203,6 +204,12 @@ fn fixed(space: &Space, interfaces: &[(Field, u128)]) -> Fixed {
     interfaces.iter().map(level).collect()
 }
 
+/// In `raw` no connection is known yet, but for what the host sends to itself.
+fn unknown_yet(space: &Space, mut known: Fixed) -> Fixed {
+    known.insert(0, (space.level(Field::State), Instead::Value(INVALID)));
+    known
+}
+
 impl Walk<'_> {
     /// From the wire to a process, or on to another interface.
     fn arriving(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
@@ -216,7 +223,9 @@ impl Walk<'_> {
         let none = space.atom("");
         let known = fixed(space, &[(Field::Output, none)]);
         let behind = self.nat(space, "PREROUTING", &known, routed)?;
-        self.through(space, &["raw", "mangle"], "PREROUTING", &known, behind)
+        let behind = self.through(space, &["mangle"], "PREROUTING", &known, behind)?;
+        let known = unknown_yet(space, known);
+        self.through(space, &["raw"], "PREROUTING", &known, behind)
     }
 
     fn entering(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
@@ -297,7 +306,9 @@ impl Walk<'_> {
             let behind = walk.through(space, &["filter", "security"], "OUTPUT", known, left)?;
             let behind = space.diagrams.select(reached, behind, nowhere);
             let behind = walk.nat(space, "OUTPUT", known, behind)?;
-            walk.through(space, &["raw", "mangle"], "OUTPUT", known, behind)
+            let behind = walk.through(space, &["mangle"], "OUTPUT", known, behind)?;
+            let known = unknown_yet(space, known.clone());
+            walk.through(space, &["raw"], "OUTPUT", &known, behind)
         })
     }
 
@@ -363,7 +374,16 @@ impl Walk<'_> {
         };
         let node = chains.hook(space, chain)?;
         let node = space.diagrams.substitute(node, known);
-        Ok(self.routing.typed(space, node))
+        let node = self.routing.typed(space, node);
+        if table != "nat" {
+            return Ok(node);
+        }
+        // `nf_nat_inet_fn` of the kernel looks at no rule for what has no connection.
+        let (tracked, passes) = (
+            space.tracked(),
+            space.outcome(&Outcome::of(Verdict::Accept)),
+        );
+        Ok(space.diagrams.select(tracked, node, passes))
     }
 
     /// Puts the hooks of some tables in front of what comes behind them.
@@ -397,7 +417,7 @@ impl Walk<'_> {
             let outcome = space.outcome_of(answer);
             let function = match self.ended(&outcome) {
                 Some(end) => end,
-                None => seen(space, instead(&outcome).unwrap_or(behind), &outcome),
+                None => space.seen(instead(&outcome).unwrap_or(behind), &outcome),
             };
             functions.insert(answer, function);
         }
@@ -436,15 +456,6 @@ impl Walk<'_> {
         };
         Ok(translator.put(space, hook, Pinned::default()))
     }
-}
-
-/// Returns a function as it sees packets that an outcome has changed.
-pub(super) fn seen(space: &mut Space, behind: Node, outcome: &Outcome) -> Node {
-    let mut instead = outcome.instead();
-    if outcome.untracked {
-        instead.insert(0, (space.level(Field::State), Instead::Value(4)));
-    }
-    space.diagrams.substitute(behind, &instead)
 }
 
 fn untranslated(space: &mut Space, behind: Node) -> Node {

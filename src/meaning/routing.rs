@@ -216,10 +216,7 @@ fn multicast(family: Family) -> IpNet {
 
 /// Returns every destination once, by the interface of its longest prefix; of equal ones the last.
 fn routes(space: &Space, machine: &Machine) -> Vec<(String, IntervalSet)> {
-    let links = machine.interfaces.iter();
-    let own = links.flat_map(|link| link.addresses.iter().map(move |net| (*net, &link.name)));
-    let told = machine.routes.iter().map(|(net, name)| (*net, name));
-    let mut all: Vec<(IpNet, &String)> = own.chain(told).collect();
+    let mut all = machine.all_routes();
     all.retain(|(net, _)| space.family.has(net.addr()));
     all.reverse();
     all.sort_by_key(|(net, _)| std::cmp::Reverse(net.prefix_len()));
@@ -230,7 +227,7 @@ fn routes(space: &Space, machine: &Machine) -> Vec<(String, IntervalSet)> {
         let free = whole.difference(&taken);
         match found.iter_mut().find(|(known, _)| known == name) {
             Some((_, ranges)) => ranges.extend_from_slice(free.ranges()),
-            None => found.push((name.clone(), free.ranges().to_vec())),
+            None => found.push((name.to_owned(), free.ranges().to_vec())),
         }
         taken = taken.union(&whole);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::journey::{End, Fate, Fates, Fixed, as_asked, seen};
+use super::journey::{End, Fate, Fates, Fixed, as_asked};
 use super::outcome::{Outcome, Verdict};
 use super::routing::Routing;
 use super::space::{Field, Space, bits};
@@ -66,13 +66,13 @@ impl Translator<'_> {
             Verdict::Unknown(target) => self.fates.end(End::Unknown(target.clone())),
             Verdict::Dnat(to) => {
                 let node = self.translated(space, to, pinned);
-                seen(space, node, outcome)
+                space.seen(node, outcome)
             }
             Verdict::Redirect(ports) => {
                 let node = self.redirected(space, *ports, pinned);
-                seen(space, node, outcome)
+                space.seen(node, outcome)
             }
-            _ => seen(space, self.untouched, outcome),
+            _ => space.seen(self.untouched, outcome),
         }
     }
 

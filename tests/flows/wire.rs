@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -190,7 +191,11 @@ fn element_of(element: &serde_json::Value) -> (usize, Seen) {
 fn end(host: &Namespace, name: &str) -> Namespace {
     let place = Namespace::new();
     let peer = format!("type veth peer name wire netns {}", place.id);
-    let script = format!("link add {name} address 02:00:00:00:00:01 {peer}\nlink set {name} up\n");
+    // Without an address of its own making, as machines are told here.
+    let script = format!(
+        "link add {name} address 02:00:00:00:00:01 {peer}\n\
+         link set {name} addrgenmode none\nlink set {name} up\n"
+    );
     host.feed("ip -batch -", &script);
     place.feed(
         "ip -batch -",
@@ -206,7 +211,12 @@ fn end(host: &Namespace, name: &str) -> Namespace {
 fn addressed(host: &Namespace, machine: &Machine) {
     let mut script = String::new();
     for link in &machine.interfaces {
-        for net in &link.addresses {
+        // In IPv6 the kernel puts each in front of those before.
+        let mut all = link.addresses.clone();
+        if machine.family == Family::V6 {
+            all.reverse();
+        }
+        for net in all {
             let _ = writeln!(script, "addr add {net} dev {}", link.name);
         }
     }
@@ -223,6 +233,11 @@ fn addressed(host: &Namespace, machine: &Machine) {
 /// Sends packets that are whole, header and all.
 fn throw(packets: &[(IpAddr, Vec<u8>)]) {
     const RAW: i32 = 255;
+    const REFUSALS: [ErrorKind; 3] = [
+        ErrorKind::PermissionDenied,
+        ErrorKind::NetworkUnreachable,
+        ErrorKind::HostUnreachable,
+    ];
     let domain = |to: IpAddr| Domain::for_address(SocketAddr::new(to, 0));
     let Some((first, _)) = packets.first() else {
         return;
@@ -232,9 +247,9 @@ fn throw(packets: &[(IpAddr, Vec<u8>)]) {
     socket.set_broadcast(true).expect("an option");
     for (to, bytes) in packets {
         let to_there = SockAddr::from(SocketAddr::new(*to, 0));
-        // The host's own rules may say no at once.
+        // The host's own rules and routes may say no at once.
         if let Err(error) = socket.send_to(bytes, &to_there) {
-            let refused = error.kind() == std::io::ErrorKind::PermissionDenied;
+            let refused = REFUSALS.contains(&error.kind());
             assert!(refused, "{to}: {error}: {bytes:02x?}");
         }
     }

@@ -22,16 +22,18 @@ const TABLES: [(&str, &[&str]); 5] = [
 /// an even number translate destinations, the others sources.
 const USERS: usize = 4;
 
-/// Returns the rules of a machine in one family.
-pub fn text(dice: &mut Dice, family: Family) -> String {
+/// Returns the rules of a machine in one family; with `open`, some that only the kernel can answer.
+pub fn text(dice: &mut Dice, family: Family, open: bool) -> String {
     let mut text = String::new();
     for (table, hooks) in TABLES {
-        if dice.one_in(3) || table == "security" && dice.below(4) > 0 {
+        let rare = table == "security";
+        if dice.one_in(3) || rare && (!open || dice.below(4) > 0) {
             continue;
         }
         Writer {
             dice,
             family,
+            open,
             table,
             text: &mut text,
             chain: String::new(),
@@ -44,6 +46,7 @@ pub fn text(dice: &mut Dice, family: Family) -> String {
 struct Writer<'w> {
     dice: &'w mut Dice,
     family: Family,
+    open: bool,
     table: &'static str,
     text: &'w mut String,
     /// The chain whose rules are being written.
@@ -90,7 +93,10 @@ impl Writer<'_> {
         let mut text = String::new();
         for (letter, often) in [("s", 4), ("d", 3)] {
             if self.dice.one_in(often) {
-                let _ = write!(text, "{} -{letter} {}", self.not(), self.net());
+                let net = self.net();
+                // Nothing is outside of all, and nftables takes no such rule.
+                let not = if net.ends_with("/0") { "" } else { self.not() };
+                let _ = write!(text, "{not} -{letter} {net}");
             }
         }
         text.push_str(&self.interfaces());
@@ -106,8 +112,8 @@ impl Writer<'_> {
         if self.dice.one_in(8) {
             text.push_str(&self.other());
         }
-        if self.dice.one_in(10) {
-            text.push_str(&self.open());
+        if self.open && self.dice.one_in(10) {
+            text.push_str(&self.only_the_kernels());
         }
         (text, ports)
     }
@@ -230,7 +236,7 @@ impl Writer<'_> {
 
     /// Only the kernel can answer these. What depends on time is written once, so that it is seen which
     /// answers are of one rule.
-    fn open(&mut self) -> String {
+    fn only_the_kernels(&mut self) -> String {
         let line = self.text.len();
         match self.dice.below(3) {
             0 => format!(" -m owner{} --uid-owner 7", self.not()),
@@ -255,8 +261,11 @@ impl Writer<'_> {
             3 => " -j RETURN".to_owned(),
             4..=6 => self.lead(),
             7 if self.table == "raw" => self.dice.pick(&[" -j NOTRACK", " -j CT --notrack"]).into(),
-            7 => " -j LOG".to_owned(),
-            8 if self.dice.one_in(4) => format!(" -j NFQUEUE --queue-num {}", self.text.len()),
+            7 if self.open => " -j LOG".to_owned(),
+            7 => " -m comment --comment x".to_owned(),
+            8 if self.open && self.dice.one_in(4) => {
+                format!(" -j NFQUEUE --queue-num {}", self.text.len())
+            }
             8 | 9 => format!(" -j MARK --set-xmark {}", self.masked()),
             10 => format!(" -j CONNMARK --set-xmark {}", self.masked()),
             _ => self.copied(),

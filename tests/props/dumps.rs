@@ -16,7 +16,7 @@ use super::dump_rules as rules;
 use super::symbolic::agree;
 
 const EDGES: usize = 4_000_000;
-const PACKETS: usize = 120_000;
+const PACKETS: usize = 200_000;
 const PACKETS_OF_ONE: usize = 200;
 
 /// All packets of a machine at once.
@@ -36,7 +36,7 @@ fn whole(machine: &Machine) -> Whole {
 fn check(seed: u64) -> Result<(), String> {
     let mut dice = Dice::new(seed);
     let family = dice.pick(&Family::BOTH);
-    let text = rules::text(&mut dice, family);
+    let text = rules::text(&mut dice, family, true);
     let machine = machines::machine(&mut dice, family, &text);
     let Whole { space, journey } = whole(&machine);
     for _ in 0..PACKETS_OF_ONE {

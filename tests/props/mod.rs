@@ -1,8 +1,8 @@
 //! Properties over random policies: the rules mean what the policy says.
 
 pub mod dice;
-mod dump_machines;
-mod dump_rules;
+pub mod dump_machines;
+pub mod dump_rules;
 mod dumps;
 mod idle;
 mod machine;

@@ -98,6 +98,8 @@ pub(super) struct Walker<'m> {
     pub packet: Packet,
     /// Connection tracking has seen the packet: everywhere but in `raw`.
     pub tracks: bool,
+    /// The host sent the packet to itself, and its connection came along.
+    pub returned: bool,
     pub steps: Vec<Step>,
     /// Rules looked at.
     pub looks: usize,
@@ -121,7 +123,11 @@ impl<'m> Walker<'m> {
             return Passed::On;
         };
         self.table = table;
-        self.tracks = table != "raw";
+        self.tracks = table != "raw" || self.returned;
+        // `nf_nat_inet_fn` of the kernel looks at no rule for what has no connection.
+        if table == "nat" && !self.is_tracked() {
+            return Passed::On;
+        }
         self.note(chain, Event::Hook);
         match self.chain(rules, chain, first, 0) {
             Verdict::Accept => Passed::On,
@@ -232,9 +238,22 @@ impl<'m> Walker<'m> {
             Action::Opaque(target) if self.ends(target) => {
                 return Verdict::Ended(End::Unknown(target.clone()));
             }
+            change if self.is_idle(change) => {}
             change => self.packet.change(change),
         }
         Verdict::Return
+    }
+
+    /// Tells whether a change needs a connection and there is none, or the other way round; `connmark_tg`
+    /// of the kernel's `xt_connmark.c` and `notrack_tg` of `xt_CT.c`.
+    fn is_idle(&self, action: &Action) -> bool {
+        match action {
+            Action::NoTrack => self.is_tracked(),
+            Action::ConnMark { .. } | Action::SaveMark { .. } | Action::RestoreMark { .. } => {
+                !self.is_tracked()
+            }
+            _ => false,
+        }
     }
 
     fn ends(&mut self, target: &str) -> bool {

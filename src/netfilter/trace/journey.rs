@@ -12,6 +12,7 @@ pub(super) fn travel(machine: &Machine, probe: &Probe, answers: Answers) -> (Tra
         machine,
         packet: Packet::new(probe),
         tracks: false,
+        returned: false,
         steps: Vec::new(),
         looks: 0,
         answers,
@@ -107,6 +108,7 @@ impl Walker<'_> {
         // Its connection is known already: nat has had its say.
         "lo".clone_into(&mut self.packet.input);
         self.packet.output.clear();
+        self.returned = true;
         through!(self, "PREROUTING", ["raw", "mangle"]);
         self.enter()
     }

@@ -143,14 +143,27 @@ impl Machine {
         address.is_ipv6() && nets.any(|net| net.prefix_len() < 127 && net.network() == address)
     }
 
-    /// Returns the interface that leads to an address, by the longest prefix.
+    /// Returns the interface that leads to an address, by the longest prefix; of equal ones the last.
     pub fn route(&self, address: IpAddr) -> Option<&str> {
-        let links = self.interfaces.iter();
-        let own = links.flat_map(|link| link.addresses.iter().map(move |net| (*net, &link.name)));
-        let told = self.routes.iter().map(|(net, name)| (*net, name));
-        let fits = own.chain(told).filter(|(net, _)| net.contains(&address));
+        let all = self.all_routes().into_iter();
+        let fits = all.filter(|(net, _)| net.contains(&address));
         let best = fits.max_by_key(|(net, _)| net.prefix_len());
-        best.map(|(_, name)| name.as_str())
+        best.map(|(_, name)| name)
+    }
+
+    /// Returns the routes with those of the interfaces' own addresses, and of their subnets' broadcasts,
+    /// which the kernel looks up before all others (`fib_add_ifaddr`).
+    pub fn all_routes(&self) -> Vec<(IpNet, &str)> {
+        let mut all = Vec::with_capacity(self.routes.len());
+        for link in &self.interfaces {
+            all.extend(link.addresses.iter().map(|net| (*net, link.name.as_str())));
+        }
+        all.extend(self.routes.iter().map(|(net, name)| (*net, name.as_str())));
+        for link in &self.interfaces {
+            let nets = link.addresses.iter().filter(|net| has_broadcast(net));
+            all.extend(nets.map(|net| (net.broadcast().into(), link.name.as_str())));
+        }
+        all
     }
 
     fn link(&self, interface: &str) -> Option<&Link> {
@@ -191,7 +204,7 @@ impl Machine {
             IpAddr::V4(four) => {
                 four.is_broadcast()
                     || address == LOOPBACK_BROADCAST
-                    || nets.any(|net| net.prefix_len() < 31 && net.broadcast() == address)
+                    || nets.any(|net| has_broadcast(net) && net.broadcast() == address)
             }
             IpAddr::V6(_) => false,
         }
@@ -200,6 +213,10 @@ impl Machine {
 
 /// The kernel takes the last address of 127.0.0.0/8 for one of all; `fib_add_ifaddr`.
 pub const LOOPBACK_BROADCAST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 255, 255, 255));
+
+fn has_broadcast(net: &IpNet) -> bool {
+    net.addr().is_ipv4() && net.prefix_len() < 31
+}
 
 fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()

@@ -177,10 +177,7 @@ impl<'d> Chains<'d> {
             Action::Snat(to) => Verdict::Snat(to.clone()),
             Action::Masquerade => Verdict::Masquerade,
             Action::Redirect(ports) => Verdict::Redirect(*ports),
-            change => {
-                let outcome = changed(space, change);
-                return space.outcome(&outcome);
-            }
+            change => return changing(space, change),
         };
         space.outcome(&Outcome::of(verdict))
     }
@@ -220,6 +217,21 @@ fn opaque(
     let ends = space.outcome(&Outcome::of(Verdict::Unknown(target.to_owned())));
     let bit = space.diagrams.bit(level);
     space.diagrams.guard(bit, ends)
+}
+
+/// Returns what a rule changes, where it does: connections' marks need a connection, and what has one stays
+/// tracked; `connmark_tg` of the kernel's `xt_connmark.c` and `notrack_tg` of `xt_CT.c`.
+fn changing(space: &mut Space, action: &Action) -> Node {
+    let outcome = changed(space, action);
+    let does = space.outcome(&outcome);
+    let tracked = space.tracked();
+    match action {
+        Action::NoTrack => space.diagrams.except(does, tracked),
+        Action::ConnMark { .. } | Action::SaveMark { .. } | Action::RestoreMark { .. } => {
+            space.diagrams.guard(tracked, does)
+        }
+        _ => does,
+    }
 }
 
 /// Returns what a rule changes of the packet's marks and of its tracking.
@@ -312,7 +324,7 @@ fn then(space: &mut Space, first: Part, next: Node) -> Node {
     for answer in answers {
         let outcome = space.outcome_of(answer);
         if outcome.is_change() {
-            let seen = space.diagrams.substitute(next, &outcome.instead());
+            let seen = space.seen(next, &outcome);
             behind.insert(answer, space.map(seen, &|next| outcome.then(next)));
         }
     }

@@ -13,7 +13,7 @@ const TCP: u128 = 6;
 const ICMP: [u128; 2] = [1, 58];
 /// States in which a packet belongs to a connection: NEW, ESTABLISHED, RELATED.
 const TRACKED: (u128, u128) = (0, 2);
-const INVALID: u128 = 3;
+pub(super) const INVALID: u128 = 3;
 /// Of [`Field::Translated`].
 const SNAT: u128 = 1;
 const DNAT: u128 = 2;
@@ -44,6 +44,10 @@ impl Sets {
 
 pub(super) fn values(values: &[u128]) -> IntervalSet {
     IntervalSet::from_ranges(values.iter().map(|value| (*value, *value)).collect())
+}
+
+fn range(of: (u128, u128)) -> IntervalSet {
+    IntervalSet::from_ranges(vec![of])
 }
 
 impl Space {
@@ -88,12 +92,12 @@ impl Space {
                 });
                 sets.and(level, values(&[u128::from(!*not)]));
             }
-            Test::Conntrack(states) => self.conntrack(*states, *not, place, sets),
+            Test::Conntrack(states) => self.conntrack(*states, *not, sets),
             test => match self.single(test) {
                 Some((field, set)) => {
-                    self.add_field(field, set, *not, is_of_a_connection(test), place, sets);
+                    self.add_field(field, set, *not, is_of_a_connection(test), sets);
                 }
-                None => self.several(test, *not, place, sets),
+                None => self.several(test, *not, sets),
             },
         }
     }
@@ -106,11 +110,10 @@ impl Space {
         set: IntervalSet,
         not: bool,
         of_a_connection: bool,
-        place: Place<'_>,
         sets: &mut Sets,
     ) {
         if of_a_connection {
-            self.tracked(place, sets);
+            sets.and(self.level(Field::State), range(TRACKED));
         }
         let set = if not {
             self.everything(field).difference(&set)
@@ -120,19 +123,14 @@ impl Space {
         sets.and(self.level(field), set);
     }
 
-    fn tracked(&self, place: Place<'_>, sets: &mut Sets) {
-        // No connection is known in `raw` yet.
-        let states = if place.table == "raw" {
-            Vec::new()
-        } else {
-            vec![TRACKED]
-        };
-        sets.and(self.level(Field::State), IntervalSet::from_ranges(states));
+    /// Returns yes for packets that belong to a connection.
+    pub(super) fn tracked(&mut self) -> Node {
+        self.within(Field::State, &range(TRACKED))
     }
 
     /// Returns the field and the values that a test is about, where it is about one.
     fn single(&self, test: &Test) -> Option<(Field, IntervalSet)> {
-        let range = |first, last| IntervalSet::from_ranges(vec![(bits(first), bits(last))]);
+        let range = |first, last| range((bits(first), bits(last)));
         Some(match test {
             Test::Source(nets) => (Field::Source, prefixes(nets)),
             Test::Destination(nets) => (Field::Destination, prefixes(nets)),
@@ -160,9 +158,9 @@ impl Space {
     }
 
     /// Adds a test of several fields: their sets where it holds as it is, else a condition of its own.
-    fn several(&mut self, test: &Test, not: bool, place: Place<'_>, sets: &mut Sets) {
+    fn several(&mut self, test: &Test, not: bool, sets: &mut Sets) {
         if matches!(test, Test::ConnMark { .. }) {
-            self.tracked(place, sets);
+            sets.and(self.level(Field::State), range(TRACKED));
         }
         if let Test::EitherPort(ranges) = test {
             let either = self.either_port(ranges);
@@ -236,7 +234,7 @@ impl Space {
     }
 
     /// Adds a test of the connection's state, or of what was translated of it.
-    fn conntrack(&mut self, states: States, not: bool, place: Place<'_>, sets: &mut Sets) {
+    fn conntrack(&mut self, states: States, not: bool, sets: &mut Sets) {
         const NAMED: [(States, u128); 5] = [
             (States::NEW, 0),
             (States::ESTABLISHED, 1),
@@ -244,15 +242,10 @@ impl Space {
             (States::INVALID, INVALID),
             (States::UNTRACKED, 4),
         ];
-        if place.table == "raw" {
-            let holds = states.overlaps(States::INVALID) != not;
-            sets.others.push(Node::answer(holds.into()));
-            return;
-        }
         let named = NAMED.iter().filter(|(state, _)| states.overlaps(*state));
         let state = values(&named.map(|(_, value)| *value).collect::<Vec<_>>());
         if !states.overlaps(States::SNAT.with(States::DNAT)) {
-            return self.add_field(Field::State, state, not, false, place, sets);
+            return self.add_field(Field::State, state, not, false, sets);
         }
         let translated = |value: &u128| {
             states.overlaps(States::SNAT) && value & SNAT != 0
@@ -260,16 +253,13 @@ impl Space {
         };
         let translated = values(&(0..4).filter(translated).collect::<Vec<_>>());
         if state.is_empty() && !not {
-            sets.and(
-                self.level(Field::State),
-                IntervalSet::from_ranges(vec![TRACKED]),
-            );
+            sets.and(self.level(Field::State), range(TRACKED));
             sets.and(self.level(Field::Translated), translated);
             return;
         }
         let state = self.within(Field::State, &state);
         let translated = self.within(Field::Translated, &translated);
-        let known = self.within(Field::State, &IntervalSet::from_ranges(vec![TRACKED]));
+        let known = self.tracked();
         let translated = self.diagrams.guard(known, translated);
         let holds = self.diagrams.or_else(state, translated);
         let holds = if not { self.diagrams.not(holds) } else { holds };

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::chains::{Chains, TooDeep};
+use super::conditions::INVALID;
 use super::outcome::{Outcome, Verdict};
 use super::routing::Routing;
-use super::space::{Field, Space, bits};
+use super::space::{Field, Space};
+use super::translator::{Pinned, Translator};
 use crate::diagram::{Instead, Level, Node};
-use crate::net::{Family, PortRange};
-use crate::netfilter::dump::Translation;
+use crate::net::Family;
 use crate::netfilter::trace::Machine;
 
 /// Where packets end.
@@ -24,7 +25,8 @@ pub enum End {
     /// With the name of the answer.
     Rejected(String),
     NoRoute,
-    /// An address of loopback from elsewhere, which the kernel drops before it routes.
+    /// An address of loopback from elsewhere, or in IPv4 one of the host's own, which the kernel drops
+    /// before it routes.
     Martian,
     /// At a target that nobody here knows.
     Unknown(String),
@@ -34,8 +36,9 @@ pub enum End {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fate {
     pub end: End,
-    /// The new destination, and the new port where there is one.
-    pub to: Option<(IpAddr, Option<u16>)>,
+    /// The new destination and the new port, each where there is one; nothing where the packet stays
+    /// what it was.
+    pub to: Option<(Option<IpAddr>, Option<u16>)>,
     /// It leaves with another source.
     pub hidden: bool,
 }
@@ -127,13 +130,13 @@ impl Journey {
 
 /// Fates by number, from 1: 0 is no answer yet.
 #[derive(Debug, Default)]
-struct Fates {
+pub(super) struct Fates {
     all: Vec<Fate>,
     numbers: HashMap<Fate, u32>,
 }
 
 impl Fates {
-    fn node(&mut self, fate: &Fate) -> Node {
+    pub(super) fn node(&mut self, fate: &Fate) -> Node {
         if let Some(known) = self.numbers.get(fate) {
             return Node::answer(*known);
         }
@@ -143,11 +146,11 @@ impl Fates {
         Node::answer(number)
     }
 
-    fn end(&mut self, end: End) -> Node {
+    pub(super) fn end(&mut self, end: End) -> Node {
         self.node(&Fate::of(end))
     }
 
-    fn get(&self, answer: u32) -> Fate {
+    pub(super) fn get(&self, answer: u32) -> Fate {
         let found = (answer as usize)
             .checked_sub(1)
             .and_then(|at| self.all.get(at));
@@ -172,7 +175,7 @@ fn first_packets(space: &mut Space, node: Node) -> Node {
 }
 
 /// Nothing was translated yet: what was asked for is what the packet says.
-fn as_asked(space: &mut Space, node: Node) -> Node {
+pub(super) fn as_asked(space: &mut Space, node: Node) -> Node {
     let pairs = [
         (Field::AskedDestination, Field::Destination),
         (Field::AskedPort, Field::Port),
@@ -191,7 +194,7 @@ struct Walk<'m> {
 }
 
 /// What is known of a packet at a hook.
-type Fixed = Vec<(Level, Instead)>;
+pub(super) type Fixed = Vec<(Level, Instead)>;
 
 /// What becomes of the host's own packets by one interface.
 type Follow<'f, W> = dyn FnMut(&mut W, &mut Space, &Fixed, &str) -> Result<Node, TooDeep> + 'f;
@@ -199,6 +202,12 @@ type Follow<'f, W> = dyn FnMut(&mut W, &mut Space, &Fixed, &str) -> Result<Node,
 fn fixed(space: &Space, interfaces: &[(Field, u128)]) -> Fixed {
     let level = |(field, value): &(Field, u128)| (space.level(*field), Instead::Value(*value));
     interfaces.iter().map(level).collect()
+}
+
+/// In `raw` no connection is known yet, but for what the host sends to itself.
+fn unknown_yet(space: &Space, mut known: Fixed) -> Fixed {
+    known.insert(0, (space.level(Field::State), Instead::Value(INVALID)));
+    known
 }
 
 impl Walk<'_> {
@@ -214,7 +223,9 @@ impl Walk<'_> {
         let none = space.atom("");
         let known = fixed(space, &[(Field::Output, none)]);
         let behind = self.nat(space, "PREROUTING", &known, routed)?;
-        self.through(space, &["raw", "mangle"], "PREROUTING", &known, behind)
+        let behind = self.through(space, &["mangle"], "PREROUTING", &known, behind)?;
+        let known = unknown_yet(space, known);
+        self.through(space, &["raw"], "PREROUTING", &known, behind)
     }
 
     fn entering(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
@@ -253,27 +264,51 @@ impl Walk<'_> {
 
     fn masked(&mut self, space: &mut Space, known: &Fixed, behind: Node) -> Result<Node, TooDeep> {
         let hook = self.hook(space, "nat", "POSTROUTING", known)?;
+        let hidden = self.hidden(space, behind);
+        let lo = (space.level(Field::Output), Instead::Value(space.atom("lo")));
+        let mut masks = BTreeMap::new();
+        for answer in space.diagrams.answers(hook) {
+            let verdict = space.outcome_of(answer).verdict;
+            if matches!(verdict, Verdict::Masquerade | Verdict::Snat(_)) {
+                // Only what comes back to the host is looked at once more.
+                let seen = if known.contains(&lo) {
+                    self.routing.seen_masked(space, &verdict, hidden)
+                } else {
+                    hidden
+                };
+                masks.insert(verdict, seen);
+            }
+        }
+        let instead = |outcome: &Outcome| masks.get(&outcome.verdict).copied();
+        Ok(self.expand(space, hook, behind, &instead))
+    }
+
+    /// Notes in every fate that the source is another one.
+    fn hidden(&mut self, space: &mut Space, behind: Node) -> Node {
         let fates = &mut self.fates;
-        let hidden = space.diagrams.map(behind, &mut |answer| {
+        space.diagrams.map(behind, &mut |answer| {
             let fate = Fate {
                 hidden: true,
                 ..fates.get(answer)
             };
             fates.node(&fate).as_answer().unwrap_or(0)
-        });
-        let masks = |outcome: &Outcome| {
-            let masks = matches!(outcome.verdict, Verdict::Masquerade | Verdict::Snat(_));
-            masks.then_some(hidden)
-        };
-        Ok(self.expand(space, hook, behind, &masks))
+        })
     }
 
-    /// From a process of the host, out or back to the host. A new destination is routed again.
+    /// From a process of the host, out or back to the host. A new destination is routed again, but the
+    /// rest of the hook is told of the first interface: `nf_nat_ipv4_local_fn` of the kernel changes the
+    /// packet's route, not `nf_hook_state`.
     fn own(&mut self, space: &mut Space) -> Result<Node, TooDeep> {
-        let behind = self.by_own_routes(space, &mut Self::own_leaving)?;
+        let left = self.by_own_routes(space, &mut Self::own_leaving)?;
+        let reached = self.routing.own_reach(space);
+        let nowhere = self.fates.end(End::NoRoute);
         self.by_own_routes(space, &mut |walk, space, known, _| {
+            let behind = walk.through(space, &["filter", "security"], "OUTPUT", known, left)?;
+            let behind = space.diagrams.select(reached, behind, nowhere);
             let behind = walk.nat(space, "OUTPUT", known, behind)?;
-            walk.through(space, &["raw", "mangle"], "OUTPUT", known, behind)
+            let behind = walk.through(space, &["mangle"], "OUTPUT", known, behind)?;
+            let known = unknown_yet(space, known.clone());
+            walk.through(space, &["raw"], "OUTPUT", &known, behind)
         })
     }
 
@@ -303,14 +338,12 @@ impl Walk<'_> {
         known: &Fixed,
         name: &str,
     ) -> Result<Node, TooDeep> {
-        let left = if name == "lo" {
-            let back = self.back(space)?;
-            let masked = self.masked(space, known, back)?;
-            self.through(space, &["mangle"], "POSTROUTING", known, masked)?
-        } else {
-            self.leaving(space, known, End::Out(name.to_owned()))?
-        };
-        self.through(space, &["filter", "security"], "OUTPUT", known, left)
+        if name != "lo" {
+            return self.leaving(space, known, End::Out(name.to_owned()));
+        }
+        let back = self.back(space)?;
+        let masked = self.masked(space, known, back)?;
+        self.through(space, &["mangle"], "POSTROUTING", known, masked)
     }
 
     /// What the host sends to itself comes in by its loopback interface; nat has had its say.
@@ -341,7 +374,16 @@ impl Walk<'_> {
         };
         let node = chains.hook(space, chain)?;
         let node = space.diagrams.substitute(node, known);
-        Ok(self.routing.typed(space, node))
+        let node = self.routing.typed(space, node);
+        if table != "nat" {
+            return Ok(node);
+        }
+        // `nf_nat_inet_fn` of the kernel looks at no rule for what has no connection.
+        let (tracked, passes) = (
+            space.tracked(),
+            space.outcome(&Outcome::of(Verdict::Accept)),
+        );
+        Ok(space.diagrams.select(tracked, node, passes))
     }
 
     /// Puts the hooks of some tables in front of what comes behind them.
@@ -375,7 +417,7 @@ impl Walk<'_> {
             let outcome = space.outcome_of(answer);
             let function = match self.ended(&outcome) {
                 Some(end) => end,
-                None => seen(space, instead(&outcome).unwrap_or(behind), &outcome),
+                None => space.seen(instead(&outcome).unwrap_or(behind), &outcome),
             };
             functions.insert(answer, function);
         }
@@ -416,161 +458,8 @@ impl Walk<'_> {
     }
 }
 
-/// Returns a function as it sees packets that an outcome has changed.
-fn seen(space: &mut Space, behind: Node, outcome: &Outcome) -> Node {
-    let mut instead = outcome.instead();
-    if outcome.untracked {
-        instead.insert(0, (space.level(Field::State), Instead::Value(4)));
-    }
-    space.diagrams.substitute(behind, &instead)
-}
-
 fn untranslated(space: &mut Space, behind: Node) -> Node {
     let level = space.level(Field::Translated);
     let node = space.diagrams.restrict(behind, level, 0);
     as_asked(space, node)
-}
-
-/// Values of the fields that a translation changes, where the way to it has told them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-struct Pinned {
-    destination: Option<u128>,
-    port: Option<u128>,
-}
-
-/// Puts what comes behind a translation in its place.
-struct Translator<'w> {
-    routing: &'w Routing,
-    fates: &'w mut Fates,
-    behind: Node,
-    untouched: Node,
-    own: bool,
-    memo: HashMap<(Node, Pinned), Node>,
-}
-
-impl Translator<'_> {
-    fn put(&mut self, space: &mut Space, node: Node, pinned: Pinned) -> Node {
-        if let Some(known) = self.memo.get(&(node, pinned)) {
-            return *known;
-        }
-        let made = match (node.as_answer(), space.diagrams.level(node)) {
-            (Some(answer), _) => {
-                let outcome = space.outcome_of(answer);
-                self.outcome(space, &outcome, pinned)
-            }
-            (None, Some(level)) => {
-                let branches = space.diagrams.branches(node);
-                let field = space.field(level);
-                let mut parts = Vec::with_capacity(branches.len());
-                for (first, last, to) in branches {
-                    let mut pinned = pinned;
-                    let value = (first == last).then_some(first);
-                    match field {
-                        Some(Field::Destination) => pinned.destination = value,
-                        Some(Field::Port) => pinned.port = value,
-                        _ => {}
-                    }
-                    parts.push((last, self.put(space, to, pinned)));
-                }
-                space.diagrams.by_value(level, &parts)
-            }
-            (None, None) => Node::NO,
-        };
-        self.memo.insert((node, pinned), made);
-        made
-    }
-
-    fn outcome(&mut self, space: &mut Space, outcome: &Outcome, pinned: Pinned) -> Node {
-        match &outcome.verdict {
-            Verdict::Drop => self.fates.end(End::Dropped),
-            Verdict::Unknown(target) => self.fates.end(End::Unknown(target.clone())),
-            Verdict::Dnat(to) => {
-                let node = self.translated(space, to, pinned);
-                seen(space, node, outcome)
-            }
-            Verdict::Redirect(ports) => {
-                let node = self.redirected(space, *ports, pinned);
-                seen(space, node, outcome)
-            }
-            _ => seen(space, self.untouched, outcome),
-        }
-    }
-
-    /// Where the kernel may choose, this takes the first.
-    fn translated(&mut self, space: &mut Space, to: &Translation, pinned: Pinned) -> Node {
-        let address = to.addresses.map(|(first, _)| bits(first));
-        let port = to.ports.map(|ports| u128::from(ports.first));
-        let mut known: Fixed = Vec::new();
-        known.extend(address.map(|it| (space.level(Field::Destination), Instead::Value(it))));
-        known.extend(port.map(|it| (space.level(Field::Port), Instead::Value(it))));
-        known.push((space.level(Field::Translated), Instead::Value(2)));
-        let asked = [
-            (Field::AskedDestination, pinned.destination),
-            (Field::AskedPort, pinned.port),
-        ];
-        for (field, value) in asked {
-            known.extend(value.map(|it| (space.level(field), Instead::Value(it))));
-        }
-        let node = space.diagrams.substitute(self.behind, &known);
-        let node = as_asked(space, node);
-        let node = self.led(space, node, to);
-        self.unless_the_same(space, node, address, port)
-    }
-
-    /// A translation to where the packet goes anyway is none; `nf_nat_setup_info` of the kernel.
-    fn unless_the_same(
-        &mut self,
-        space: &mut Space,
-        node: Node,
-        address: Option<u128>,
-        port: Option<u128>,
-    ) -> Node {
-        let fields = [(Field::Destination, address), (Field::Port, port)];
-        let mut same = Node::YES;
-        for (field, value) in fields {
-            if let Some(value) = value {
-                let is = space.is(field, value);
-                same = space.diagrams.guard(same, is);
-            }
-        }
-        space.diagrams.select(same, self.untouched, node)
-    }
-
-    /// Notes the new destination in every fate.
-    fn led(&mut self, space: &mut Space, node: Node, to: &Translation) -> Node {
-        let target = to
-            .addresses
-            .map(|(first, _)| (first, to.ports.map(|ports| ports.first)));
-        let fates = &mut *self.fates;
-        space.diagrams.map(node, &mut |answer| {
-            let fate = fates.get(answer);
-            let fate = Fate {
-                to: target.or(fate.to),
-                ..fate
-            };
-            fates.node(&fate).as_answer().unwrap_or(0)
-        })
-    }
-
-    /// To loopback for the host's own packets, else to the first address of the interface that a packet
-    /// came by.
-    fn redirected(&mut self, space: &mut Space, ports: Option<PortRange>, pinned: Pinned) -> Node {
-        let mut ways = Vec::new();
-        for (name, address) in self.routing.redirects(space.family, self.own) {
-            let to = Translation {
-                addresses: address.map(|address| (address, address)),
-                ports,
-            };
-            let way = self.translated(space, &to, pinned);
-            let here = match name {
-                Some(name) => {
-                    let atom = space.atom(&name);
-                    space.is(Field::Input, atom)
-                }
-                None => Node::YES,
-            };
-            ways.push(space.diagrams.guard(here, way));
-        }
-        space.diagrams.first_of(&ways)
-    }
 }

@@ -18,6 +18,7 @@ mod space;
 mod surplus;
 #[cfg(test)]
 mod tests;
+mod translator;
 mod validate;
 
 pub use chains::{Chains, TooDeep};

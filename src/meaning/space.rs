@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::outcome::{Bit, Outcome, Outcomes};
-use crate::diagram::{Level, Manager, Node};
+use crate::diagram::{Instead, Level, Manager, Node};
 use crate::net::{Family, IntervalSet, PortRange};
 use crate::netfilter::dump::{Dump, Pattern, Test};
 
@@ -114,6 +114,8 @@ pub struct Space {
     outcomes: Outcomes,
 }
 
+/// Of [`Field::State`].
+const UNTRACKED: u128 = 4;
 /// Most matches that only the kernel can answer.
 const MAX_UNKNOWN: usize = 4_000;
 
@@ -246,6 +248,15 @@ impl Space {
 
     pub fn outcome_of(&self, answer: u32) -> Outcome {
         self.outcomes.get(answer)
+    }
+
+    /// Returns a function as it sees packets that an outcome has changed.
+    pub(super) fn seen(&mut self, node: Node, outcome: &Outcome) -> Node {
+        let mut instead = outcome.instead();
+        if outcome.untracked {
+            instead.insert(0, (self.level(Field::State), Instead::Value(UNTRACKED)));
+        }
+        self.diagrams.substitute(node, &instead)
     }
 
     /// Gives other outcomes.

@@ -281,6 +281,7 @@ impl<'p, 'd> Comparison<'p, 'd> {
         let levels = [false, true].map(|connection| self.says.space.mark(connection, bit));
         let [mark, kept] = levels.map(|level| self.says.space.bit_after(hook.does, level));
         let before = self.says.space.diagrams.bit(levels[1]);
+        let tracked = self.says.space.tracked();
         let diagrams = &mut self.says.space.diagrams;
         hook.care = diagrams.except(hook.care, dropped);
         let open = diagrams.except(says.either, known);
@@ -288,6 +289,7 @@ impl<'p, 'd> Comparison<'p, 'd> {
         let granted = diagrams.or_else(says.granted, says.passing);
         let granted = diagrams.select(known, before, granted);
         let saved = diagrams.except(says.granted, known);
+        let saved = diagrams.guard(tracked, saved);
         let saved = diagrams.or_else(saved, before);
         self.equal(hook, granted, mark, ("is granted", "is left to the engine"));
         let word = ("keeps the grant for its replies", "keeps no grant");

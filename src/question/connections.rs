@@ -61,7 +61,7 @@ pub(super) fn spoofed(space: &mut Space, names: &Names) -> Node {
 
 /// Where a packet arrives: whether the host gets it, and what was translated. By which interface it
 /// leaves is a matter of routes.
-fn place(fate: &Fate) -> (bool, Option<(IpAddr, Option<u16>)>) {
+fn place(fate: &Fate) -> (bool, Option<(Option<IpAddr>, Option<u16>)>) {
     (fate.end == End::Host, fate.to)
 }
 

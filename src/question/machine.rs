@@ -194,6 +194,13 @@ fn engine(policy: &Policy, v6: bool) -> (String, Option<String>) {
     (setup.rules(policy, v6), Some(said))
 }
 
+/// Returns the first address that a host can have, which is what Docker gives the bridge. In IPv6, too, the
+/// one of the subnet itself is no host's: it is that of any router (RFC 4291 section 2.6.1).
+pub(super) fn first_host(net: IpNet) -> Option<IpAddr> {
+    let subnet = net.addr().is_ipv6() && net.prefix_len() < 127;
+    net.hosts().nth(usize::from(subnet))
+}
+
 fn uplink(policy: &Policy) -> &str {
     let first = policy.host.uplinks.first();
     first.map_or(UPLINK, |name| name.0.as_str())
@@ -227,8 +234,7 @@ fn interfaces(policy: &Policy, v6: bool) -> Vec<Link> {
             .subnets
             .iter()
             .filter(|net| net.addr().is_ipv6() == v6);
-        // Docker gives the bridge the first address that a host can have.
-        let gateway = |net: &IpNet| IpNet::new(net.hosts().next()?, net.prefix_len()).ok();
+        let gateway = |net: &IpNet| IpNet::new(first_host(*net)?, net.prefix_len()).ok();
         found.push(Link {
             name: network.bridge.0.clone(),
             addresses: subnets.filter_map(gateway).collect(),

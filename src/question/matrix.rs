@@ -142,7 +142,8 @@ fn columns(space: &mut Space, names: &Names, policy: &Policy, journey: &Journey)
     let host = those(&|fate| fate.end == End::Host && fate.to.is_none());
     let mut found = Vec::new();
     for (name, addresses) in containers(policy, family) {
-        let leads = |(address, _): (IpAddr, _)| addresses.contains(&bits(address));
+        let is_here = |address| addresses.contains(&bits(address));
+        let leads = |(address, _): (Option<IpAddr>, _)| address.is_some_and(is_here);
         let published = those(&|fate| fate.arrives() && fate.to.is_some_and(leads));
         let column = |by_host: bool, reached: Node, addresses: Vec<u128>| Column {
             name: name.to_owned(),

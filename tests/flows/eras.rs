@@ -48,7 +48,7 @@ fn machine(policy: &Policy, sources: &SourceMap, engine: &str, family: Family) -
             .iter()
             .filter(|net| net.addr().is_ipv6() == v6);
         let addresses = subnets.map(|net| {
-            let gateway = net.hosts().next().expect("a host");
+            let gateway = net.hosts().nth(usize::from(v6)).expect("a host");
             ipnet::IpNet::new(gateway, net.prefix_len()).expect("a length")
         });
         interfaces.push(Link {

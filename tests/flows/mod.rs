@@ -1,11 +1,14 @@
 //! Every case of `tests/cases`: the files that it becomes, and its table of packets through the
 //! evaluator and through the kernel, which must agree.
 
+mod bounds;
 mod engine_nft;
 mod eras;
 mod kernel;
 mod no_engine;
+mod raw;
 mod table;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -154,19 +157,24 @@ fn packets_pass_the_evaluator_as_the_tables_say() {
     }
 }
 
-/// Sends a packet of the host's own through the only chain of ours on its way.
+/// Sends a packet of the host's own through the only chain of ours on its way, which is told of the
+/// interface that led there before the engine translated anything.
 fn host_may(policy: &Policy, ruleset: &Ruleset, flow: &Flow) -> bool {
     let has_chain = ruleset
         .table(Table::Filter)
         .any(|(name, _)| name.as_str() == "TIDE-OUTPUT");
     let mut packet = untranslated(policy, flow);
+    if flow.at_host {
+        translate(policy, flow, &mut packet);
+        "lo".clone_into(&mut packet.output);
+    }
     !has_chain || walk(ruleset, Table::Filter, "TIDE-OUTPUT", &mut packet).verdict != Verdict::Drop
 }
 
 /// Sends a flow's first packet through our chains. What they leave to the engine passes where the
 /// engine's own rules let it: into a published port, or out.
 fn evaluate(policy: &Policy, ruleset: &Ruleset, flow: &Flow) -> bool {
-    if let (Origin::Host, false) = (&flow.from, flow.at_host) {
+    if let Origin::Host = &flow.from {
         return host_may(policy, ruleset, flow);
     }
     let (mut packet, engine_accepts) = first_packet(policy, flow);
@@ -239,9 +247,10 @@ fn untranslated(policy: &Policy, flow: &Flow) -> Packet {
     }
 }
 
-/// Does what the engine's DNAT does for clients that are no containers; true where it applies.
+/// Does what the engine's DNAT does for clients that are no containers; true where it applies. Loopback
+/// addresses are left to its proxy.
 fn translate(policy: &Policy, flow: &Flow, packet: &mut Packet) -> bool {
-    if !matches!(flow.from, Origin::Outside(_)) {
+    if matches!(flow.from, Origin::Container(_)) || flow.to.ip().is_loopback() {
         return false;
     }
     for (id, container) in policy.containers.iter().enumerate() {

@@ -136,7 +136,6 @@ fn others(group: &str) -> Vec<String> {
         [flag @ ("-s" | "-d"), net] => nets(net).iter().map(|it| format!("{flag} {it}")).collect(),
         [flag @ ("-i" | "-o"), name] => vec![format!("! {flag} {name}"), format!("{flag} eth9")],
         ["!", flag, name] => vec![format!("{flag} {name}"), format!("! {flag} eth9")],
-        ["-p", "tcp"] => Vec::new(),
         ["-m", protocol @ ("tcp" | "udp" | "sctp"), flag, port] => ports(port)
             .iter()
             .map(|it| format!("-m {protocol} {flag} {it}"))

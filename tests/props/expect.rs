@@ -8,7 +8,7 @@ use tidegate::diag::Code;
 use tidegate::diag::code;
 use tidegate::net::Family;
 use tidegate::netfilter::trace::{Machine, traces};
-use tidegate::netfilter::{lower, render, render_chains};
+use tidegate::netfilter::{ConnState, Packet, lower, render, render_chains};
 use tidegate::policy::ir::{Expectation, NetworkId, Party, Policy, Protocol, Service};
 use tidegate::policy::load;
 use tidegate::question::{self, HostRules, Why, unkept};
@@ -167,7 +167,7 @@ fn sources(policy: &Policy, party: Party, v6: bool) -> Vec<(IpAddr, String)> {
 
 /// Returns whether one packet from a party gets to a container's own address, where it is asked.
 fn arrives(machine: &Machine, (source, input): &(IpAddr, String), to: IpAddr, port: u16) -> bool {
-    let packet = tidegate::netfilter::Packet {
+    let packet = Packet {
         source: *source,
         destination: to,
         input: input.clone(),
@@ -176,7 +176,7 @@ fn arrives(machine: &Machine, (source, input): &(IpAddr, String), to: IpAddr, po
         source_port: 40_000,
         port,
         icmp_type: 0,
-        conn: Default::default(),
+        conn: ConnState::default(),
         mark: 0,
         over: false,
     };

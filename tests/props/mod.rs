@@ -1,6 +1,10 @@
 //! Properties over random policies: the rules mean what the policy says.
 
+pub mod dice;
 mod diff;
+pub mod dump_machines;
+pub mod dump_rules;
+mod dumps;
 mod expect;
 mod idle;
 mod machine;
@@ -10,7 +14,7 @@ mod oracle;
 mod parsers;
 pub mod policies;
 mod surplus;
-mod symbolic;
+pub mod symbolic;
 mod text;
 
 use proptest::prelude::*;

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use tidegate::net::AddrSet;
 use tidegate::netfilter::Packet;
 use tidegate::policy::ir::{
-    Access, Container, Effect, Engine, Exposure, ForwardPolicy, NetworkId, Party, Policy, Protocol,
-    Service,
+    Access, Container, Effect, Engine, Exposure, ForwardPolicy, Network, NetworkId, Party, Policy,
+    Protocol, Service,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +148,22 @@ pub fn from_host(policy: &Policy, packet: &Packet) -> Fate {
     let discovery = packet.source.is_ipv6()
         && packet.protocol == Protocol::Icmp
         && (133..=136).contains(&packet.icmp_type);
-    let to = network_of(policy, &packet.output);
+    let led = packet.conn.translated_from.is_some();
+    let holds = |network: &Network| {
+        network
+            .subnets
+            .iter()
+            .any(|net| net.contains(&packet.destination))
+    };
+    let led_to = || {
+        policy
+            .networks
+            .iter()
+            .position(holds)
+            .filter(|_| led)
+            .map(NetworkId)
+    };
+    let to = network_of(policy, &packet.output).or_else(led_to);
     let denies = |access: &&Access| {
         let host = |party: &Party| matches!(party, Party::Any | Party::Host);
         access.effect == Effect::Deny && access.left.iter().any(host)

@@ -1,7 +1,7 @@
 //! All packets at once against one packet after the other: the two evaluators share nothing but the
 //! rules as they were read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use proptest::prelude::*;
@@ -31,23 +31,30 @@ pub fn value(space: &Space, probe: &Probe, field: Field) -> u128 {
     }
 }
 
-/// What both evaluators say, in one form.
-type Said = (End, Option<(IpAddr, Option<u16>)>);
+/// What both evaluators say, in one form: where it ends, what it was translated to where that is news,
+/// and whether its source was.
+type Said = (End, Option<(IpAddr, u16)>, bool);
+
+fn said(end: End, (address, port): (IpAddr, u16), hidden: bool, probe: &Probe) -> Said {
+    let arrives = matches!(end, End::Host | End::Out(_));
+    let moved = (address, port) != (probe.destination, probe.port);
+    (
+        end,
+        (moved && arrives).then_some((address, port)),
+        hidden && arrives,
+    )
+}
 
 fn of_fate(fate: Fate, probe: &Probe) -> Said {
-    // A translation that changes nothing is none.
-    let (address, port) = (probe.destination, probe.port);
-    let to = fate
-        .to
-        .filter(|to| to.0 != address || to.1.is_some_and(|it| it != port));
-    let arrives = fate.arrives();
-    (fate.end, to.filter(|_| arrives))
+    let (address, port) = fate.to.unwrap_or_default();
+    let to = (
+        address.unwrap_or(probe.destination),
+        port.unwrap_or(probe.port),
+    );
+    said(fate.end, to, fate.hidden, probe)
 }
 
 fn of_trace(trace: &Trace, probe: &Probe) -> Said {
-    let (address, port) = trace.destination;
-    let moved = (address, port) != (probe.destination, probe.port);
-    let to = moved.then_some((address, (port != probe.port).then_some(port)));
     let end = match trace.end.clone() {
         trace::End::Out(name) => End::Out(name),
         trace::End::Host => End::Host,
@@ -58,14 +65,25 @@ fn of_trace(trace: &Trace, probe: &Probe) -> Said {
         trace::End::Unknown(target) => End::Unknown(target),
         trace::End::Endless => panic!("rules lead in a circle"),
     };
-    let arrives = trace.end.arrives();
-    (end, to.filter(|_| arrives))
+    said(end, trace.destination, is_hidden(trace), probe)
 }
 
-/// A port that stays as it was is no news.
-fn plain((end, to): Said, probe: &Probe) -> Said {
-    let port = |port: u16| (port != probe.port).then_some(port);
-    (end, to.map(|(address, to)| (address, to.and_then(port))))
+/// Tells whether a source was translated behind POSTROUTING; what INPUT does stays on the host.
+fn is_hidden(trace: &Trace) -> bool {
+    let mut hook = "";
+    trace.steps.iter().any(|step| {
+        if step.event == trace::Event::Hook {
+            hook = &step.chain;
+        }
+        hook == "POSTROUTING" && step.masked.is_some()
+    })
+}
+
+/// Tells whether every rule has one answer, as it has in what rules mean, however often a packet meets it.
+fn answers_alike(trace: &Trace) -> bool {
+    let mut given = BTreeMap::new();
+    let mut all = trace.assumptions.iter();
+    all.all(|it| *given.entry(&it.what).or_insert(it.holds) == it.holds)
 }
 
 /// Returns whether both evaluators say the same of a packet, or what each says.
@@ -81,11 +99,12 @@ pub fn agree(
     }
     let one: BTreeSet<Said> = all
         .iter()
-        .map(|it| plain(of_trace(it, probe), probe))
+        .filter(|trace| answers_alike(trace))
+        .map(|it| of_trace(it, probe))
         .collect();
     let answers = space.ask(journey.node, &|field| value(space, probe, field));
     let fates = answers.into_iter().map(|answer| journey.fate(answer));
-    let other: BTreeSet<Said> = fates.map(|it| plain(of_fate(it, probe), probe)).collect();
+    let other: BTreeSet<Said> = fates.map(|it| of_fate(it, probe)).collect();
     if one == other {
         Ok(())
     } else {

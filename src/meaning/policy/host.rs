@@ -202,15 +202,31 @@ impl<'p> Says<'p> {
     }
 
     /// Returns yes for what the host's own processes may not send, but for known connections: only
-    /// denials of the host itself count.
+    /// denials of the host itself count. What a translation led to a network seems to leave by where it
+    /// would have gone; it is told by where it goes now.
     pub(in crate::meaning) fn refused_of_host(&mut self) -> Node {
         let mut refused = self.refused_to(None);
+        let translated = self.translated();
+        let mut ways = Vec::new();
         for (id, _) in self.local() {
+            let subnets = self.subnets(id);
+            let led = self.space.within(Field::Destination, &subnets);
+            ways.push((id, self.and(&[translated, led])));
+        }
+        for (id, _) in self.local() {
+            ways.push((id, self.output(id)));
+        }
+        for (id, here) in ways {
+            let bridge = self.space.atom(&self.network(id).bridge.0);
+            let output = self.space.level(Field::Output);
             let to_here = self.refused_to(Some(id));
-            let here = self.output(id);
+            let to_here = self.space.diagrams.restrict(to_here, output, bridge);
             refused = self.space.diagrams.select(here, to_here, refused);
         }
         let lo = self.interface(Field::Output, "lo");
+        let own = self.space.is(Field::DestinationType, 1);
+        let led_away = self.space.diagrams.except(translated, own);
+        let lo = self.space.diagrams.except(lo, led_away);
         let discovery = self.discovery();
         let free = self.or(&[lo, discovery]);
         self.space.diagrams.except(refused, free)

@@ -1,8 +1,10 @@
 //! `filter` OUTPUT: what the host's own processes may not reach. They may reach everything that no
 //! `deny` names, so without one there is no chain.
 //!
-//! It comes after the engine's DNAT of the host's own connections, so containers are told by their own
-//! addresses. The userland proxy is such a process too: what it serves ends here with the rest.
+//! It comes after the DNAT of the host's own connections, so containers are told by their own
+//! addresses. What a published port of the host's led to one still counts as leaving by loopback: the
+//! kernel routes such a packet again and keeps telling the hook of the first interface. The userland
+//! proxy is such a process too: what it serves ends here with the rest.
 
 use super::ways::{View, Way};
 use super::{Chains, meets_policy, network_chain};
@@ -20,6 +22,9 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     }
     for network in chains.view.network_ids() {
         to_network(chains, &output, network);
+    }
+    for network in chains.view.network_ids() {
+        led_to_network(chains, &output, network);
     }
     denials(chains, &output, Way::HostOut, None);
 }
@@ -40,10 +45,18 @@ fn unhindered(family: Family) -> Vec<Rule> {
         name: IfName("lo".to_owned()),
         not: false,
     };
+    let by_lo = Rule {
+        output: Some(lo),
+        ..Rule::default()
+    };
     let mut rules = vec![
         pass(Rule {
-            output: Some(lo),
-            ..Rule::default()
+            conntrack: Some(Conntrack::NotDnat),
+            ..by_lo.clone()
+        }),
+        pass(Rule {
+            to_local: true,
+            ..by_lo
         }),
         pass(Rule {
             conntrack: Some(Conntrack::Known),
@@ -64,23 +77,40 @@ fn unhindered(family: Family) -> Vec<Rule> {
 fn to_network(chains: &mut Chains<'_, '_>, output: &ChainName, network: NetworkId) {
     let (view, own) = (chains.view, network_chain(chains.view, network, "own"));
     denials(chains, &own, Way::HostTo(network), Some(network));
-    let decided = chains.rules.contains_key(&(Table::Filter, own.clone()));
-    let target = if decided {
-        Target::Goto(own)
-    } else {
-        Target::Return
-    };
     let bridge = Interface {
         name: view.network(network).bridge.clone(),
         not: false,
     };
     let rule = Rule {
         output: Some(bridge),
-        target,
+        target: decided(chains, own),
         origin: Some(meets_policy(view, network)),
         ..Rule::default()
     };
     chains.push(Table::Filter, output, rule);
+}
+
+/// What a translation led to a network is told by where it goes now.
+fn led_to_network(chains: &mut Chains<'_, '_>, output: &ChainName, network: NetworkId) {
+    let (view, own) = (chains.view, network_chain(chains.view, network, "own"));
+    for subnet in view.subnets(network) {
+        let rule = Rule {
+            destination: Some(subnet),
+            conntrack: Some(Conntrack::Dnat),
+            target: decided(chains, own.clone()),
+            origin: Some(meets_policy(view, network)),
+            ..Rule::default()
+        };
+        chains.push(Table::Filter, output, rule);
+    }
+}
+
+fn decided(chains: &Chains<'_, '_>, own: ChainName) -> Target {
+    if chains.rules.contains_key(&(Table::Filter, own.clone())) {
+        Target::Goto(own)
+    } else {
+        Target::Return
+    }
 }
 
 fn denials(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way, network: Option<NetworkId>) {

@@ -98,6 +98,8 @@ pub(super) struct Walker<'m> {
     pub packet: Packet,
     /// Connection tracking has seen the packet: everywhere but in `raw`.
     pub tracks: bool,
+    /// The host sent the packet to itself, and its connection came along.
+    pub returned: bool,
     pub steps: Vec<Step>,
     /// Rules looked at.
     pub looks: usize,
@@ -121,7 +123,11 @@ impl<'m> Walker<'m> {
             return Passed::On;
         };
         self.table = table;
-        self.tracks = table != "raw";
+        self.tracks = table != "raw" || self.returned;
+        // `nf_nat_inet_fn` of the kernel looks at no rule for what has no connection.
+        if table == "nat" && !self.is_tracked() {
+            return Passed::On;
+        }
         self.note(chain, Event::Hook);
         match self.chain(rules, chain, first, 0) {
             Verdict::Accept => Passed::On,
@@ -213,12 +219,16 @@ impl<'m> Walker<'m> {
                 return Verdict::Accept;
             }
             Action::Masquerade => {
-                let own = self.machine.address_of(&self.packet.output);
+                let to = self.packet.destination;
+                let own = self.machine.masquerade(&self.packet.output, to);
                 self.mask(own);
                 return Verdict::Accept;
             }
             Action::Redirect(ports) => {
                 let own = self.own_address();
+                if own.is_none() && self.machine.has(&self.packet.input) {
+                    return Verdict::Ended(End::Dropped);
+                }
                 self.translate(&Translation {
                     addresses: own.map(|own| (own, own)),
                     ports: *ports,
@@ -228,9 +238,22 @@ impl<'m> Walker<'m> {
             Action::Opaque(target) if self.ends(target) => {
                 return Verdict::Ended(End::Unknown(target.clone()));
             }
+            change if self.is_idle(change) => {}
             change => self.packet.change(change),
         }
         Verdict::Return
+    }
+
+    /// Tells whether a change needs a connection and there is none, or the other way round; `connmark_tg`
+    /// of the kernel's `xt_connmark.c` and `notrack_tg` of `xt_CT.c`.
+    fn is_idle(&self, action: &Action) -> bool {
+        match action {
+            Action::NoTrack => self.is_tracked(),
+            Action::ConnMark { .. } | Action::SaveMark { .. } | Action::RestoreMark { .. } => {
+                !self.is_tracked()
+            }
+            _ => false,
+        }
     }
 
     fn ends(&mut self, target: &str) -> bool {
@@ -264,7 +287,8 @@ impl<'m> Walker<'m> {
     }
 
     /// Returns what REDIRECT leads to: loopback for the host's own packets, else the first address of
-    /// the interface that the packet came by.
+    /// the interface that the packet came by. Where that has none, the packet ends;
+    /// `nf_nat_redirect_ipv4` of the kernel.
     fn own_address(&self) -> Option<IpAddr> {
         if self.packet.input.is_empty() {
             return Some(match self.packet.destination {

@@ -69,13 +69,16 @@ impl Walker<'_> {
         }
     }
 
-    fn is_tracked(&self) -> bool {
+    pub(super) fn is_tracked(&self) -> bool {
         let without = States::UNTRACKED.with(States::INVALID);
         self.tracks && !self.packet.state.overlaps(without)
     }
 
     fn states(&self) -> States {
         let mut states = self.packet.state;
+        if states == States::UNTRACKED {
+            return states;
+        }
         if !self.tracks {
             return States::INVALID;
         }

@@ -1,5 +1,7 @@
 //! The hooks in the order that a packet comes to them.
 
+use std::net::IpAddr;
+
 use super::chain::{Packet, Passed, Walker};
 use super::forks::Answers;
 use super::{End, Machine, Probe, Trace, is_loopback};
@@ -10,6 +12,7 @@ pub(super) fn travel(machine: &Machine, probe: &Probe, answers: Answers) -> (Tra
         machine,
         packet: Packet::new(probe),
         tracks: false,
+        returned: false,
         steps: Vec::new(),
         looks: 0,
         answers,
@@ -46,8 +49,10 @@ impl Walker<'_> {
     fn arrive(&mut self) -> End {
         through!(self, "PREROUTING", ["raw", "mangle", "nat"]);
         let (source, destination) = (self.packet.source, self.packet.destination);
-        // `route_localnet` is off wherever nobody asked for it; `ip_route_input_slow` of the kernel.
-        let foreign = is_loopback(source) || is_loopback(destination);
+        // `route_localnet` is off wherever nobody asked for it, and `accept_local`, too;
+        // `ip_route_input_slow` and `fib_validate_source` of the kernel.
+        let own = source.is_ipv4() && self.machine.is_local(source);
+        let foreign = own || is_loopback(source) || is_loopback(destination);
         if foreign && self.packet.input != "lo" {
             return End::Martian;
         }
@@ -64,7 +69,11 @@ impl Walker<'_> {
 
     fn for_the_host(&self) -> bool {
         let to = self.packet.destination;
-        self.machine.is_local(to) || self.machine.is_broadcast(to) || to.is_multicast()
+        self.comes_back(to) || self.machine.is_broadcast(to) || to.is_multicast()
+    }
+
+    fn comes_back(&self, to: IpAddr) -> bool {
+        is_loopback(to) || self.machine.is_local(to) || self.machine.is_any_routers(to)
     }
 
     fn enter(&mut self) -> End {
@@ -80,15 +89,18 @@ impl Walker<'_> {
 
     /// From a process of the host, out or back to the host.
     fn set_out(&mut self) -> End {
-        if !self.route_own() {
+        let Some(asked) = self.own_route() else {
             return End::NoRoute;
-        }
+        };
+        self.packet.output = asked;
         through!(self, "OUTPUT", ["raw", "mangle", "nat"]);
-        // A new destination or a new mark is routed again.
-        if !self.route_own() {
+        // A new destination is routed again, but the rest of the hook is told of the first interface:
+        // `nf_nat_ipv4_local_fn` of the kernel changes the packet's route, not `nf_hook_state`.
+        let Some(output) = self.own_route() else {
             return End::NoRoute;
-        }
+        };
         through!(self, "OUTPUT", ["filter", "security"]);
+        self.packet.output = output;
         let end = self.leave();
         if !end.arrives() || self.packet.output != "lo" {
             return end;
@@ -96,19 +108,18 @@ impl Walker<'_> {
         // Its connection is known already: nat has had its say.
         "lo".clone_into(&mut self.packet.input);
         self.packet.output.clear();
+        self.returned = true;
         through!(self, "PREROUTING", ["raw", "mangle"]);
         self.enter()
     }
 
-    fn route_own(&mut self) -> bool {
+    fn own_route(&self) -> Option<String> {
         let to = self.packet.destination;
-        let output = if self.machine.is_local(to) {
+        let output = if self.comes_back(to) {
             Some("lo")
         } else {
             self.machine.route(to)
         };
-        output
-            .inspect(|name| (*name).clone_into(&mut self.packet.output))
-            .is_some()
+        output.map(str::to_owned)
     }
 }

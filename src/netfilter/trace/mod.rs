@@ -10,7 +10,7 @@ mod journey;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
@@ -71,7 +71,8 @@ pub enum End {
     Rejected(String),
     /// No route leads to its destination.
     NoRoute,
-    /// An address of loopback from elsewhere, which the kernel drops before it routes.
+    /// An address of loopback from elsewhere, or in IPv4 one of the host's own, which the kernel drops
+    /// before it routes.
     Martian,
     /// At a target that this evaluator does not know.
     Unknown(String),
@@ -131,22 +132,70 @@ impl Machine {
     /// Returns whether an address is the host's own.
     pub fn is_local(&self, address: IpAddr) -> bool {
         let mut all = self.interfaces.iter().flat_map(|link| &link.addresses);
-        is_loopback(address) || all.any(|net| net.addr() == address)
+        let own = is_loopback(address) || all.any(|net| net.addr() == address);
+        own && address != LOOPBACK_BROADCAST
     }
 
-    /// Returns the interface that leads to an address, by the longest prefix.
+    /// Returns whether an address is that of any router on a subnet of the host's, which a host that forwards
+    /// takes for its own; RFC 4291 section 2.6.1, and `addrconf_join_anycast` of the kernel.
+    pub fn is_any_routers(&self, address: IpAddr) -> bool {
+        let mut nets = self.interfaces.iter().flat_map(|link| &link.addresses);
+        address.is_ipv6() && nets.any(|net| net.prefix_len() < 127 && net.network() == address)
+    }
+
+    /// Returns the interface that leads to an address, by the longest prefix; of equal ones the last.
     pub fn route(&self, address: IpAddr) -> Option<&str> {
-        let links = self.interfaces.iter();
-        let own = links.flat_map(|link| link.addresses.iter().map(move |net| (*net, &link.name)));
-        let told = self.routes.iter().map(|(net, name)| (*net, name));
-        let fits = own.chain(told).filter(|(net, _)| net.contains(&address));
+        let all = self.all_routes().into_iter();
+        let fits = all.filter(|(net, _)| net.contains(&address));
         let best = fits.max_by_key(|(net, _)| net.prefix_len());
-        best.map(|(_, name)| name.as_str())
+        best.map(|(_, name)| name)
+    }
+
+    /// Returns the routes with those of the interfaces' own addresses, and of their subnets' broadcasts,
+    /// which the kernel looks up before all others (`fib_add_ifaddr`).
+    pub fn all_routes(&self) -> Vec<(IpNet, &str)> {
+        let mut all = Vec::with_capacity(self.routes.len());
+        for link in &self.interfaces {
+            all.extend(link.addresses.iter().map(|net| (*net, link.name.as_str())));
+        }
+        all.extend(self.routes.iter().map(|(net, name)| (*net, name.as_str())));
+        for link in &self.interfaces {
+            let nets = link.addresses.iter().filter(|net| has_broadcast(net));
+            all.extend(nets.map(|net| (net.broadcast().into(), link.name.as_str())));
+        }
+        all
+    }
+
+    fn link(&self, interface: &str) -> Option<&Link> {
+        self.interfaces.iter().find(|link| link.name == interface)
+    }
+
+    fn has(&self, interface: &str) -> bool {
+        self.link(interface).is_some()
     }
 
     fn address_of(&self, interface: &str) -> Option<IpAddr> {
-        let link = self.interfaces.iter().find(|link| link.name == interface)?;
+        let link = self.link(interface)?;
         link.addresses.first().map(IpNet::addr)
+    }
+
+    /// Returns what MASQUERADE makes of a source. Loopback has no address that others could answer to, so
+    /// the first of any other interface is taken (`inet_select_addr` of the kernel), and in IPv6 the
+    /// destination itself (`ipv6_dev_get_saddr`).
+    fn masquerade(&self, interface: &str, to: IpAddr) -> Option<IpAddr> {
+        if interface != "lo" {
+            return self.address_of(interface);
+        }
+        let firsts = self
+            .interfaces
+            .iter()
+            .filter_map(|link| link.addresses.first());
+        let mut others = firsts.map(IpNet::addr).filter(|it| !it.is_loopback());
+        if to.is_ipv6() {
+            Some(to)
+        } else {
+            others.next()
+        }
     }
 
     fn is_broadcast(&self, address: IpAddr) -> bool {
@@ -154,11 +203,19 @@ impl Machine {
         match address {
             IpAddr::V4(four) => {
                 four.is_broadcast()
-                    || nets.any(|net| net.prefix_len() < 31 && net.broadcast() == address)
+                    || address == LOOPBACK_BROADCAST
+                    || nets.any(|net| has_broadcast(net) && net.broadcast() == address)
             }
             IpAddr::V6(_) => false,
         }
     }
+}
+
+/// The kernel takes the last address of 127.0.0.0/8 for one of all; `fib_add_ifaddr`.
+pub const LOOPBACK_BROADCAST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 255, 255, 255));
+
+fn has_broadcast(net: &IpNet) -> bool {
+    net.addr().is_ipv4() && net.prefix_len() < 31
 }
 
 fn is_loopback(address: IpAddr) -> bool {

@@ -65,18 +65,20 @@ impl<'r> Region<'r> {
         for (address, port) in self.translations(set) {
             let led = self.those(&|fate| fate.arrives() && fate.to == Some((address, port)));
             let service = self.services_behind(services, port);
-            all.push(self.and(&[led, service]));
+            // Without a new address it is the one that was asked for.
+            let there = if address.is_some() { Node::YES } else { here };
+            all.push(self.and(&[led, service, there]));
         }
         self.or(&all)
     }
 
-    /// Returns where packets are led, of some addresses.
-    pub(super) fn translations(&self, set: &IntervalSet) -> Vec<(IpAddr, Option<u16>)> {
+    /// Returns where packets are led: to some addresses, or to another port alone.
+    fn translations(&self, set: &IntervalSet) -> Vec<(Option<IpAddr>, Option<u16>)> {
         let answers = self.space.diagrams.answers(self.journey.node);
         let fates = answers.into_iter().map(|answer| self.journey.fate(answer));
-        let led = fates.filter_map(|fate| fate.to);
-        let mut found: Vec<_> = led
-            .filter(|(address, _)| set.contains(bits(*address)))
+        let mut found: Vec<_> = fates
+            .filter_map(|fate| fate.to)
+            .filter(|(address, _)| address.is_none_or(|it| set.contains(bits(it))))
             .collect();
         found.sort_unstable();
         found.dedup();

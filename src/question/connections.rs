@@ -59,9 +59,12 @@ pub(super) fn spoofed(space: &mut Space, names: &Names) -> Node {
     space.diagrams.except(spoofed, host)
 }
 
+/// A new address and a new port.
+type Translated = Option<(Option<IpAddr>, Option<u16>)>;
+
 /// Where a packet arrives: whether the host gets it, and what was translated. By which interface it
 /// leaves is a matter of routes.
-fn place(fate: &Fate) -> (bool, Option<(Option<IpAddr>, Option<u16>)>) {
+fn place(fate: &Fate) -> (bool, Translated) {
     (fate.end == End::Host, fate.to)
 }
 

@@ -172,8 +172,9 @@ impl Names {
         let all = everything(self.family);
         let declared = self.declared();
         let (broadcast, multicast) = (broadcast(machine), multicast(self.family));
-        self.shared = broadcast.union(&multicast);
-        let kept = self.own.union(&broadcast).union(&multicast);
+        let several = broadcast.union(&multicast);
+        self.shared = several.union(&any_routers(machine));
+        let kept = self.own.union(&self.shared);
         if !declared.is_empty() {
             let rest = all.difference(&declared);
             self.sources.push(("outside".to_owned(), rest.clone()));
@@ -414,6 +415,13 @@ fn own(machine: &Machine) -> IntervalSet {
     let nets = machine.interfaces.iter().flat_map(|link| &link.addresses);
     let own = nets.map(|net| bits(net.addr()));
     singles(own).difference(&loopback(machine.family))
+}
+
+/// Returns the addresses that every router on a subnet of the host's takes for its own, the host too.
+pub(super) fn any_routers(machine: &Machine) -> IntervalSet {
+    let nets = machine.interfaces.iter().flat_map(|link| &link.addresses);
+    let all = nets.map(IpNet::network);
+    singles(all.filter(|it| machine.is_any_routers(*it)).map(bits))
 }
 
 fn loopback(family: Family) -> IntervalSet {

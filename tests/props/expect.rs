@@ -49,6 +49,19 @@ deny web -> outside : 25/tcp
 deny any -> web : 8443/tcp
 ";
 
+const WORLD: &str = "
+host { uplink eth0
+}
+trust world { 0.0.0.0/0, except 203.0.113.66 }
+network back {
+  bridge br-back
+  subnet 172.19.0.0/24
+}
+container db on back at 172.19.0.20 {
+  expose 5432/tcp from world
+}
+";
+
 const TWO_HOSTS: &str = "
 host alpha {
   uplink eth0
@@ -117,6 +130,7 @@ fn expectations_hold_or_not() {
         (ONE_HOST, "db -> web : 22/tcp denied", kept),
         // Whom a set names is no stranger.
         (ONE_HOST, "outside -> db denied", kept),
+        (WORLD, "outside -> db denied", unkept),
         (ONE_HOST, "office -> db : 9187/tcp allowed", kept),
         (ONE_HOST, "office -> db denied", unkept),
         (ONE_HOST, "six -> db : 9187/tcp allowed", unkept),
@@ -159,7 +173,14 @@ fn sources(policy: &Policy, party: Party, v6: bool) -> Vec<(IpAddr, String)> {
             } else {
                 "198.51.100.99"
             };
-            vec![(address.parse().expect("an address"), "eth0".to_owned())]
+            let address: IpAddr = address.parse().expect("an address");
+            // Whom a set names is no stranger.
+            let stranger = policy
+                .trusts
+                .iter()
+                .all(|trust| !trust.set.contains(address));
+            let one = stranger.then(|| (address, "eth0".to_owned()));
+            one.into_iter().collect()
         }
         _ => Vec::new(),
     }

@@ -196,3 +196,43 @@ fn rules_that_lead_on_and_on_come_to_an_end() {
         assert_eq!(found.iter().all(|trace| trace.end == End::Endless), ends);
     }
 }
+
+/// Returns the end of a packet on the machine with other rules.
+fn end_under(rules: &str, packet: &str) -> End {
+    let rules = read(rules, Family::V4).unwrap();
+    let found = traces(&Machine { rules, ..machine() }, &probe(packet));
+    found.into_iter().next().unwrap().end
+}
+
+#[test]
+fn what_is_translated_on_its_way_out_still_counts_as_leaving_by_loopback() {
+    let rules = "*nat\n:OUTPUT ACCEPT\n-A OUTPUT -p tcp -j DNAT --to-destination 172.20.0.10:80\nCOMMIT\n\
+                 *filter\n:OUTPUT ACCEPT\n-A OUTPUT -o br-front -j DROP\n\
+                 -A OUTPUT -o lo -d 172.20.0.10/32 -j REJECT --reject-with tcp-reset\nCOMMIT\n";
+    let end = end_under(rules, "- 192.0.2.1 192.0.2.1 8080/tcp");
+    assert_eq!(end, End::Rejected("tcp-reset".to_owned()));
+    let away = end_under(rules, "- 192.0.2.1 198.51.100.1 8080/udp");
+    assert_eq!(away, End::Out("eth0".to_owned()));
+}
+
+#[test]
+fn what_is_not_tracked_is_neither_translated_nor_marked() {
+    let rules = "*raw\n:PREROUTING ACCEPT\n-A PREROUTING -p tcp -j NOTRACK\n\
+                 -A PREROUTING -p tcp -m conntrack ! --ctstate UNTRACKED -j DROP\nCOMMIT\n\
+                 *mangle\n:PREROUTING ACCEPT\n-A PREROUTING -j CONNMARK --set-xmark 0x1/0x1\n\
+                 -A PREROUTING -m connmark --mark 0x1/0x1 -j DROP\nCOMMIT\n\
+                 *nat\n:PREROUTING ACCEPT\n-A PREROUTING -j DNAT --to-destination 172.20.0.10\nCOMMIT\n";
+    let end = |packet| end_under(rules, packet);
+    assert_eq!(end("eth0 203.0.113.1 192.0.2.1 80/tcp"), End::Host);
+    assert_eq!(end("eth0 203.0.113.1 192.0.2.1 80/udp"), End::Dropped);
+}
+
+#[test]
+fn a_source_of_the_hosts_own_comes_from_nowhere_else() {
+    let foreign = end_under("", "eth0 192.0.2.1 172.20.0.10 80/tcp");
+    assert_eq!(foreign, End::Martian);
+    assert_eq!(
+        end_under("", "- 192.0.2.1 172.20.0.10 80/tcp"),
+        End::Out("br-front".to_owned())
+    );
+}

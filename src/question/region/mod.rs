@@ -6,6 +6,7 @@ mod reached;
 mod sources;
 
 use super::expect::unlimited;
+use super::names;
 use crate::diagram::Node;
 use crate::meaning::{Field, Journey, Space, bits};
 use crate::net::{Family, IntervalSet, PortRange};
@@ -102,8 +103,10 @@ impl<'r> Region<'r> {
             .interfaces
             .iter()
             .flat_map(|link| &link.addresses);
-        let ranges = nets.map(|net| (bits(net.addr()), bits(net.addr())));
-        IntervalSet::from_ranges(ranges.collect())
+        let ranges = nets
+            .map(|net| (bits(net.addr()), bits(net.addr())))
+            .collect();
+        IntervalSet::from_ranges(ranges).union(&names::any_routers(self.machine))
     }
 
     /// Addresses that no single machine elsewhere has: RFC 6890.

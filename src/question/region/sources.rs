@@ -3,7 +3,7 @@
 use super::Region;
 use crate::diagram::Node;
 use crate::meaning::{Field, bits};
-use crate::net::IntervalSet;
+use crate::net::{Family, IntervalSet};
 use crate::policy::ir::{ContainerId, NetworkId, Party};
 
 impl Region<'_> {
@@ -92,11 +92,13 @@ impl Region<'_> {
         self.without(uplinks, nobody)
     }
 
-    /// Whoever a set names is spoken of by that name where something is closed to outside.
+    /// Whoever a set names is spoken of by that name where something is closed to outside; but a set of
+    /// half of the world is the world.
     pub(super) fn sent_by_strangers(&mut self) -> Node {
         let family = self.space.family;
         let sets = self.policy.trusts.iter().map(|trust| trust.set.of(family));
-        let known = sets.fold(IntervalSet::default(), |so_far, next| so_far.union(next));
+        let named = sets.filter(|set| !is_the_world(set, family));
+        let known = named.fold(IntervalSet::default(), |so_far, next| so_far.union(next));
         let known = self.space.within(Field::Source, &known);
         let outside = self.sent_from_outside();
         self.without(outside, known)
@@ -127,4 +129,18 @@ impl Region<'_> {
         all.push(self.and(&[rest, uplinks]));
         self.or(&all)
     }
+}
+
+/// Tells whether a set holds half of the addresses that are given out: of all in IPv4, of `2000::/3` in
+/// IPv6 (RFC 4291, 2.4).
+fn is_the_world(set: &IntervalSet, family: Family) -> bool {
+    let half: u128 = match family {
+        Family::V4 => 1 << 31,
+        Family::V6 => 1 << 124,
+    };
+    let sizes = set.ranges().iter().map(|(first, last)| last - first);
+    let size = sizes.fold(0u128, |sum, size| {
+        sum.saturating_add(size).saturating_add(1)
+    });
+    size >= half
 }

@@ -12,7 +12,7 @@ use super::policy::{Forward, Raw, Says};
 use super::space::{Field, Space};
 use crate::diagram::Node;
 use crate::net::Family;
-use crate::netfilter::dump::{Dump, DumpError, read};
+use crate::netfilter::dump::{ChainPolicy, Dump, DumpError, read};
 use crate::policy::ir::{ForwardPolicy, Policy};
 use crate::source::Span;
 
@@ -327,7 +327,6 @@ impl<'p, 'd> Comparison<'p, 'd> {
     }
 
     fn forward_policy(&mut self, hook: Hook) {
-        use crate::netfilter::dump::ChainPolicy;
         let chain = self.dump.chain("filter", "FORWARD");
         let drops = chain.and_then(|chain| chain.policy) == Some(ChainPolicy::Drop);
         let wanted = self.policy.host.forward.map(|(policy, _)| policy);

@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net};
 use super::Says;
 use super::parties::link_local;
 use crate::diagram::Node;
-use crate::meaning::space::{Field, bits};
-use crate::net::{Family, IntervalSet};
+use crate::meaning::space::{Field, bits, ports, prefixes};
+use crate::net::{Family, IntervalSet, PortRange};
 use crate::policy::ir::{Access, Effect, NetworkId, Party, Protocol, Service};
 
 /// What the policy says before connections are known.
@@ -45,20 +45,17 @@ impl Says<'_> {
         let mut all = Vec::new();
         if self.family() == Family::V4 {
             let loopback = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
-            let set = crate::meaning::space::prefixes([&IpNet::from(loopback)]);
+            let set = prefixes([&IpNet::from(loopback)]);
             all.push(self.space.within(Field::Destination, &set));
             if self.no_engine() {
                 all.push(self.space.within(Field::Source, &set));
             }
         }
-        for (id, network) in self.local() {
-            if network.antispoof {
-                all.push(self.false_source(id));
-            }
-        }
         let any = self.or(&all);
         let lo = self.interface(Field::Input, "lo");
-        self.space.diagrams.except(any, lo)
+        let loopback = self.space.diagrams.except(any, lo);
+        let sources = self.false_sources();
+        self.or(&[loopback, sources])
     }
 
     /// Returns yes for packets from elsewhere that none of this host's `antispoof` networks could send:
@@ -239,9 +236,9 @@ impl Says<'_> {
         }
     }
 
-    fn service_from(&mut self, protocol: Protocol, range: crate::net::PortRange) -> Node {
+    fn service_from(&mut self, protocol: Protocol, range: PortRange) -> Node {
         let protocol = self.services(&[Service::Ports(protocol, None)]);
-        let ports = crate::meaning::space::ports(&[range]);
+        let ports = ports(&[range]);
         let ports = self.space.within(Field::SourcePort, &ports);
         self.and(&[protocol, ports])
     }

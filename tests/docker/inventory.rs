@@ -64,7 +64,7 @@ fn a_running_engine_gives_a_first_policy_that_keeps_open_what_is_open() {
     host.run(&format!("tidegate import --engine -o {POLICY}"));
     let policy = host.run(&format!("cat {POLICY}"));
     assert!(
-        policy.contains("network shop-net {\n  bridge br-shop\n"),
+        policy.contains("network shop-net {\n  # the engine calls it shop\n  bridge br-shop\n"),
         "{policy}"
     );
     assert!(

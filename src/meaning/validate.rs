@@ -404,17 +404,12 @@ impl<'p, 'd> Comparison<'p, 'd> {
 
     /// Nothing happens at any other hook.
     fn elsewhere(&mut self) -> Result<(), TooDeep> {
-        let mut others = Vec::new();
-        for (table, chains) in &self.dump.tables {
-            for (chain, rules) in &chains.chains {
-                let hook = rules.policy.is_some();
-                let ours = HOOKS.contains(&(table.as_str(), chain.as_str()));
-                if hook && !ours && !rules.rules.is_empty() {
-                    others.push((table.clone(), chain.clone()));
-                }
-            }
-        }
-        if others.is_empty() {
+        let all = self.dump.tables.iter().flat_map(|(table, chains)| {
+            let chains = chains.chains.iter();
+            chains.map(move |(chain, rules)| ((table.as_str(), chain.as_str()), rules))
+        });
+        let mut of_the_kernel = all.filter(|(_, rules)| rules.policy.is_some());
+        if of_the_kernel.all(|(hook, rules)| HOOKS.contains(&hook) || rules.rules.is_empty()) {
             return Ok(());
         }
         let hook = self.hook("raw", "PREROUTING", (None, None))?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use tidegate::meaning::{End, Fate, Field, Journey, Space, bits, validate};
+use tidegate::meaning::{End, Fate, Field, Invalid, Journey, Space, bits, validate};
 use tidegate::net::Family;
 use tidegate::netfilter::trace::{self, MAX_ENDS, Machine, Probe, Trace, traces};
 use tidegate::netfilter::{lower, render, render_chains};
@@ -197,4 +197,23 @@ proptest! {
     fn random_policies_are_valid(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {
         valid(&bytes)?;
     }
+}
+
+#[test]
+fn what_is_too_much_or_elsewhere_is_not_proven() {
+    let text = "host { uplink eth0\n}\nnetwork n {\n  bridge br-n\n  subnet 172.18.0.0/24\n}\n\
+                container c on n at 172.18.0.10 {\n  expose 80/tcp as 8080 from any\n}\n";
+    let loaded = load(&Files::one(text), "policy.tide");
+    let policy = loaded.policy().expect("it is right");
+    let rules = lower(policy, Family::V4).expect("few rules");
+    let rules = render(&rules, &render_chains(&rules, &loaded.sources));
+    assert_eq!(validate(policy, &rules, Family::V4, EDGES), Ok(()));
+    let unknown = validate(policy, &rules, Family::V4, 10);
+    assert!(matches!(unknown, Err(Invalid::NotKnown(_))), "{unknown:?}");
+    let more = format!("{rules}*mangle\n-A INPUT -j DROP\nCOMMIT\n");
+    let elsewhere = validate(policy, &more, Family::V4, EDGES);
+    assert!(
+        matches!(elsewhere, Err(Invalid::Differs(_))),
+        "{elsewhere:?}"
+    );
 }

@@ -291,6 +291,10 @@ pub struct InstallArgs {
     #[arg(long, conflicts_with_all = ["inventory", "host_name"])]
     pub watch: bool,
 
+    /// Have the timer tell every minute what differs, and change nothing; without it, it mends that, too
+    #[arg(long)]
+    pub report_only: bool,
+
     #[command(flatten)]
     pub host: HostArgs,
 }

@@ -28,6 +28,7 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
         target::bundle(&args.what, &with)?
     };
     deploy::install(&host, &bundle, watched.as_deref())?;
+    deploy::report_only(&host, args.report_only)?;
     let mut lines = vec!["keep the policy itself in /etc/tidegate".to_owned()];
     if args.host.root == Path::new("/") {
         let watch = watched.map(|name| format!(" {}", deploy::instance(&name)));

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use args::{Cli, Verb};
 use failure::Failure;
 
-use crate::host;
+use crate::host::{self, Urgency};
 
 /// What a command has to say when it did what it was asked.
 #[derive(Debug)]
@@ -88,7 +88,8 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
 
 fn said(done: &Done) -> ExitCode {
     // Losing warnings is no reason to fail.
-    let _ = host::print(anstream::stderr().lock(), &done.warnings);
+    let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning);
+    let _ = host::print(anstream::stderr().lock(), &warnings);
     match host::print(io::stdout().lock(), &done.text) {
         Ok(()) => ExitCode::from(u8::from(!done.yes)),
         Err(error) => {
@@ -101,7 +102,8 @@ fn said(done: &Done) -> ExitCode {
 
 fn failed(failure: &Failure) -> ExitCode {
     // With standard error gone too, the exit status has to do.
-    let _ = host::print(anstream::stderr().lock(), &failure.text);
+    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
+    let _ = host::print(anstream::stderr().lock(), &text);
     failure.exit_code()
 }
 

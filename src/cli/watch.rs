@@ -11,7 +11,7 @@ use super::{Done, target};
 use crate::artifact::Bundle;
 use crate::compile::{Proof, compile_with};
 use crate::deploy::{self, Burst, store};
-use crate::host::{self, FolderLoader, KeptLoader, LinuxHost, News, Notice, Trust};
+use crate::host::{self, FolderLoader, KeptLoader, LinuxHost, News, Notice, Trust, Urgency};
 use crate::inventory::Inventory;
 
 const CONSEQUENCE: &str = "it is not followed";
@@ -202,5 +202,6 @@ fn say(text: &str) {
 }
 
 fn complain(failure: &Failure) {
-    let _ = host::print(anstream::stderr().lock(), &failure.text);
+    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
+    let _ = host::print(anstream::stderr().lock(), &text);
 }

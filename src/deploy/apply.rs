@@ -24,6 +24,9 @@ pub struct Options {
     pub boot: bool,
     /// Load it at once: what fails is taken back, and for a rehearsal there is no time.
     pub at_once: bool,
+    /// It was in force before: it was rehearsed and compared with the engine then, and must not wait
+    /// for an engine that hangs.
+    pub again: bool,
 }
 
 /// A bundle that is in force.
@@ -51,8 +54,8 @@ pub fn follow(host: &dyn Host, bundle: &Bundle, closed: &Bundle) -> Result<Outco
     store::heal(host).map_err(refused)?;
     store::keep_for_boot(host, closed).map_err(refused)?;
     let options = Options {
-        boot: false,
         at_once: true,
+        ..Options::default()
     };
     apply_locked(host, bundle, options)
 }
@@ -81,7 +84,7 @@ fn refused(error: impl Into<Problem>) -> ApplyError {
 
 fn apply_locked(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
     let mut job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
-    job.at_once = options.at_once;
+    job.at_once = options.at_once || options.again;
     let changed = !job.is_done();
     if changed && options.boot {
         job.enforce_what_can_be().map_err(ApplyError::Partial)?;
@@ -214,7 +217,7 @@ impl<'a> Job<'a> {
             job.notes.push(NO_IPV6.to_owned());
         }
         job.look_at_settings(options)?;
-        if !options.boot {
+        if !options.boot && !options.again {
             job.look_at_engine()?;
         }
         Ok(job)

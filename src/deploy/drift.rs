@@ -38,7 +38,11 @@ pub fn repair(host: &dyn Host) -> Result<(DriftReport, DriftReport), ApplyError>
     if before.is_clean() {
         return Ok((before.clone(), before));
     }
-    apply::apply_installed(host, apply::Options::default())?;
+    let options = apply::Options {
+        again: true,
+        ..apply::Options::default()
+    };
+    apply::apply_installed(host, options)?;
     // The repair is done and stands, whatever looking again says.
     let after = drift(host).map_err(ApplyError::Partial)?;
     Ok((before, after))

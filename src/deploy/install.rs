@@ -15,6 +15,14 @@ const MAIN_UNIT: &str = "tidegate.service";
 const WATCH_UNIT: &str = "tidegate-watch@.service";
 const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 const UNITS: &str = "/etc/systemd/system";
+/// Takes `--repair` away from the unit that the timer starts; systemd.unit(5) on `.d` folders.
+const REPORT_ONLY: &str = "/etc/systemd/system/tidegate-drift.service.d/report-only.conf";
+const REPORT_ONLY_TEXT: &str = "\
+# Written by `tidegate install --report-only`; `tidegate install` removes it.
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/tidegate drift
+";
 
 /// A unit file and the units that start it, the `WantedBy=` of its `[Install]`.
 struct Unit {
@@ -42,7 +50,16 @@ const UNIT_FILES: [Unit; 5] = [
     Unit {
         name: MAIN_UNIT,
         text: include_str!("../../systemd/tidegate.service"),
-        wanted_by: &["multi-user.target", "docker.service"],
+        wanted_by: &[
+            "multi-user.target",
+            "docker.service",
+            "firewalld.service",
+            "ip6tables.service",
+            "iptables.service",
+            "netfilter-persistent.service",
+            "nftables.service",
+            "ufw.service",
+        ],
     },
     Unit {
         name: WATCH_UNIT,
@@ -70,7 +87,7 @@ impl Unit {
 
     fn remove(&self, host: &dyn Host) -> Result<(), HostError> {
         for link in self.links() {
-            host.remove(&link)?;
+            remove_alone(host, &link)?;
         }
         host.remove(&self.path())
     }
@@ -103,6 +120,26 @@ pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Resul
         host.link(&link, &format!("{UNITS}/{WATCH_UNIT}"))?;
     }
     Ok(host.systemctl(&["daemon-reload"])?)
+}
+
+/// Has the timer only report what differs, or mend it as well.
+pub fn report_only(host: &dyn Host, yes: bool) -> Result<(), Problem> {
+    let _lock = host.lock()?;
+    if yes {
+        host.write(REPORT_ONLY, REPORT_ONLY_TEXT)?;
+    } else {
+        remove_alone(host, REPORT_ONLY)?;
+    }
+    Ok(host.systemctl(&["daemon-reload"])?)
+}
+
+/// Removes a file, and its folder if that is empty then.
+fn remove_alone(host: &dyn Host, path: &str) -> Result<(), HostError> {
+    host.remove(path)?;
+    match path.rsplit_once('/') {
+        Some((folder, _)) => host.remove_empty_folder(folder),
+        None => Ok(()),
+    }
 }
 
 /// Returns the unit that follows a policy.
@@ -145,6 +182,7 @@ fn remove_units(host: &dyn Host) -> Result<(), HostError> {
             host.remove(&format!("{WANTS}/{link}"))?;
         }
     }
+    remove_alone(host, REPORT_ONLY)?;
     for unit in &UNIT_FILES {
         unit.remove(host)?;
     }

@@ -25,7 +25,7 @@ pub use burst::Burst;
 pub use drift::{drift, repair};
 pub use engine::look as look_at_engine;
 pub use error::{ApplyError, Difference, Problem};
-pub use install::{POLICIES, install, instance, uninstall};
+pub use install::{POLICIES, install, instance, report_only, uninstall};
 pub use overrides::overridden;
 pub use plan::{is_ours, transaction};
 pub use preview::{NewRules, Preview, preview};

@@ -1,3 +1,4 @@
 //! The rim: files, folders and who may write them.
 
 mod loader;
+mod units;

@@ -28,3 +28,4 @@ pub mod question;
 pub mod source;
 pub mod syntax;
 pub mod sysctl;
+mod yaml;

@@ -12,7 +12,7 @@ root() { [ "$(id -u)" = 0 ]; }
 
 install_packages() {
     local package missing=()
-    for package in gcc libc6-dev mmdebstrap debian-archive-keyring iptables nftables iproute2 \
+    for package in acl gcc libc6-dev mmdebstrap debian-archive-keyring iptables nftables iproute2 \
         conntrack procps systemd util-linux systemd-container shellcheck; do
         dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
     done

@@ -89,7 +89,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
 fn said(done: &Done) -> ExitCode {
     // Losing warnings is no reason to fail.
     let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning);
-    let _ = host::print(anstream::stderr().lock(), &warnings);
+    let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
     match host::print(io::stdout().lock(), &done.text) {
         Ok(()) => ExitCode::from(u8::from(!done.yes)),
         Err(error) => {
@@ -103,7 +103,7 @@ fn said(done: &Done) -> ExitCode {
 fn failed(failure: &Failure) -> ExitCode {
     // With standard error gone too, the exit status has to do.
     let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
-    let _ = host::print(anstream::stderr().lock(), &text);
+    let _ = host::print_coloured(anstream::stderr().lock(), &text);
     failure.exit_code()
 }
 

@@ -160,7 +160,7 @@ impl Watch<'_> {
             return Ok(());
         }
         if self.last.is_none() {
-            let _ = host::print(anstream::stderr().lock(), &warnings);
+            let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
         }
         self.put(bundle)
     }
@@ -203,5 +203,5 @@ fn say(text: &str) {
 
 fn complain(failure: &Failure) {
     let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
-    let _ = host::print(anstream::stderr().lock(), &text);
+    let _ = host::print_coloured(anstream::stderr().lock(), &text);
 }

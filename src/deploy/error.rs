@@ -83,7 +83,7 @@ impl Problem {
             Problem::Differs(_) => code::REHEARSAL_DIFFERS,
             Problem::Host(HostError::Locked { .. }) => code::LOCKED,
             Problem::Host(HostError::Occupied { .. }) => code::FOLDER_OCCUPIED,
-            Problem::Host(HostError::Unsafe { .. }) => code::UNSAFE_FILE,
+            Problem::Host(HostError::Outside(_) | HostError::Unsafe { .. }) => code::UNSAFE_FILE,
             Problem::Engine(_) => code::OTHER_ENGINE,
             Problem::Host(_) => code::HOST_FAILED,
             Problem::Key(_) | Problem::NoSetting { .. } => code::NO_SETTING,
@@ -111,6 +111,7 @@ impl Problem {
             Problem::Host(HostError::Occupied { .. }) => {
                 "name a folder that is empty, not there, or holds a bundle"
             }
+            Problem::Host(HostError::Outside(_)) => "make it a relative link, or a folder",
             Problem::Host(HostError::Unsafe { .. }) => {
                 "give it to root alone: chown root:root and chmod go-w, folders above it too"
             }

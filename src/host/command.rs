@@ -2,11 +2,13 @@
 //! environment of our own.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use super::HostError;
 use super::error::io_error;
+use super::folder::Folder;
+use super::linux::is_root;
+use super::{HostError, Trust, files};
 use crate::netfilter::Family;
 
 /// Where commands are looked for; never where the caller's PATH says.
@@ -42,10 +44,25 @@ fn find(name: &str) -> Result<PathBuf, HostError> {
     let paths = FOLDERS
         .iter()
         .map(|folder| PathBuf::from(folder).join(name));
-    paths
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| HostError::NoCommand(name.to_owned()))
+    let path = paths.into_iter().find(|path| path.is_file());
+    let path = path.ok_or_else(|| HostError::NoCommand(name.to_owned()))?;
+    if is_root() {
+        check(&path)?;
+    }
+    Ok(path)
+}
+
+/// Refuses a program that others than root may change or replace. The path may be a link, as
+/// Debian's alternatives are: where it is and where it leads are looked at.
+fn check(path: &Path) -> Result<(), HostError> {
+    let real = path.canonicalize().map_err(io_error("find", path))?;
+    for path in [path, &real] {
+        let folder = files::parent(path);
+        let folder = folder.canonicalize().map_err(io_error("find", path))?;
+        Folder::open(&folder, Trust::Root)?;
+    }
+    let metadata = real.metadata().map_err(io_error("look at", &real))?;
+    Trust::Root.check(&real, &metadata)
 }
 
 /// Runs a command to its end and returns what it printed.
@@ -74,6 +91,7 @@ fn start(path: &PathBuf, arguments: &[&str]) -> std::io::Result<Child> {
         .env_clear()
         .env("LC_ALL", "C")
         .env("PATH", FOLDERS.join(":"))
+        .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

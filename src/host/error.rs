@@ -5,18 +5,22 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::diag::hidden::is_hidden;
+use crate::diag::hidden::{escaped, is_hidden};
 
 #[derive(Debug, Error)]
 pub enum HostError {
-    #[error("{command} failed, {status}: {stderr}")]
+    #[error("{command} failed, {status}: {}", escaped(stderr))]
     Command {
         command: String,
         status: String,
         /// All that the command said.
         stderr: String,
     },
-    #[error("the engine behind {} does not answer: {error}", shown(path))]
+    #[error(
+        "the engine behind {} does not answer: {}",
+        shown(path),
+        escaped(error)
+    )]
     Engine { path: PathBuf, error: String },
     #[error("cannot {action} {}: {source}", shown(path))]
     Io {
@@ -38,6 +42,8 @@ pub enum HostError {
     NotText(PathBuf),
     #[error("{} is {why}", shown(path))]
     Occupied { path: PathBuf, why: &'static str },
+    #[error("{} leads out of the folder that --root names", shown(.0))]
+    Outside(PathBuf),
     #[error("{} is larger than {limit} bytes", shown(path))]
     TooLarge { path: PathBuf, limit: u64 },
     #[error("{} {why}", shown(path))]

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
-
 use super::error::io_error;
+use super::folder::Folder;
 use super::{HostError, Trust};
 
 /// The largest file of a bundle that is read.
@@ -39,34 +38,24 @@ pub fn folder_of(path: &Path) -> Option<PathBuf> {
     parent(path).canonicalize().ok()
 }
 
-/// Reads a regular file of at most `limit` bytes, following no link at the end of the path.
+/// Reads a regular file of at most `limit` bytes, following no link at the end of the path; with
+/// [`Trust::Root`], every folder above it is checked, too.
 ///
-/// Anything else is refused before it is opened: opening a FIFO waits, opening a device acts.
 /// Returns nothing if there is no such file.
 pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<Option<String>, HostError> {
-    let before = match path.symlink_metadata() {
+    let folder = match parent(path).canonicalize() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        looked => looked.map_err(io_error("look at", path))?,
+        folder => folder.map_err(io_error("look at", path))?,
     };
-    trust.check(path, &before)?;
-    if !before.is_file() {
+    let Some(name) = path.file_name() else {
         return Err(HostError::NotRegular(path.to_owned()));
-    }
-    let file = open(path).map_err(io_error("open", path))?;
-    // Again, on what was opened: the path may lead elsewhere by now.
-    let opened = file.metadata().map_err(io_error("look at", path))?;
-    trust.check(path, &opened)?;
-    if !opened.is_file() {
-        return Err(HostError::NotRegular(path.to_owned()));
-    }
-    read_text(file, path, limit).map(Some)
+    };
+    Folder::open(&folder, trust)?.read(name, path, limit)
 }
 
 /// Reads a file that the user names; that there is none is an error.
 pub fn read_file(path: &Path, limit: u64, trust: Trust) -> Result<String, HostError> {
     let missing = || io_error("find", path)(ErrorKind::NotFound.into());
-    let folder = parent(path).canonicalize();
-    trust.check_folder(&folder.map_err(io_error("find", path))?)?;
     read(path, limit, trust)?.ok_or_else(missing)
 }
 
@@ -84,26 +73,6 @@ pub(super) fn read_linked(path: &Path, limit: u64) -> Result<Option<String>, Hos
     }
 }
 
-fn open(path: &Path) -> std::io::Result<File> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path)
-}
-
-fn read_text(file: File, path: &Path, limit: u64) -> Result<String, HostError> {
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io_error("read", path))?;
-    if bytes.len() as u64 > limit {
-        let path = path.to_owned();
-        return Err(HostError::TooLarge { path, limit });
-    }
-    String::from_utf8(bytes).map_err(|_| HostError::NotText(path.to_owned()))
-}
-
 /// Reads every file of a bundle's folder, by name; nothing if there is no such folder.
 ///
 /// Errors: a folder within, a file that is too large or no text, and what `trust` refuses.
@@ -115,18 +84,19 @@ pub fn read_folder(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         found => found.map_err(io_error("find", path))?,
     };
-    trust.check_folder(&folder)?;
+    let open = Folder::open(&folder, trust)?;
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(&folder).map_err(io_error("list", path))? {
         let entry = entry.map_err(io_error("list", path))?;
-        let file = entry.path();
-        let name = entry.file_name().into_string();
-        let name = name.map_err(|_| HostError::NotText(file.clone()))?;
+        let (file, name) = (entry.path(), entry.file_name());
+        let read = open.read(&name, &file, BUNDLE_FILE)?;
+        let name = name.into_string();
+        let name = name.map_err(|_| HostError::NotText(file))?;
         if files.len() == BUNDLE_FILES {
             let why = "is not a bundle: it holds too many files";
             return Err(HostError::Unsafe { path: folder, why });
         }
-        if let Some(text) = read(&file, BUNDLE_FILE, trust)? {
+        if let Some(text) = read {
             files.insert(name, text);
         }
     }

@@ -15,10 +15,29 @@ use nix::unistd::geteuid;
 use super::command::{self, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
+use super::folder::Folder;
 use super::{Host, HostError, Lock, Trust, files, scratch};
 use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
+/// The folders that are written to, and those above them, from the root folder on.
+const WRITTEN: [&str; 15] = [
+    "",
+    "etc",
+    "etc/modules-load.d",
+    "etc/sysctl.d",
+    "etc/systemd",
+    "etc/systemd/system",
+    "etc/tidegate",
+    "run",
+    "run/tidegate",
+    "usr",
+    "usr/sbin",
+    "var",
+    "var/lib",
+    "var/lib/tidegate",
+    "var/lib/tidegate/current",
+];
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// Returns whether this process may change the machine.
@@ -54,6 +73,24 @@ impl LinuxHost {
         self.root.join(path.trim_start_matches('/'))
     }
 
+    /// Refuses a machine some of whose folders others than root may change: they could lead what is
+    /// written there to another place.
+    fn check_folders(&self) -> Result<(), HostError> {
+        let io = |error| io_error("find", &self.root)(error);
+        let root = self.root.canonicalize().map_err(io)?;
+        for name in WRITTEN {
+            let path = root.join(name);
+            let Ok(folder) = path.canonicalize() else {
+                continue; // to be made, in one that is checked as well
+            };
+            if !folder.starts_with(&root) {
+                return Err(HostError::Outside(path));
+            }
+            Folder::open(&folder, Trust::Root)?;
+        }
+        Ok(())
+    }
+
     fn is_live(&self) -> bool {
         self.root == Path::new("/")
     }
@@ -61,6 +98,7 @@ impl LinuxHost {
 
 impl Host for LinuxHost {
     fn lock(&self) -> Result<Lock, HostError> {
+        self.check_folders()?;
         let path = self.path(LOCK);
         files::make_folder(path.parent().unwrap_or(&self.root))?;
         Lock::take(&path, self.lock_wait)

@@ -7,6 +7,7 @@ mod command;
 mod engine;
 mod error;
 mod files;
+mod folder;
 mod follow;
 mod journal;
 mod linux;
@@ -29,7 +30,7 @@ pub use linux::{LinuxHost, is_root};
 pub use loader::{FolderLoader, KeptLoader};
 pub use lock::Lock;
 pub use notify::{Notice, notify};
-pub use output::print;
+pub use output::{print, print_coloured};
 pub use owner::Trust;
 
 pub use self::files::{FileKind, folder_of, kind, read_file, read_folder, write as write_file};

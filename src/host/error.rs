@@ -30,7 +30,7 @@ pub enum HostError {
     },
     #[error("another tidegate, process {pid}, is changing this machine")]
     Locked { pid: String },
-    #[error("{0} is not a name")]
+    #[error("{0} is not a name that can be used here")]
     Name(String),
     #[error("cannot make a network namespace to rehearse in: {0}")]
     Namespace(io::Error),

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::error::{io_error, shown};
 use super::{HostError, Trust, files};
+use crate::diag::hidden::is_hidden;
 use crate::policy::{LoadError, Loader};
 
 const POLICY_FILE: u64 = 1 << 20;
@@ -23,12 +24,14 @@ pub struct FolderLoader {
 impl FolderLoader {
     /// Returns the loader of the folder a policy is in, and the policy's name in it.
     ///
-    /// Errors: the folder cannot be found, or the path ends in no name.
+    /// Errors: the folder cannot be found, or the path ends in no name, or in one with letters that do
+    /// not show: it is part of messages and of the bundle.
     pub fn of_policy(policy: &Path, trust: Trust) -> Result<(Self, String), HostError> {
         let no_name = || HostError::Name(shown(policy));
         let name = policy
             .file_name()
             .and_then(OsStr::to_str)
+            .filter(|name| !name.contains(is_hidden))
             .ok_or_else(no_name)?;
         let folder = files::parent(policy);
         let folder = folder.canonicalize().map_err(io_error("find", folder))?;

@@ -18,6 +18,7 @@ mod seeds;
 mod stand_in;
 mod storm;
 mod unaided;
+mod units;
 mod watch;
 
 use crate::support::lab::Host;

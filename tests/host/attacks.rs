@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use tempfile::TempDir;
+use tidegate::artifact::{Bundle, BundleError, MANIFEST};
 use tidegate::host::{
     FolderLoader, Host, HostError, LinuxHost, Trust, Variant, is_root, read_file, read_folder,
 };
@@ -371,6 +372,16 @@ fn comments_of_others_rules_are_shown_escaped() {
             .output();
         assert!(!acts(&text(&output.unwrap())));
     });
+}
+
+#[test]
+fn a_manifest_cannot_hold_a_line_end() {
+    let mut files = Sample::shop().bundle().files().clone();
+    let manifest = files.get_mut(MANIFEST).unwrap();
+    assert!(manifest.contains("\"policy\": \""));
+    *manifest = manifest.replace("\"policy\": \"", "\"policy\": \"x\\nerror[T0001]: ");
+    let error = Bundle::read(files).unwrap_err();
+    assert!(matches!(error, BundleError::Manifest(_)), "{error}");
 }
 
 /// Programs are started in one place, which chooses their path and environment.

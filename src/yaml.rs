@@ -54,7 +54,8 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for step in 1..12 {
             let ten = vec![format!("*a{}", step - 1); 10].join(", ");
-            text += &format!("a{step}: &a{step} [{ten}]\n");
+            let line = format!("a{step}: &a{step} [{ten}]\n");
+            text.push_str(&line);
         }
         let error = read::<serde_yaml::Value>(&text).unwrap_err();
         assert!(error.contains("repetition limit"), "{error}");

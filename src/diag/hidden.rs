@@ -1,6 +1,7 @@
 //! Characters that do not show, or that make text look like other text.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Tells whether a character does not show for what it is: a control character, a blank without
 /// width, or a mark that turns the direction of writing (CVE-2021-42574). Line ends and tabs are
@@ -62,7 +63,11 @@ fn shown(letter: char) -> String {
     }
     let mut units = [0; 2];
     let units = letter.encode_utf16(&mut units);
-    units.iter().map(|unit| format!("\\u{unit:04x}")).collect()
+    let mut text = String::new();
+    for unit in units {
+        let _ = write!(text, "\\u{unit:04x}");
+    }
+    text
 }
 
 #[cfg(test)]

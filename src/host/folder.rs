@@ -1,5 +1,4 @@
 //! Folders opened step by step: what was looked at is what is read, whatever others rename meanwhile.
-#![expect(clippy::disallowed_methods, reason = "this is where files are touched")]
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -115,10 +115,8 @@ fn complaints(root: &Path) -> String {
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     let ours = |line: &&str| line.contains("tidegate") || line.contains("cycle");
-    text.lines()
-        .filter(ours)
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let ours: Vec<&str> = text.lines().filter(ours).collect();
+    ours.join("\n")
 }
 
 #[test]

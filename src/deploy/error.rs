@@ -115,6 +115,9 @@ impl Problem {
                 "give it to root alone: chown root:root and chmod go-w, folders above it too"
             }
             Problem::Engine(_) => "change the policy or the daemon as it says, then try again",
+            Problem::Host(HostError::Hangs { .. }) => {
+                "find out what it waits for: run it by hand, under strace"
+            }
             Problem::Host(_) => "mend what the message names, then try again",
             Problem::Key(_) | Problem::NoSetting { .. } => {
                 "take the sysctl out of the policy, or load the module that brings it"

@@ -10,7 +10,7 @@ use super::settings::{self, Setting};
 use super::state::TideState;
 use super::store::{self, Fragment};
 use crate::artifact::Bundle;
-use crate::host::Host;
+use crate::host::{Host, HostError};
 use crate::netfilter::Family;
 use crate::netfilter::save::{self, Tables};
 
@@ -39,9 +39,8 @@ pub struct Outcome {
 pub fn apply(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
     let _lock = host.lock().map_err(refused)?;
     store::heal(host).map_err(refused)?;
-    let outcome = apply_locked(host, bundle, options)?;
-    store::keep_current(host).map_err(refused)?;
-    Ok(outcome)
+    let keep = |host: &dyn Host| store::keep_current(host);
+    apply_locked(host, bundle, options, &keep)
 }
 
 /// Puts a bundle with addresses of the moment in force, at once. A boot begins with `closed`, the same
@@ -54,7 +53,7 @@ pub fn follow(host: &dyn Host, bundle: &Bundle, closed: &Bundle) -> Result<Outco
         boot: false,
         at_once: true,
     };
-    apply_locked(host, bundle, options)
+    apply_locked(host, bundle, options, &nothing_more)
 }
 
 /// Puts the installed bundle in force again, and returns it.
@@ -66,7 +65,7 @@ pub fn apply_installed(host: &dyn Host, options: Options) -> Result<(Bundle, Out
         Some(bundle) => bundle,
         None => installed(host)?,
     };
-    let outcome = apply_locked(host, &bundle, options)?;
+    let outcome = apply_locked(host, &bundle, options, &nothing_more)?;
     Ok((bundle, outcome))
 }
 
@@ -79,7 +78,19 @@ fn refused(error: impl Into<Problem>) -> ApplyError {
     ApplyError::Refused(error.into())
 }
 
-fn apply_locked(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
+/// The last step of an apply, which brings everything back if it fails.
+type LastStep<'s> = &'s dyn Fn(&dyn Host) -> Result<(), HostError>;
+
+fn nothing_more(_host: &dyn Host) -> Result<(), HostError> {
+    Ok(())
+}
+
+fn apply_locked(
+    host: &dyn Host,
+    bundle: &Bundle,
+    options: Options,
+    last: LastStep<'_>,
+) -> Result<Outcome, ApplyError> {
     let mut job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
     job.at_once = options.at_once;
     let changed = !job.is_done();
@@ -87,8 +98,11 @@ fn apply_locked(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Ou
         job.enforce_what_can_be().map_err(ApplyError::Partial)?;
         job.notes.extend(job.routes.put_what_can_be(host));
     } else if changed {
-        job.prepare().map_err(ApplyError::Refused)?;
-        job.enforce().map_err(|problem| job.give_up(problem))?;
+        job.prepare().map_err(|problem| job.refuse(problem))?;
+        let ended = job.enforce().and_then(|()| Ok(last(host)?));
+        ended.map_err(|problem| job.give_up(problem))?;
+    } else {
+        last(host).map_err(refused)?;
     }
     Ok(Outcome {
         changed,
@@ -116,6 +130,9 @@ pub(super) fn converge(host: &dyn Host, family: Family, wanted: &TideState) -> R
         };
         let loaded = host.restore(family, &text);
         if let Err(error) = loaded {
+            if !matches!(error, HostError::Command { .. }) {
+                return Err(error.into());
+            }
             // Had somebody changed the rules between reading and loading, the text is new now.
             let again = transaction(&live(host, family)?, wanted);
             if again.is_some_and(|again| again == text) {
@@ -343,6 +360,15 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
+    /// Clears away what was written for a change that does not begin.
+    fn refuse(&self, problem: Problem) -> ApplyError {
+        if !self.is_installed {
+            // If the disk keeps it, the next run does the same.
+            let _ = store::unstage(self.host);
+        }
+        ApplyError::Refused(problem)
+    }
+
     fn give_up(&self, problem: Problem) -> ApplyError {
         match self.go_back() {
             Err(back) => ApplyError::Stuck {
@@ -366,6 +392,9 @@ impl<'a> Job<'a> {
         }
         for fragment in changed(&self.fragments_before, &self.fragments) {
             ended = ended.and(fragment.put(self.host).map_err(Problem::from));
+        }
+        if self.is_installed {
+            return ended;
         }
         ended.and(store::withdraw(self.host).map_err(Problem::from))
     }

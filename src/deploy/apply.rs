@@ -146,7 +146,10 @@ pub(super) fn converge(host: &dyn Host, family: Family, wanted: &TideState) -> R
 /// Like [`converge`], but a table that fails does not keep the ones behind it from loading.
 fn converge_each(host: &dyn Host, family: Family, wanted: &TideState) -> Result<(), Problem> {
     let ended = converge(host, family, wanted);
+    // What hangs would hang for each table again, and a boot waits for it.
+    let hangs = matches!(ended, Err(Problem::Host(HostError::Hangs { .. })));
     if ended.is_err()
+        && !hangs
         && let Some(text) = transaction(&live(host, family)?, wanted)
     {
         for table in text.split_inclusive("COMMIT\n") {

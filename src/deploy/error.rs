@@ -138,6 +138,9 @@ impl Problem {
 /// A bundle that is not in force, and what is instead.
 #[derive(Debug, Error)]
 pub enum ApplyError {
+    /// Of what has to go, a part is gone.
+    #[error("{0}\nsome of tidegate's rules and files are gone, the others are as they were")]
+    Begun(Problem),
     /// Only at boot, where the state before is a machine without rules.
     #[error("{0}\nwhat was loaded stays: before it, this machine had no rules")]
     Partial(Problem),
@@ -156,7 +159,8 @@ impl ApplyError {
     /// Returns what stood in the way.
     pub fn problem(&self) -> &Problem {
         match self {
-            ApplyError::Partial(problem)
+            ApplyError::Begun(problem)
+            | ApplyError::Partial(problem)
             | ApplyError::Refused(problem)
             | ApplyError::WentBack(problem) => problem,
             ApplyError::Stuck { problem, .. } => problem,

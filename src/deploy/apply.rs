@@ -39,8 +39,7 @@ pub struct Outcome {
 pub fn apply(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
     let _lock = host.lock().map_err(refused)?;
     store::heal(host).map_err(refused)?;
-    let keep = |host: &dyn Host| store::keep_current(host);
-    apply_locked(host, bundle, options, &keep)
+    apply_locked(host, bundle, options, NextBoot::ThisBundle)
 }
 
 /// Puts a bundle with addresses of the moment in force, at once. A boot begins with `closed`, the same
@@ -53,7 +52,7 @@ pub fn follow(host: &dyn Host, bundle: &Bundle, closed: &Bundle) -> Result<Outco
         boot: false,
         at_once: true,
     };
-    apply_locked(host, bundle, options, &nothing_more)
+    apply_locked(host, bundle, options, NextBoot::AsBefore)
 }
 
 /// Puts the installed bundle in force again, and returns it.
@@ -65,7 +64,7 @@ pub fn apply_installed(host: &dyn Host, options: Options) -> Result<(Bundle, Out
         Some(bundle) => bundle,
         None => installed(host)?,
     };
-    let outcome = apply_locked(host, &bundle, options, &nothing_more)?;
+    let outcome = apply_locked(host, &bundle, options, NextBoot::AsBefore)?;
     Ok((bundle, outcome))
 }
 
@@ -78,18 +77,28 @@ fn refused(error: impl Into<Problem>) -> ApplyError {
     ApplyError::Refused(error.into())
 }
 
-/// The last step of an apply, which brings everything back if it fails.
-type LastStep<'s> = &'s dyn Fn(&dyn Host) -> Result<(), HostError>;
+/// What a boot is to begin with afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NextBoot {
+    AsBefore,
+    ThisBundle,
+}
 
-fn nothing_more(_host: &dyn Host) -> Result<(), HostError> {
-    Ok(())
+impl NextBoot {
+    /// The last step of an apply: if it fails, everything goes back.
+    fn arrange(self, host: &dyn Host) -> Result<(), HostError> {
+        match self {
+            NextBoot::AsBefore => Ok(()),
+            NextBoot::ThisBundle => store::keep_current(host),
+        }
+    }
 }
 
 fn apply_locked(
     host: &dyn Host,
     bundle: &Bundle,
     options: Options,
-    last: LastStep<'_>,
+    next_boot: NextBoot,
 ) -> Result<Outcome, ApplyError> {
     let mut job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
     job.at_once = options.at_once;
@@ -99,10 +108,10 @@ fn apply_locked(
         job.notes.extend(job.routes.put_what_can_be(host));
     } else if changed {
         job.prepare().map_err(|problem| job.refuse(problem))?;
-        let ended = job.enforce().and_then(|()| Ok(last(host)?));
+        let ended = job.enforce().and_then(|()| Ok(next_boot.arrange(host)?));
         ended.map_err(|problem| job.give_up(problem))?;
     } else {
-        last(host).map_err(refused)?;
+        next_boot.arrange(host).map_err(refused)?;
     }
     Ok(Outcome {
         changed,

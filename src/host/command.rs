@@ -78,14 +78,11 @@ pub(super) fn run_within(
         end(&mut child);
     }
     let status = child.wait().map_err(io_error("run", &path))?;
-    let [stdout, stderr] = match said.map_err(io_error("run", &path))? {
-        Some(outputs) => outputs,
-        None => {
-            return Err(HostError::Hangs {
-                command: command(),
-                seconds: patience.as_secs_f32(),
-            });
-        }
+    let Some([stdout, stderr]) = said.map_err(io_error("run", &path))? else {
+        return Err(HostError::Hangs {
+            command: command(),
+            seconds: patience.as_secs_f32(),
+        });
     };
     if !status.success() {
         return Err(HostError::Command {

@@ -13,8 +13,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// What a pipe holds at once, pipe(7).
-const CHUNK: usize = 64 << 10;
+/// What is read at once; a pipe holds some times that, pipe(7).
+const CHUNK: usize = 16 << 10;
 
 /// Gives a child its input while reading its outputs: either alone can fill a pipe and hang.
 ///

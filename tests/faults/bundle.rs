@@ -59,11 +59,11 @@ type Damage = fn(&Path);
 
 const DAMAGES: [(&str, Damage); 7] = [
     ("cut", |path| {
-        fs::write(path, &fs::read(path).unwrap()[..10]).unwrap()
+        fs::write(path, &fs::read(path).unwrap()[..10]).unwrap();
     }),
     ("empty", |path| fs::write(path, "").unwrap()),
     ("zeros", |path| {
-        fs::write(path, vec![0; fs::read(path).unwrap().len()]).unwrap()
+        fs::write(path, vec![0; fs::read(path).unwrap().len()]).unwrap();
     }),
     ("no text", |path| fs::write(path, [0xff, 0xfe]).unwrap()),
     ("gone", |path| fs::remove_file(path).unwrap()),
@@ -135,11 +135,11 @@ fn a_manifest_edited_by_hand_cannot_open_anything() {
                 }
             });
         }
-        let lies = [
+        let formats = [
             ("\"format\": 2", "\"format\": 3"),
             ("\"format\": 2", "\"format\": 99999999999"),
         ];
-        for (from, to) in lies {
+        for (from, to) in formats {
             tally.fault(|| {
                 fs::write(&path, text.replace(from, to)).unwrap();
                 fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();

@@ -280,6 +280,9 @@ fn a_lock_of_iptables_that_others_hold_is_waited_for_and_told() {
     });
 }
 
+/// Brings the machine to where the fault is to happen.
+type Prepare = fn(&Place<'_>);
+
 #[test]
 fn a_match_that_this_machine_has_not_is_told_before_anything_is_touched() {
     with_private_programs(Variant::Legacy, |place| {
@@ -299,7 +302,7 @@ fn a_match_that_this_machine_has_not_is_told_before_anything_is_touched() {
             }
         }
         // Rules that are in force cannot be read then; without any, the new ones do not load.
-        let cases: [(fn(&Place<'_>), &str); 2] = [
+        let cases: [(Prepare, &str); 2] = [
             (|_| {}, "error[T0503]: iptables-legacy-save failed, "),
             (
                 |place| drop(deploy::uninstall(&place.env.host).unwrap()),
@@ -354,7 +357,7 @@ fn a_module_that_cannot_be_loaded_is_named_and_taken_back() {
     });
 }
 
-/// What iptables-nft says where the kernel has no nf_tables; this one has, so a script says it.
+/// What iptables-nft says where the kernel has no `nf_tables`; this one has, so a script says it.
 #[test]
 fn a_kernel_without_nf_tables_is_told_before_anything_is_touched() {
     with_private_programs(Variant::Nft, |place| {

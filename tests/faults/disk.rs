@@ -103,9 +103,9 @@ fn a_disk_without_inodes_leaves_the_old_state() {
                 let text = place.fails(&["apply", "@"], 1, 3);
                 assert!(text.contains("No space left on device"), "{text}");
                 place.rules_stand(0);
-                files
-                    .iter()
-                    .for_each(|file| std::fs::remove_file(file).unwrap());
+                for file in &files {
+                    std::fs::remove_file(file).unwrap();
+                }
                 place.stands(0);
                 assert!(place.run(&["apply", "@"], 1).status.success());
                 place.stands(1);

@@ -63,7 +63,7 @@ impl Wire {
         ];
         for (space, addresses, routers) in ends {
             set_up(&addresses, "eth0", |line| {
-                drop(space.ok(&format!("ip {line}")))
+                drop(space.ok(&format!("ip {line}")));
             });
             for router in routers {
                 space.ok(&format!("ip route add default via {router}"));
@@ -80,7 +80,12 @@ impl Wire {
             spaces: [office, shop],
         };
         for port in [80, 81] {
-            wire.serve(server.listen(port));
+            serve(server.listen(port));
+        }
+        for address in CLOSED {
+            // Not forwarded, so no rule of ours is about it.
+            let near = TcpStream::connect_timeout(&address.parse().unwrap(), PATIENCE);
+            near.expect("somebody listens there");
         }
         for address in OPEN {
             wire.is_up(address);
@@ -97,11 +102,6 @@ impl Wire {
         while office.connect(address).is_none() {
             assert!(Instant::now() < deadline, "{address} is never reached");
         }
-    }
-
-    fn serve(&mut self, listener: TcpListener) {
-        // It ends with the test's process.
-        thread::spawn(move || listener.incoming().for_each(drop));
     }
 
     fn ask(&mut self, address: SocketAddr) {
@@ -148,6 +148,11 @@ impl Wire {
         self.storm.got_nowhere();
         format!("0 forbidden connections, {served} of {served} allowed")
     }
+}
+
+fn serve(listener: TcpListener) {
+    // It ends with the test's process.
+    thread::spawn(move || listener.incoming().for_each(drop));
 }
 
 fn set_up(addresses: &[&str], device: &str, ip: impl Fn(&str)) {

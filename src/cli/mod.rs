@@ -59,7 +59,7 @@ const BUG: u8 = 70;
 pub fn run(cli: &Cli) -> ExitCode {
     // Nothing is looked at after a panic, so nothing half done can be seen.
     match std::panic::catch_unwind(AssertUnwindSafe(|| run_verb(&cli.verb))) {
-        Ok(Ok(done)) => said(&done),
+        Ok(Ok(done)) => said(&done, acts(&cli.verb)),
         Ok(Err(failure)) => failed(&failure),
         Err(_) => ExitCode::from(BUG),
     }
@@ -86,14 +86,30 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
     }
 }
 
-fn said(done: &Done) -> ExitCode {
+/// Returns whether a command is run for what it does, not for what it prints.
+fn acts(verb: &Verb) -> bool {
+    match verb {
+        Verb::Apply(_) | Verb::Compile(_) | Verb::Install(_) | Verb::Uninstall(_) => true,
+        Verb::Drift(args) => args.repair,
+        _ => false,
+    }
+}
+
+fn said(done: &Done, acts: bool) -> ExitCode {
     // Losing warnings is no reason to fail.
     let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning);
     let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
+    let _ = host::print(anstream::stderr().lock(), &done.warnings);
+    let answer = ExitCode::from(u8::from(!done.yes));
     match host::print(io::stdout().lock(), &done.text) {
-        Ok(()) => ExitCode::from(u8::from(!done.yes)),
+        Ok(()) => answer,
         Err(error) => {
-            let message = format!("cannot write to standard output: {error}");
+            let message = format!("cannot write to standard output: {}", host::reason(&error));
+            if acts {
+                let text = format!("warning: {message}\nnote: what was asked for is done\n");
+                let _ = host::print(anstream::stderr().lock(), &text);
+                return answer;
+            }
             let help = "look where it leads: a full disk?";
             failed(&Failure::new(failure::FailureKind::Host, &message, help))
         }

@@ -7,10 +7,11 @@ use super::plan::transaction;
 use super::rehearse::rehearse;
 use super::routes::Routes;
 use super::settings::{self, Setting};
+pub(super) use super::standing::{SettingStatus, status};
 use super::state::TideState;
 use super::store::{self, Fragment};
 use crate::artifact::Bundle;
-use crate::host::Host;
+use crate::host::{Host, HostError};
 use crate::netfilter::Family;
 use crate::netfilter::save::{self, Tables};
 
@@ -42,9 +43,7 @@ pub struct Outcome {
 pub fn apply(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
     let _lock = host.lock().map_err(refused)?;
     store::heal(host).map_err(refused)?;
-    let outcome = apply_locked(host, bundle, options)?;
-    store::keep_current(host).map_err(refused)?;
-    Ok(outcome)
+    apply_locked(host, bundle, options, NextBoot::ThisBundle)
 }
 
 /// Puts a bundle with addresses of the moment in force, at once. A boot begins with `closed`, the same
@@ -57,7 +56,7 @@ pub fn follow(host: &dyn Host, bundle: &Bundle, closed: &Bundle) -> Result<Outco
         at_once: true,
         ..Options::default()
     };
-    apply_locked(host, bundle, options)
+    apply_locked(host, bundle, options, NextBoot::AsBefore)
 }
 
 /// Puts the installed bundle in force again, and returns it.
@@ -69,7 +68,7 @@ pub fn apply_installed(host: &dyn Host, options: Options) -> Result<(Bundle, Out
         Some(bundle) => bundle,
         None => installed(host)?,
     };
-    let outcome = apply_locked(host, &bundle, options)?;
+    let outcome = apply_locked(host, &bundle, options, NextBoot::AsBefore)?;
     Ok((bundle, outcome))
 }
 
@@ -82,7 +81,29 @@ fn refused(error: impl Into<Problem>) -> ApplyError {
     ApplyError::Refused(error.into())
 }
 
-fn apply_locked(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
+/// What a boot is to begin with afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NextBoot {
+    AsBefore,
+    ThisBundle,
+}
+
+impl NextBoot {
+    /// The last step of an apply: if it fails, everything goes back.
+    fn arrange(self, host: &dyn Host) -> Result<(), HostError> {
+        match self {
+            NextBoot::AsBefore => Ok(()),
+            NextBoot::ThisBundle => store::keep_current(host),
+        }
+    }
+}
+
+fn apply_locked(
+    host: &dyn Host,
+    bundle: &Bundle,
+    options: Options,
+    next_boot: NextBoot,
+) -> Result<Outcome, ApplyError> {
     let mut job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
     job.at_once = options.at_once || options.again;
     let changed = !job.is_done();
@@ -90,8 +111,11 @@ fn apply_locked(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Ou
         job.enforce_what_can_be().map_err(ApplyError::Partial)?;
         job.notes.extend(job.routes.put_what_can_be(host));
     } else if changed {
-        job.prepare().map_err(ApplyError::Refused)?;
-        job.enforce().map_err(|problem| job.give_up(problem))?;
+        job.prepare().map_err(|problem| job.refuse(problem))?;
+        let ended = job.enforce().and_then(|()| Ok(next_boot.arrange(host)?));
+        ended.map_err(|problem| job.give_up(problem))?;
+    } else {
+        next_boot.arrange(host).map_err(refused)?;
     }
     Ok(Outcome {
         changed,
@@ -119,6 +143,9 @@ pub(super) fn converge(host: &dyn Host, family: Family, wanted: &TideState) -> R
         };
         let loaded = host.restore(family, &text);
         if let Err(error) = loaded {
+            if !matches!(error, HostError::Command { .. }) {
+                return Err(error.into());
+            }
             // Had somebody changed the rules between reading and loading, the text is new now.
             let again = transaction(&live(host, family)?, wanted);
             if again.is_some_and(|again| again == text) {
@@ -132,7 +159,10 @@ pub(super) fn converge(host: &dyn Host, family: Family, wanted: &TideState) -> R
 /// Like [`converge`], but a table that fails does not keep the ones behind it from loading.
 fn converge_each(host: &dyn Host, family: Family, wanted: &TideState) -> Result<(), Problem> {
     let ended = converge(host, family, wanted);
+    // What hangs would hang for each table again, and a boot waits for it.
+    let hangs = matches!(ended, Err(Problem::Host(HostError::Hangs { .. })));
     if ended.is_err()
+        && !hangs
         && let Some(text) = transaction(&live(host, family)?, wanted)
     {
         for table in text.split_inclusive("COMMIT\n") {
@@ -346,6 +376,15 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
+    /// Clears away what was written for a change that does not begin.
+    fn refuse(&self, problem: Problem) -> ApplyError {
+        if !self.is_installed {
+            // If the disk keeps it, the next run does the same.
+            let _ = store::unstage(self.host);
+        }
+        ApplyError::Refused(problem)
+    }
+
     fn give_up(&self, problem: Problem) -> ApplyError {
         match self.go_back() {
             Err(back) => ApplyError::Stuck {
@@ -369,6 +408,9 @@ impl<'a> Job<'a> {
         }
         for fragment in changed(&self.fragments_before, &self.fragments) {
             ended = ended.and(fragment.put(self.host).map_err(Problem::from));
+        }
+        if self.is_installed {
+            return ended;
         }
         ended.and(store::withdraw(self.host).map_err(Problem::from))
     }
@@ -408,56 +450,6 @@ fn look_at_rules(host: &dyn Host, family: Family, wanted: TideState) -> Result<R
         before: TideState::snapshot(&live),
         wanted,
     })
-}
-
-/// How a setting stands on a machine.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum SettingStatus {
-    Absent,
-    /// It has another value that does what is asked, and why that is so.
-    Better(String),
-    /// It is one of IPv6, which this kernel has not.
-    Skipped,
-    Value(String),
-    /// Its interface is not there yet.
-    Waits(String),
-}
-
-/// Returns how a setting stands.
-pub(super) fn status(host: &dyn Host, setting: &Setting) -> Result<SettingStatus, Problem> {
-    let path = &setting.path;
-    if settings::is_ipv6(path) && !host.has_ipv6() {
-        return Ok(SettingStatus::Skipped);
-    }
-    if let Some(value) = host.sysctl(path)? {
-        let better = better(host, setting, &value)?;
-        return Ok(better.map_or(SettingStatus::Value(value), SettingStatus::Better));
-    }
-    // Every interface has this one; where it is there, the interface is, and the key is wrong.
-    let there = |name| host.sysctl(&format!("net/ipv4/conf/{name}/forwarding"));
-    match settings::interface(path) {
-        Some(name) if there(name)?.is_none() => Ok(SettingStatus::Waits(name.to_owned())),
-        _ => Ok(SettingStatus::Absent),
-    }
-}
-
-/// Returns why a value is left alone although it is not the one wanted: sources are checked loosely
-/// already, by way of `all`, of which the greater value counts (the kernel's ip-sysctl.rst).
-fn better(host: &dyn Host, setting: &Setting, value: &str) -> Result<Option<String>, Problem> {
-    let checks_sources =
-        setting.path.starts_with("net/ipv4/conf/") && setting.path.ends_with("/rp_filter");
-    if !checks_sources || settings::same(value, &setting.value) {
-        return Ok(None);
-    }
-    let all = host.sysctl("net/ipv4/conf/all/rp_filter")?;
-    let loose = all.is_some_and(|all| settings::same(&all, "2"));
-    Ok((loose && setting.value == "2").then(|| {
-        format!(
-            "{} stays {}: net.ipv4.conf.all.rp_filter is 2 already",
-            setting.key,
-            value.trim_end()
-        )
-    }))
 }
 
 fn no_setting(setting: &Setting) -> Problem {

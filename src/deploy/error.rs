@@ -116,6 +116,9 @@ impl Problem {
                 "give it to root alone: chown root:root and chmod go-w, folders above it too"
             }
             Problem::Engine(_) => "change the policy or the daemon as it says, then try again",
+            Problem::Host(HostError::Hangs { .. }) => {
+                "find out what it waits for: run it by hand, under strace"
+            }
             Problem::Host(_) => "mend what the message names, then try again",
             Problem::Key(_) | Problem::NoSetting { .. } => {
                 "take the sysctl out of the policy, or load the module that brings it"
@@ -136,6 +139,9 @@ impl Problem {
 /// A bundle that is not in force, and what is instead.
 #[derive(Debug, Error)]
 pub enum ApplyError {
+    /// Of what has to go, a part is gone.
+    #[error("{0}\nsome of tidegate's rules and files are gone, the others are as they were")]
+    Begun(Problem),
     /// Only at boot, where the state before is a machine without rules.
     #[error("{0}\nwhat was loaded stays: before it, this machine had no rules")]
     Partial(Problem),
@@ -154,7 +160,8 @@ impl ApplyError {
     /// Returns what stood in the way.
     pub fn problem(&self) -> &Problem {
         match self {
-            ApplyError::Partial(problem)
+            ApplyError::Begun(problem)
+            | ApplyError::Partial(problem)
             | ApplyError::Refused(problem)
             | ApplyError::WentBack(problem) => problem,
             ApplyError::Stuck { problem, .. } => problem,

@@ -1,7 +1,7 @@
 //! Puts tidegate on a machine for good, and takes it away.
 
 use super::apply::{converge, families};
-use super::error::Problem;
+use super::error::{ApplyError, Problem};
 use super::routes;
 use super::state::TideState;
 use super::store::{self, Fragment};
@@ -149,11 +149,19 @@ pub fn instance(name: &str) -> String {
 
 /// Removes the rules from the kernel, and with them all that [`install`] and apply have written.
 ///
-/// Returns what is left as it is, and how to change that.
-pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
+/// Returns what is left as it is, and how to change that. What fails half way can be done again.
+pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, ApplyError> {
     // Whoever follows an engine would put its rules back.
-    host.systemctl(&["stop", &instance("*")])?;
-    let _lock = host.lock()?;
+    let stopped = host.systemctl(&["stop", &instance("*")]);
+    stopped.map_err(|error| ApplyError::Refused(error.into()))?;
+    let _lock = host
+        .lock()
+        .map_err(|error| ApplyError::Refused(error.into()))?;
+    take_away(host).map_err(ApplyError::Begun)?;
+    Ok(LEFT.iter().map(|&note| note.to_owned()).collect())
+}
+
+fn take_away(host: &dyn Host) -> Result<(), Problem> {
     for family in families(host) {
         converge(host, family, &TideState::uninstalled())?;
     }
@@ -168,7 +176,7 @@ pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
         remove_units(host)?;
         host.remove(PROGRAM)?;
     }
-    Ok(LEFT.iter().map(|&note| note.to_owned()).collect())
+    Ok(())
 }
 
 /// Stops and removes the units, the one that shows that they are installed last.

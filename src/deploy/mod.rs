@@ -17,6 +17,7 @@ mod rehearse;
 pub mod report;
 mod routes;
 pub mod settings;
+mod standing;
 mod state;
 pub mod store;
 

@@ -92,8 +92,17 @@ pub fn publish(host: &dyn Host) -> Result<(), HostError> {
     host.rename(STAGED, CURRENT)
 }
 
-/// Ends a change of bundles that failed, so that the one before is the current one.
+/// Removes what was written beside the current bundle.
+pub fn unstage(host: &dyn Host) -> Result<(), HostError> {
+    host.remove_folder(STAGED)
+}
+
+/// Ends a change of bundles that failed after [`stage`], so that the one before is the current one.
 pub fn withdraw(host: &dyn Host) -> Result<(), HostError> {
+    // It was published, and what failed came behind that: the disk's word for it, if nothing else.
+    if host.exists(CURRENT) && !host.exists(STAGED) {
+        host.rename(CURRENT, STAGED)?;
+    }
     if !host.exists(CURRENT) && host.exists(PREVIOUS) {
         host.rename(PREVIOUS, CURRENT)?;
     }
@@ -125,8 +134,12 @@ impl Fragment {
         })
     }
 
-    /// Writes or removes the file.
+    /// Writes or removes the file, if it is not so already: going back must not need a disk that has
+    /// just been found full.
     pub fn put(&self, host: &dyn Host) -> Result<(), HostError> {
+        if self.found(host).is_ok_and(|found| found == *self) {
+            return Ok(());
+        }
         match &self.text {
             Some(text) => host.write(self.path, text),
             None => host.remove(self.path),

@@ -1,14 +1,18 @@
 //! Runs the commands of other packages: by a fixed search path, without a shell, with an
 //! environment of our own.
 
-use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use super::error::io_error;
 use super::folder::Folder;
 use super::linux::is_root;
-use super::{HostError, Trust, files};
+use super::{HostError, Trust, files, pipes};
 use crate::netfilter::Family;
 
 /// Where commands are looked for; never where the caller's PATH says.
@@ -65,25 +69,50 @@ fn check(path: &Path) -> Result<(), HostError> {
     Trust::Root.check(&real, &metadata)
 }
 
+/// How long a command may take: what hangs must not keep a boot for ever. Loading 100,000 rules
+/// takes some seconds, and iptables waits ten for its own lock.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Runs a command to its end and returns what it printed.
 ///
 /// Whether it exists, starts and ends well are errors, the last with all it said.
 pub(super) fn run(name: &str, arguments: &[&str], input: &str) -> Result<String, HostError> {
-    let path = find(name)?;
-    let child = start(&path, arguments).map_err(io_error("start", &path))?;
-    let output = talk(child, input).map_err(io_error("run", &path))?;
-    if !output.status.success() {
-        return Err(HostError::Command {
-            command: [&[name], arguments].concat().join(" "),
-            status: output.status.to_string(),
-            stderr: String::from_utf8_lossy(&output.stderr)
-                .trim_end()
-                .to_owned(),
-        });
-    }
-    String::from_utf8(output.stdout).map_err(|_| HostError::NotText(path))
+    run_within(PATIENCE, name, arguments, input)
 }
 
+/// Like [`run`], with a time of its own, after which the command is killed.
+pub(super) fn run_within(
+    patience: Duration,
+    name: &str,
+    arguments: &[&str],
+    input: &str,
+) -> Result<String, HostError> {
+    let path = find(name)?;
+    let command = || [&[name], arguments].concat().join(" ");
+    let mut child = start(&path, arguments).map_err(io_error("start", &path))?;
+    let said = pipes::talk(&mut child, input, Instant::now() + patience);
+    if !matches!(said, Ok(Some(_))) {
+        end(&mut child);
+    }
+    let status = child.wait().map_err(io_error("run", &path))?;
+    let Some([stdout, stderr]) = said.map_err(io_error("run", &path))? else {
+        return Err(HostError::Hangs {
+            command: command(),
+            seconds: patience.as_secs_f32(),
+        });
+    };
+    if !status.success() {
+        return Err(HostError::Command {
+            command: command(),
+            status: status.to_string(),
+            stderr: String::from_utf8_lossy(&stderr).trim_end().to_owned(),
+        });
+    }
+    String::from_utf8(stdout).map_err(|_| HostError::Garbled(command()))
+}
+
+/// Starts a command in a process group of its own: what a terminal sends to ours at Ctrl-C must not
+/// end it half way.
 #[expect(clippy::disallowed_methods, reason = "this is where processes start")]
 fn start(path: &PathBuf, arguments: &[&str]) -> std::io::Result<Child> {
     Command::new(path)
@@ -92,20 +121,16 @@ fn start(path: &PathBuf, arguments: &[&str]) -> std::io::Result<Child> {
         .env("LC_ALL", "C")
         .env("PATH", FOLDERS.join(":"))
         .current_dir("/")
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
 }
 
-/// Gives the child its input while reading its output: either alone can fill a pipe and hang.
-fn talk(mut child: Child, input: &str) -> std::io::Result<Output> {
-    let pipe = child.stdin.take();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // A child that stops reading early says why in its status.
-            pipe.map(|mut pipe| pipe.write_all(input.as_bytes()))
-        });
-        child.wait_with_output()
-    })
+/// Kills a command with all that it has started.
+fn end(child: &mut Child) {
+    let group = i32::try_from(child.id()).map(Pid::from_raw);
+    // That it has ended by itself meanwhile is fine.
+    let _ = group.map(|group| killpg(group, Signal::SIGKILL));
 }

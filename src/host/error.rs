@@ -22,7 +22,12 @@ pub enum HostError {
         escaped(error)
     )]
     Engine { path: PathBuf, error: String },
-    #[error("cannot {action} {}: {source}", shown(path))]
+    /// What it printed is no text.
+    #[error("{0} printed what is not UTF-8 text")]
+    Garbled(String),
+    #[error("{command} did not end within {seconds} s, and was killed")]
+    Hangs { command: String, seconds: f32 },
+    #[error("cannot {action} {}: {}", shown(path), reason(source))]
     Io {
         action: &'static str,
         path: PathBuf,
@@ -32,7 +37,7 @@ pub enum HostError {
     Locked { pid: String },
     #[error("{0} is not a name that can be used here")]
     Name(String),
-    #[error("cannot make a network namespace to rehearse in: {0}")]
+    #[error("cannot make a network namespace to rehearse in: {}", reason(.0))]
     Namespace(io::Error),
     #[error("the command {0} is not installed (looked in {folders})", folders = super::command::FOLDERS.join(", "))]
     NoCommand(String),
@@ -60,6 +65,13 @@ pub(super) fn io_error<'a>(
         path: path.to_owned(),
         source,
     }
+}
+
+/// Returns an I/O error for people: what the system calls it, without the number of that.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    text.to_owned()
 }
 
 /// Returns a path for people. Letters that do not show, such as those that move a terminal's cursor

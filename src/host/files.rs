@@ -7,6 +7,8 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use super::error::io_error;
 use super::folder::Folder;
 use super::{HostError, Trust};
@@ -27,9 +29,10 @@ pub enum FileKind {
 
 pub fn kind(path: &Path) -> FileKind {
     match fs::metadata(path) {
-        Err(_) => FileKind::Absent,
+        Err(error) if error.kind() == ErrorKind::NotFound => FileKind::Absent,
         Ok(metadata) if metadata.is_dir() => FileKind::Folder,
-        Ok(_) => FileKind::Other,
+        // What cannot be looked at says why when it is read.
+        Ok(_) | Err(_) => FileKind::Other,
     }
 }
 
@@ -55,7 +58,7 @@ pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<Option<Strin
 
 /// Reads a file that the user names; that there is none is an error.
 pub fn read_file(path: &Path, limit: u64, trust: Trust) -> Result<String, HostError> {
-    let missing = || io_error("find", path)(ErrorKind::NotFound.into());
+    let missing = || io_error("find", path)(Errno::ENOENT.into());
     read(path, limit, trust)?.ok_or_else(missing)
 }
 
@@ -103,14 +106,23 @@ pub fn read_folder(
     Ok(Some(files))
 }
 
-/// Writes a file beside the one it replaces, then renames it.
-///
-/// The name beside it is always the same, so what a killed tidegate leaves is overwritten.
 /// Writes a file so that, at any moment, the old text or the new one is there.
 pub fn write(path: &Path, text: &str) -> Result<(), HostError> {
+    replace(path, text.as_bytes(), 0o644)
+}
+
+/// Writes a file beside the one it replaces, then renames it.
+///
+/// The name beside it is always the same, so what a killed tidegate leaves is overwritten; what a
+/// full disk has cut short goes away at once.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HostError> {
     let beside = beside(path);
-    write_new(&beside, text.as_bytes(), 0o644)?;
-    rename(&beside, path)
+    let ended = write_new(&beside, bytes, mode).and_then(|()| rename(&beside, path));
+    if ended.is_err() {
+        // The first failure is the one to be told.
+        let _ = remove(&beside);
+    }
+    ended
 }
 
 pub(super) fn beside(path: &Path) -> PathBuf {
@@ -220,8 +232,6 @@ pub(super) fn link(path: &Path, target: &str) -> Result<(), HostError> {
 
 /// Copies a program to `path`; one that runs from there goes on with its old text.
 pub(super) fn copy_program(from: &Path, path: &Path) -> Result<(), HostError> {
-    let beside = beside(path);
     let bytes = fs::read(from).map_err(io_error("read", from))?;
-    write_new(&beside, &bytes, 0o755)?;
-    rename(&beside, path)
+    replace(path, &bytes, 0o755)
 }

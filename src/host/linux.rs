@@ -51,6 +51,7 @@ pub struct LinuxHost {
     root: PathBuf,
     variant: Variant,
     lock_wait: Duration,
+    patience: Duration,
 }
 
 impl LinuxHost {
@@ -59,6 +60,7 @@ impl LinuxHost {
             root: root.into(),
             variant,
             lock_wait: LOCK_WAIT,
+            patience: command::PATIENCE,
         }
     }
 
@@ -66,6 +68,13 @@ impl LinuxHost {
     #[must_use]
     pub fn waiting(mut self, lock_wait: Duration) -> Self {
         self.lock_wait = lock_wait;
+        self
+    }
+
+    /// Sets how long iptables may take.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -112,12 +121,14 @@ impl Host for LinuxHost {
     }
 
     fn save(&self, family: Family) -> Result<String, HostError> {
-        command::run(&self.variant.command(family, "save"), &[], "")
+        let name = self.variant.command(family, "save");
+        command::run_within(self.patience, &name, &[], "")
     }
 
     fn restore(&self, family: Family, text: &str) -> Result<(), HostError> {
         let name = self.variant.command(family, "restore");
-        command::run(&name, &["-w", "10", "--noflush"], text).map(drop)
+        let arguments = ["-w", "10", "--noflush"];
+        command::run_within(self.patience, &name, &arguments, text).map(drop)
     }
 
     fn rehearse(&self, family: Family, texts: &[&str]) -> Result<String, HostError> {

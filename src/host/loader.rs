@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
-use super::error::{io_error, shown};
+use super::error::{io_error, reason, shown};
 use super::{HostError, Trust, files};
 use crate::diag::hidden::is_hidden;
 use crate::policy::{LoadError, Loader};
@@ -52,7 +52,7 @@ impl FolderLoader {
         }
         let found = path.canonicalize().map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => LoadError::Missing,
-            _ => LoadError::Other(error.to_string()),
+            _ => LoadError::Other(reason(&error)),
         })?;
         if found.starts_with(&self.folder) {
             Ok(found)

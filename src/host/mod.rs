@@ -16,6 +16,7 @@ mod lock;
 mod notify;
 mod output;
 mod owner;
+mod pipes;
 mod scratch;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 pub use bundle::write_bundle;
 pub use command::Variant;
 pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running as engine_runs};
-pub use error::{HostError, shown};
+pub use error::{HostError, reason, shown};
 pub use follow::{News, follow};
 pub use journal::{Urgency, for_journal};
 pub use linux::{LinuxHost, is_root};

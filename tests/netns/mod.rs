@@ -4,6 +4,5 @@ mod apply;
 mod cli;
 mod drift;
 mod faults;
-mod kill;
 mod no_engine;
 mod routes;

@@ -1,0 +1,2 @@
+# Runs after the files of a version are gone.
+[ ! -d /run/systemd/system ] || systemctl daemon-reload

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs after the files of a first version ($1 is 1) or of another one ($1 is 2) are there.  Nothing
 # is stopped: the rules of before stay until the new ones are there.
 units='tidegate-guard.service tidegate.service tidegate-drift.timer'

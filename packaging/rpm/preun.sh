@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # A firewall that is removed ($1 is 0) goes out of force, as firewalld does.  Its bundle stays.  At an
 # upgrade ($1 is 1) nothing is stopped.
 if [ "$1" = 0 ]; then

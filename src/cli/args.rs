@@ -405,6 +405,11 @@ pub struct PlanArgs {
 /// Remove the rules, the units and everything else that tidegate has written
 #[derive(Debug, Args)]
 pub struct UninstallArgs {
+    /// Take the rules and settings out of force and stop the units, but keep the bundle, and start it
+    /// at the next boot again
+    #[arg(long)]
+    pub keep_bundle: bool,
+
     #[command(flatten)]
     pub host: HostArgs,
 }

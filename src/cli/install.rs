@@ -75,6 +75,11 @@ fn watched(args: &InstallArgs) -> Result<String, Failure> {
 
 pub(super) fn remove(args: &UninstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
+    if args.keep_bundle {
+        let left = deploy::disarm(&host)?;
+        let text = "rules and settings of tidegate are out of force; its bundle stays\n";
+        return Ok(Done::yes(text.to_owned() + &notes(&left)));
+    }
     let left = deploy::uninstall(&host)?;
     let text = "rules, units and files of tidegate are gone\n".to_owned();
     Ok(Done::yes(text + &notes(&left)))

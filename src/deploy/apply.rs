@@ -5,6 +5,7 @@ use super::engine;
 use super::error::{ApplyError, Problem};
 use super::plan::transaction;
 use super::rehearse::rehearse;
+use super::rescue::rules_alone;
 use super::routes::Routes;
 use super::settings::{self, Setting};
 pub(super) use super::standing::{SettingStatus, status};
@@ -64,9 +65,11 @@ pub fn apply_installed(host: &dyn Host, options: Options) -> Result<(Bundle, Out
     let _lock = host.lock().map_err(refused)?;
     store::heal(host).map_err(refused)?;
     let early = options.boot.then(|| store::for_boot(host)).flatten();
-    let bundle = match early {
-        Some(bundle) => bundle,
-        None => installed(host)?,
+    let bundle = match early.map_or_else(|| installed(host), Ok) {
+        Err(ApplyError::Refused(problem @ Problem::Bundle(_))) if options.boot => {
+            return Err(rules_alone(host, problem));
+        }
+        read => read?,
     };
     let outcome = apply_locked(host, &bundle, options, NextBoot::AsBefore)?;
     Ok((bundle, outcome))
@@ -157,7 +160,11 @@ pub(super) fn converge(host: &dyn Host, family: Family, wanted: &TideState) -> R
 }
 
 /// Like [`converge`], but a table that fails does not keep the ones behind it from loading.
-fn converge_each(host: &dyn Host, family: Family, wanted: &TideState) -> Result<(), Problem> {
+pub(super) fn converge_each(
+    host: &dyn Host,
+    family: Family,
+    wanted: &TideState,
+) -> Result<(), Problem> {
     let ended = converge(host, family, wanted);
     // What hangs would hang for each table again, and a boot waits for it.
     let hangs = matches!(ended, Err(Problem::Host(HostError::Hangs { .. })));

@@ -6,7 +6,7 @@ use super::routes;
 use super::state::TideState;
 use super::store::{self, Fragment};
 use crate::artifact::Bundle;
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, Lock};
 
 const PROGRAM: &str = "/usr/sbin/tidegate";
 pub const POLICIES: &str = "/etc/tidegate";
@@ -23,6 +23,8 @@ const REPORT_ONLY_TEXT: &str = "\
 ExecStart=
 ExecStart=/usr/sbin/tidegate drift
 ";
+/// Where packages put units; file-hierarchy(7), systemd.unit(5).
+const PACKAGED_UNITS: &str = "/usr/lib/systemd/system";
 
 /// A unit file and the units that start it, the `WantedBy=` of its `[Install]`.
 struct Unit {
@@ -69,8 +71,13 @@ const UNIT_FILES: [Unit; 5] = [
 ];
 
 impl Unit {
+    /// Returns the path of this tool's copy, which comes before a package's file of that name.
     fn path(&self) -> String {
         format!("{UNITS}/{}", self.name)
+    }
+
+    fn packaged(&self) -> String {
+        format!("{PACKAGED_UNITS}/{}", self.name)
     }
 
     /// Returns the links that `systemctl enable` would make.
@@ -79,12 +86,27 @@ impl Unit {
         self.wanted_by.iter().map(link)
     }
 
-    fn install(&self, host: &dyn Host) -> Result<(), HostError> {
+    /// Puts the unit on the machine, and returns where it is.
+    ///
+    /// A copy of what a package brought would hide what its next version brings.
+    fn put(&self, host: &dyn Host) -> Result<String, HostError> {
+        if host.read_linked(&self.packaged())?.as_deref() == Some(self.text) {
+            host.remove(&self.path())?;
+            return Ok(self.packaged());
+        }
         host.write(&self.path(), self.text)?;
-        self.links()
-            .try_for_each(|link| host.link(&link, &self.path()))
+        Ok(self.path())
     }
 
+    fn install(&self, host: &dyn Host) -> Result<String, HostError> {
+        let path = self.put(host)?;
+        for link in self.links() {
+            host.link(&link, &path)?;
+        }
+        Ok(path)
+    }
+
+    /// Removes what [`Unit::install`] has made; a package's file stays.
     fn remove(&self, host: &dyn Host) -> Result<(), HostError> {
         for link in self.links() {
             remove_alone(host, &link)?;
@@ -113,11 +135,10 @@ pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Resul
     }
     // Units last: what they start is there by now.
     for unit in &UNIT_FILES {
-        unit.install(host)?;
-    }
-    if let Some(name) = watched {
-        let link = format!("{WANTS}/{}", instance(name));
-        host.link(&link, &format!("{UNITS}/{WATCH_UNIT}"))?;
+        let path = unit.install(host)?;
+        if let (WATCH_UNIT, Some(name)) = (unit.name, watched) {
+            host.link(&format!("{WANTS}/{}", instance(name)), &path)?;
+        }
     }
     Ok(host.systemctl(&["daemon-reload"])?)
 }
@@ -151,40 +172,73 @@ pub fn instance(name: &str) -> String {
 ///
 /// Returns what is left as it is, and how to change that. What fails half way can be done again.
 pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, ApplyError> {
-    // Whoever follows an engine would put its rules back.
-    let stopped = host.systemctl(&["stop", &instance("*")]);
-    stopped.map_err(|error| ApplyError::Refused(error.into()))?;
-    let _lock = host
-        .lock()
-        .map_err(|error| ApplyError::Refused(error.into()))?;
-    take_away(host).map_err(ApplyError::Begun)?;
-    Ok(LEFT.iter().map(|&note| note.to_owned()).collect())
+    let _lock = calm(host)?;
+    take_away(host).map_err(ApplyError::Begun)
 }
 
-fn take_away(host: &dyn Host) -> Result<(), Problem> {
+/// Removes the rules from the kernel and the files under /etc that would have settings without them,
+/// and stops the units. The bundle stays, and so does what starts it at boot.
+///
+/// Returns what is left as it is, and how to change that. What fails half way can be done again.
+pub fn disarm(host: &dyn Host) -> Result<Vec<String>, ApplyError> {
+    let _lock = calm(host)?;
+    put_down(host).map_err(ApplyError::Begun)
+}
+
+/// Stops whoever follows an engine, who would put its rules back, and takes the lock.
+fn calm(host: &dyn Host) -> Result<Lock, ApplyError> {
+    let stopped = host.systemctl(&["stop", &instance("*")]);
+    let lock = stopped.and_then(|()| host.lock());
+    lock.map_err(|error| ApplyError::Refused(error.into()))
+}
+
+fn take_away(host: &dyn Host) -> Result<Vec<String>, Problem> {
+    take_out_of_force(host)?;
+    store::keep_current(host)?;
+    host.remove_folder(store::STATE)?;
+    host.remove_empty_folder(POLICIES)?;
+    let mut left = LEFT.map(str::to_owned).to_vec();
+    let copied = host.exists(&format!("{UNITS}/{MAIN_UNIT}"));
+    if host.exists(&format!("{PACKAGED_UNITS}/{MAIN_UNIT}")) {
+        remove_units(host)?;
+        left.push(PACKAGE_LEFT.to_owned());
+    } else if copied {
+        remove_units(host)?;
+        host.remove(PROGRAM)?;
+    }
+    Ok(left)
+}
+
+fn put_down(host: &dyn Host) -> Result<Vec<String>, Problem> {
+    take_out_of_force(host)?;
+    let units = [UNITS, PACKAGED_UNITS].map(|folder| format!("{folder}/{MAIN_UNIT}"));
+    if units.iter().any(|unit| host.exists(unit)) {
+        stop_units(host)?;
+    }
+    Ok(LEFT.map(str::to_owned).to_vec())
+}
+
+/// Forwarding without the rules would be more open than a machine that never had any, so the
+/// settings of the next boot go with them.
+fn take_out_of_force(host: &dyn Host) -> Result<(), Problem> {
     for family in families(host) {
         converge(host, family, &TideState::uninstalled())?;
     }
     routes::remove(host)?;
     host.remove(store::SYSCTL_D)?;
-    host.remove(store::MODULES_LOAD)?;
-    store::keep_current(host)?;
-    host.remove_folder(store::STATE)?;
-    host.remove_empty_folder(POLICIES)?;
-    // Without the units, a package brought the program, and takes it away.
-    if host.exists(&format!("{UNITS}/{MAIN_UNIT}")) {
-        remove_units(host)?;
-        host.remove(PROGRAM)?;
-    }
-    Ok(())
+    Ok(host.remove(store::MODULES_LOAD)?)
+}
+
+fn stop_units(host: &dyn Host) -> Result<(), HostError> {
+    let names = UNIT_FILES.iter().map(|unit| unit.name);
+    let names = names.filter(|name| *name != WATCH_UNIT);
+    let stop: Vec<&str> = ["stop"].into_iter().chain(names).collect();
+    host.systemctl(&stop)
 }
 
 /// Stops and removes the units, the one that shows that they are installed last.
 fn remove_units(host: &dyn Host) -> Result<(), HostError> {
-    let names = UNIT_FILES.iter().map(|unit| unit.name);
-    let names = names.filter(|name| *name != WATCH_UNIT);
-    let stop: Vec<&str> = ["stop"].into_iter().chain(names).collect();
-    host.systemctl(&stop)?;
+    stop_units(host)?;
     for link in host.names(WANTS)? {
         if link.starts_with(WATCH_UNIT.trim_end_matches(".service")) {
             host.remove(&format!("{WANTS}/{link}"))?;
@@ -196,6 +250,9 @@ fn remove_units(host: &dyn Host) -> Result<(), HostError> {
     }
     host.systemctl(&["daemon-reload"])
 }
+
+const PACKAGE_LEFT: &str = "program, units and manual are a package's, and stay; to remove them: \
+     apt purge tidegate, or dnf remove tidegate";
 
 const LEFT: [&str; 2] = [
     "FORWARD's policy stays as it is; to accept again: iptables -P FORWARD ACCEPT; \

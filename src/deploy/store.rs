@@ -4,8 +4,9 @@
 //! `current`. Killed between the two, only `current` is missing: [`heal`] ends it.
 
 use super::error::Problem;
-use crate::artifact::{Bundle, MODULES, SYSCTL};
+use crate::artifact::{Bundle, MODULES, RULES_V4, RULES_V6, SYSCTL};
 use crate::host::{Host, HostError};
+use crate::netfilter::Family;
 
 /// What is loaded at the next boot instead of `current`, whose addresses are of this one.
 pub const BOOT: &str = "/var/lib/tidegate/boot";
@@ -71,6 +72,17 @@ pub fn for_boot(host: &dyn Host) -> Option<Bundle> {
     }
     let files = host.read_folder(BOOT).ok().flatten()?;
     Bundle::read(files).ok()
+}
+
+/// Returns the rules of the bundle that a boot begins with, whatever the rest of it says.
+pub fn rules_for_boot(host: &dyn Host) -> Vec<(Family, String)> {
+    let early = !host.exists(FOLLOWED) && host.exists(BOOT);
+    let folder = if early { BOOT } else { CURRENT };
+    let mut files = host.read_folder(folder).ok().flatten().unwrap_or_default();
+    [(Family::V4, RULES_V4), (Family::V6, RULES_V6)]
+        .into_iter()
+        .filter_map(|(family, name)| Some((family, files.remove(name)?)))
+        .collect()
 }
 
 /// Returns whether the installed files are the bundle's, byte for byte.

@@ -230,8 +230,11 @@ pub(super) fn link(path: &Path, target: &str) -> Result<(), HostError> {
     rename(&beside, path)
 }
 
-/// Copies a program to `path`; one that runs from there goes on with its old text.
+/// Copies a program to `path`, unless it is there; one that runs from there goes on with its old text.
 pub(super) fn copy_program(from: &Path, path: &Path) -> Result<(), HostError> {
+    if from.canonicalize().ok() == path.canonicalize().ok() {
+        return Ok(());
+    }
     let bytes = fs::read(from).map_err(io_error("read", from))?;
     replace(path, &bytes, 0o755)
 }

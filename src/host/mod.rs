@@ -118,7 +118,7 @@ pub trait Host {
     /// Makes a symbolic link; one that is there is replaced.
     fn link(&self, path: &str, target: &str) -> Result<(), HostError>;
 
-    /// Copies the running program to `path`.
+    /// Copies the running program to `path`, unless it runs from there.
     fn copy_program(&self, path: &str) -> Result<(), HostError>;
 
     /// Runs systemctl(1), where systemd runs this machine and the host is more than its files.

@@ -9,6 +9,7 @@ mod limits;
 mod links;
 mod no_engine;
 mod order;
+mod packages;
 mod pair;
 mod paths;
 mod published;

@@ -9,7 +9,7 @@ lab=${TIDEGATE_LAB:-/var/tmp/tidegate-lab}
 
 # Only what the hosts need; --variant=minbase brings dpkg, apt and a shell.
 packages=docker.io,iptables,nftables,ipset,conntrack,iproute2,procps,kmod,busybox-static
-packages=$packages,systemd,systemd-sysv,dbus,libnss-systemd
+packages=$packages,systemd,systemd-sysv,dbus,libnss-systemd,rpm
 valid=true
 case $suite in
 trixie) packages=$packages,docker-cli ;;

@@ -15,7 +15,7 @@ use nix::unistd::Uid;
 use super::client::Client;
 
 /// When set, a machine that cannot run these tests fails them.
-const REQUIRED: &str = "TIDEGATE_LAB_REQUIRED";
+pub(crate) const REQUIRED: &str = "TIDEGATE_LAB_REQUIRED";
 
 /// The variant of iptables on the hosts, `nft` or `legacy`; unset, it is Debian's choice, `nft`.
 const IPTABLES: &str = "TIDEGATE_LAB_IPTABLES";

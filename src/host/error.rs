@@ -28,6 +28,8 @@ pub enum HostError {
     Locked { pid: String },
     #[error("{0} is not a name")]
     Name(String),
+    #[error("nobody can be called to look after the time: {0}")]
+    NotArmed(String),
     #[error("cannot make a network namespace to rehearse in: {0}")]
     Namespace(io::Error),
     #[error("the command {0} is not installed (looked in {folders})", folders = super::command::FOLDERS.join(", "))]

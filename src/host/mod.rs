@@ -2,7 +2,9 @@
 //!
 //! [`Host`] is what putting a bundle in force needs of it; [`LinuxHost`] is the real one.
 
+mod arm;
 mod bundle;
+mod clock;
 mod command;
 mod engine;
 mod error;
@@ -18,7 +20,9 @@ mod scratch;
 
 use std::collections::BTreeMap;
 
+pub use arm::detach;
 pub use bundle::write_bundle;
+pub use clock::{Moment, sleep_until};
 pub use command::Variant;
 pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running as engine_runs};
 pub use error::{HostError, shown};
@@ -119,4 +123,22 @@ pub trait Host {
 
     /// Runs systemctl(1), where systemd runs this machine and the host is more than its files.
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError>;
+
+    /// Returns what `systemctl show` says of units, or nothing where systemd does not run.
+    fn units(&self, names: &[&str]) -> Result<Option<String>, HostError>;
+
+    /// Returns the moment, which no clock that people set can move.
+    fn moment(&self) -> Result<Moment, HostError>;
+
+    /// Returns the time of day in seconds since 1970, UTC; for people to read alone.
+    fn time_of_day(&self) -> u64;
+
+    /// Has somebody look at `deadline` whether a bundle on trial was confirmed, whatever becomes of this
+    /// process: `tidegate await-confirmation`.
+    ///
+    /// Errors: nobody will.
+    fn arm(&self, deadline: &Moment) -> Result<(), HostError>;
+
+    /// Lets those whom [`Host::arm`] called go, as far as that is needed.
+    fn disarm(&self);
 }

@@ -53,7 +53,13 @@ impl Failure {
 
 impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
-        let kind = if error.old_state_stands() {
+        let kind = if error.old_state_stands() && error.problem().is_answer() {
+            return Failure::coded(
+                FailureKind::No,
+                &error.problem().to_string(),
+                error.problem(),
+            );
+        } else if error.old_state_stands() {
             FailureKind::Host
         } else {
             FailureKind::Stuck

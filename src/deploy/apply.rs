@@ -1,6 +1,8 @@
 //! Brings a machine to a bundle's state: looks, rehearses, loads, reads back, and goes back to
 //! what was there if any of it fails.
 
+use std::time::Duration;
+
 use super::engine;
 use super::error::{ApplyError, Problem};
 use super::plan::transaction;
@@ -9,8 +11,10 @@ use super::routes::Routes;
 use super::settings::{self, Setting};
 use super::state::TideState;
 use super::store::{self, Fragment};
+use super::trial::{self, Trial};
+use super::{confirm, history};
 use crate::artifact::Bundle;
-use crate::host::Host;
+use crate::host::{Host, HostError};
 use crate::netfilter::Family;
 use crate::netfilter::save::{self, Tables};
 
@@ -24,10 +28,21 @@ pub struct Options {
     pub boot: bool,
     /// Load it at once: what fails is taken back, and for a rehearsal there is no time.
     pub at_once: bool,
+    /// Leave connections that lost their permission.
+    pub keep_connections: bool,
+}
+
+impl Options {
+    pub(super) fn at_once() -> Self {
+        Options {
+            at_once: true,
+            ..Options::default()
+        }
+    }
 }
 
 /// A bundle that is in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Whether anything had to be done for it.
     pub changed: bool,
@@ -38,62 +53,137 @@ pub struct Outcome {
 /// Puts a bundle in force and keeps it for the next boot.
 pub fn apply(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
     let _lock = host.lock().map_err(refused)?;
-    store::heal(host).map_err(refused)?;
-    let outcome = apply_locked(host, bundle, options)?;
-    store::keep_current(host).map_err(refused)?;
+    let notes = confirm::settle_or_refuse(host)?;
+    let mut outcome = put_and_keep(host, bundle, options)?;
+    outcome.notes.extend(notes);
     Ok(outcome)
+}
+
+/// Puts a bundle in force for good, and says which one it replaced.
+pub(super) fn put_and_keep(
+    host: &dyn Host,
+    bundle: &Bundle,
+    options: Options,
+) -> Result<Outcome, ApplyError> {
+    let before = store::installed(host).ok().flatten();
+    let mut outcome = apply_locked(host, bundle, options)?;
+    store::keep_current(host).map_err(refused)?;
+    trial::forget_return(host).map_err(refused)?;
+    let now = host.time_of_day();
+    let old = before.filter(|old| old.version() != bundle.version());
+    if let Some(old) = &old {
+        outcome.notes.push(format!(
+            "{}, version {}, is kept: `tidegate rollback` goes back to it",
+            old.manifest().policy,
+            old.short_version()
+        ));
+    }
+    // The bundle is in force; one that is missing in the history is no reason to say otherwise.
+    if let Err(error) = remember(host, old.as_ref(), bundle, now) {
+        let note = format!("the history does not have it: {error}");
+        outcome.notes.push(note);
+    }
+    Ok(outcome)
+}
+
+fn remember(
+    host: &dyn Host,
+    old: Option<&Bundle>,
+    bundle: &Bundle,
+    now: u64,
+) -> Result<(), HostError> {
+    let all = history::list(host)?;
+    // Installed without an apply, or before there was a history.
+    let is_known = |old: &&Bundle| all.iter().any(|past| past.version == old.version());
+    if let Some(old) = old.filter(|old| !is_known(old)) {
+        history::remember(host, old, host.modified(store::MANIFEST)?.unwrap_or(now))?;
+    }
+    if all
+        .first()
+        .is_some_and(|past| past.version == bundle.version())
+    {
+        return Ok(());
+    }
+    history::remember(host, bundle, now)
 }
 
 /// Puts a bundle with addresses of the moment in force, at once. A boot begins with `closed`, the same
 /// policy without them.
 pub fn follow(host: &dyn Host, bundle: &Bundle, closed: &Bundle) -> Result<Outcome, ApplyError> {
     let _lock = host.lock().map_err(refused)?;
-    store::heal(host).map_err(refused)?;
+    let notes = confirm::settle_or_refuse(host)?;
     store::keep_for_boot(host, closed).map_err(refused)?;
-    let options = Options {
-        boot: false,
-        at_once: true,
-    };
-    apply_locked(host, bundle, options)
+    let mut outcome = apply_locked(host, bundle, Options::at_once())?;
+    outcome.notes.extend(notes);
+    Ok(outcome)
 }
 
 /// Puts the installed bundle in force again, and returns it.
 pub fn apply_installed(host: &dyn Host, options: Options) -> Result<(Bundle, Outcome), ApplyError> {
     let _lock = host.lock().map_err(refused)?;
-    store::heal(host).map_err(refused)?;
+    let notes = match confirm::settle(host)? {
+        confirm::Stage::Waits(trial, left) => return apply_trial(host, options, &trial, left),
+        confirm::Stage::WentBack(trial, _) => vec![confirm::went_back(&trial)],
+        confirm::Stage::Over => Vec::new(),
+    };
     let early = options.boot.then(|| store::for_boot(host)).flatten();
     let bundle = match early {
         Some(bundle) => bundle,
         None => installed(host)?,
     };
-    let outcome = apply_locked(host, &bundle, options)?;
+    let mut outcome = apply_locked(host, &bundle, options)?;
+    outcome.notes.extend(notes);
     Ok((bundle, outcome))
 }
 
-fn installed(host: &dyn Host) -> Result<Bundle, ApplyError> {
+/// Puts a bundle on trial in force again, which stays on trial: its engine has started again, say.
+fn apply_trial(
+    host: &dyn Host,
+    options: Options,
+    trial: &Trial,
+    left: Duration,
+) -> Result<(Bundle, Outcome), ApplyError> {
+    let bundle = Trial::bundle(host).map_err(ApplyError::Refused)?;
+    let mut job = Job::new(host, &bundle, options).map_err(ApplyError::Refused)?;
+    job.is_on_trial = true;
+    let mut outcome = job.put(options)?;
+    outcome.notes.push(format!(
+        "it waits for a confirmation, {} s left; then {} comes back",
+        confirm::seconds(left),
+        trial.back()
+    ));
+    Ok((bundle, outcome))
+}
+
+pub(super) fn installed(host: &dyn Host) -> Result<Bundle, ApplyError> {
     let installed = store::installed(host).map_err(ApplyError::Refused)?;
     installed.ok_or(ApplyError::Refused(Problem::NotInstalled))
 }
 
-fn refused(error: impl Into<Problem>) -> ApplyError {
+pub(super) fn refused(error: impl Into<Problem>) -> ApplyError {
     ApplyError::Refused(error.into())
 }
 
-fn apply_locked(host: &dyn Host, bundle: &Bundle, options: Options) -> Result<Outcome, ApplyError> {
-    let mut job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
-    job.at_once = options.at_once;
-    let changed = !job.is_done();
-    if changed && options.boot {
-        job.enforce_what_can_be().map_err(ApplyError::Partial)?;
-        job.notes.extend(job.routes.put_what_can_be(host));
-    } else if changed {
-        job.prepare().map_err(ApplyError::Refused)?;
-        job.enforce().map_err(|problem| job.give_up(problem))?;
-    }
-    Ok(Outcome {
-        changed,
+pub(super) fn apply_locked(
+    host: &dyn Host,
+    bundle: &Bundle,
+    options: Options,
+) -> Result<Outcome, ApplyError> {
+    let job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
+    job.put(options)
+}
+
+/// Does what is left to do once the rules stand, and says what came of all.
+pub(super) fn ended(
+    _host: &dyn Host,
+    _bundle: &Bundle,
+    _options: Options,
+    job: Job<'_>,
+) -> Outcome {
+    Outcome {
+        changed: true,
         notes: job.notes,
-    })
+    }
 }
 
 /// Reads the rules of one family that are in force.
@@ -172,6 +262,8 @@ pub(super) struct Job<'a> {
     pub(super) fragments: Vec<Fragment>,
     pub(super) fragments_before: Vec<Fragment>,
     pub(super) is_installed: bool,
+    /// It is not to be kept for the next boot yet.
+    pub(super) is_on_trial: bool,
     at_once: bool,
     pub(super) notes: Vec<String>,
 }
@@ -207,7 +299,8 @@ impl<'a> Job<'a> {
             fragments: fragments.to_vec(),
             // A folder that cannot be trusted any more is replaced like one that is out of date.
             is_installed: store::is_installed(host, bundle).unwrap_or(false),
-            at_once: false,
+            is_on_trial: false,
+            at_once: options.at_once,
             notes: Vec::new(),
         };
         if !host.has_ipv6() {
@@ -262,30 +355,51 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
+        let is_kept = self.fragments == self.fragments_before && self.is_installed;
         self.rules.iter().all(|rules| rules.is_done)
             && self.modules.is_empty()
             && self.values.iter().all(Value::is_done)
             && self.routes.is_done()
-            && self.fragments == self.fragments_before
-            && self.is_installed
+            && (self.is_on_trial || is_kept)
+    }
+
+    /// Does it, if there is anything to do.
+    pub(super) fn put(mut self, options: Options) -> Result<Outcome, ApplyError> {
+        let changed = !self.is_done();
+        if changed && options.boot {
+            self.enforce_what_can_be().map_err(ApplyError::Partial)?;
+            self.notes.extend(self.routes.put_what_can_be(self.host));
+        } else if changed {
+            self.prepare().map_err(ApplyError::Refused)?;
+            self.enforce().map_err(|problem| self.give_up(problem))?;
+        }
+        let outcome = ended(self.host, self.bundle, options, self);
+        Ok(Outcome { changed, ..outcome })
+    }
+
+    pub(super) fn unchanged(&self) -> Outcome {
+        Outcome {
+            changed: false,
+            notes: self.notes.clone(),
+        }
     }
 
     /// Does all that can fail without touching anything.
-    fn prepare(&self) -> Result<(), Problem> {
+    pub(super) fn prepare(&self) -> Result<(), Problem> {
         if !self.at_once && self.rules.iter().any(|rules| !rules.is_done) {
             for rules in &self.rules {
                 rehearse(self.host, rules.family, &rules.wanted)?;
             }
         }
-        if !self.is_installed {
+        if !self.is_installed && !self.is_on_trial {
             store::stage(self.host, self.bundle)?;
         }
         Ok(())
     }
 
     /// Rules come before settings: forwarding must not be on before they are there.
-    fn enforce(&self) -> Result<(), Problem> {
+    pub(super) fn enforce(&self) -> Result<(), Problem> {
         for rules in &self.rules {
             converge(self.host, rules.family, &rules.wanted)?;
         }
@@ -297,6 +411,9 @@ impl<'a> Job<'a> {
         }
         self.routes.put(self.host)?;
         self.read_back()?;
+        if self.is_on_trial {
+            return Ok(());
+        }
         for fragment in changed(&self.fragments, &self.fragments_before) {
             fragment.put(self.host)?;
         }
@@ -319,6 +436,9 @@ impl<'a> Job<'a> {
         }
         for value in &self.values {
             ended = ended.and(set(self.host, &value.setting));
+        }
+        if self.is_on_trial {
+            return ended.and_then(|()| self.read_back());
         }
         for fragment in changed(&self.fragments, &self.fragments_before) {
             ended = ended.and(fragment.put(self.host).map_err(Problem::from));
@@ -343,7 +463,7 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn give_up(&self, problem: Problem) -> ApplyError {
+    pub(super) fn give_up(&self, problem: Problem) -> ApplyError {
         match self.go_back() {
             Err(back) => ApplyError::Stuck {
                 problem: Box::new(problem),
@@ -364,7 +484,8 @@ impl<'a> Job<'a> {
         for rules in self.rules.iter().rev() {
             ended = ended.and(converge(self.host, rules.family, &rules.before));
         }
-        for fragment in changed(&self.fragments_before, &self.fragments) {
+        let fragments = changed(&self.fragments_before, &self.fragments);
+        for fragment in fragments.filter(|_| !self.is_on_trial) {
             ended = ended.and(fragment.put(self.host).map_err(Problem::from));
         }
         ended.and(store::withdraw(self.host).map_err(Problem::from))

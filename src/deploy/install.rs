@@ -1,10 +1,12 @@
 //! Puts tidegate on a machine for good, and takes it away.
 
 use super::apply::{converge, families};
+use super::confirm;
 use super::error::Problem;
 use super::routes;
 use super::state::TideState;
 use super::store::{self, Fragment};
+use super::trial::{self, Trial};
 use crate::artifact::Bundle;
 use crate::host::{Host, HostError};
 
@@ -81,6 +83,12 @@ impl Unit {
 pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Result<(), Problem> {
     let _lock = host.lock()?;
     store::heal(host)?;
+    if let Some(trial) = trial::of(host)? {
+        return Err(confirm::waiting(
+            &trial,
+            trial.left(host)?.unwrap_or_default(),
+        ));
+    }
     // Before anything is written: rules that apply would refuse are not to be found at boot.
     for family in crate::netfilter::Family::BOTH {
         TideState::of_bundle(bundle, family)?;
@@ -105,6 +113,20 @@ pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Resul
     Ok(host.systemctl(&["daemon-reload"])?)
 }
 
+/// Returns whether a unit is there that loads the rules at boot; a package has it elsewhere.
+pub(super) fn is_installed(host: &dyn Host) -> bool {
+    let folders = [UNITS, "/usr/lib/systemd/system", "/lib/systemd/system"];
+    folders
+        .iter()
+        .any(|folder| host.exists(&format!("{folder}/{MAIN_UNIT}")))
+}
+
+/// Returns the units that can be asked about by name: a template is none.
+pub(super) fn unit_names() -> Vec<&'static str> {
+    let names = UNIT_FILES.iter().map(|unit| unit.name);
+    names.filter(|name| *name != WATCH_UNIT).collect()
+}
+
 /// Returns the unit that follows a policy.
 pub fn instance(name: &str) -> String {
     WATCH_UNIT.replace('@', &format!("@{name}"))
@@ -121,6 +143,12 @@ pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
         converge(host, family, &TideState::uninstalled())?;
     }
     routes::remove(host)?;
+    if trial::of(host)?.is_some() {
+        routes::remove_of(host, &Trial::bundle(host)?)?;
+    }
+    trial::forget(host)?;
+    trial::forget_return(host)?;
+    host.disarm();
     host.remove(store::SYSCTL_D)?;
     host.remove(store::MODULES_LOAD)?;
     store::keep_current(host)?;

@@ -2,10 +2,7 @@
 //!
 //! Where systemd runs, a timer of its own: a process of ours would be killed with the session or the
 //! unit that started it. Elsewhere a process that has left everything of the caller behind.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this is where processes start"
-)]
+#![expect(clippy::disallowed_methods, reason = "this is where processes start")]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -15,10 +12,10 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::{close, dup2_stdout, setsid};
 
+use super::HostError;
 use super::clock::Moment;
 use super::command::{self, FOLDERS, Variant};
 use super::error::io_error;
-use super::HostError;
 
 /// The verb, hidden from people, of those who are called.
 const VERB: &str = "await-confirmation";
@@ -96,7 +93,9 @@ impl Call<'_> {
         match read {
             Some(Ok(_)) if said == READY => Ok(()),
             _ => {
-                let ended = child.wait().map_or_else(|e| e.to_string(), |s| s.to_string());
+                let ended = child
+                    .wait()
+                    .map_or_else(|e| e.to_string(), |s| s.to_string());
                 Err(no(format!("the process that should ended with {ended}")))
             }
         }
@@ -137,4 +136,3 @@ pub fn detach() -> Result<(), HostError> {
     told.map_err(io_error("write", Path::new("the pipe")))?;
     dup2_stdout(&null).map_err(no)
 }
-

@@ -160,6 +160,10 @@ impl Host for LinuxHost {
         files::read_linked(&self.path(path), files::BUNDLE_FILE)
     }
 
+    fn modified(&self, path: &str) -> Result<Option<u64>, HostError> {
+        files::modified(&self.path(path))
+    }
+
     fn names(&self, path: &str) -> Result<Vec<String>, HostError> {
         files::names(&self.path(path))
     }

@@ -84,6 +84,9 @@ pub trait Host {
     /// Returns the text of somebody else's file, links followed; nothing where there is none.
     fn read_linked(&self, path: &str) -> Result<Option<String>, HostError>;
 
+    /// Returns when a file was written, in seconds since 1970, UTC; nothing where there is none.
+    fn modified(&self, path: &str) -> Result<Option<u64>, HostError>;
+
     /// Returns the names of what is in a folder, sorted; none if there is no such folder.
     fn names(&self, path: &str) -> Result<Vec<String>, HostError>;
 

@@ -2,6 +2,7 @@
 
 mod apply;
 mod cli;
+mod confirm;
 mod drift;
 mod faults;
 mod kill;

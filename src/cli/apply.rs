@@ -8,6 +8,7 @@ use super::policy::Checked;
 use super::{Done, notes, policy, target};
 use crate::artifact::Bundle;
 use crate::deploy::{self, Options, Outcome};
+use crate::diag::code;
 use crate::host::LinuxHost;
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
@@ -50,9 +51,21 @@ pub(super) fn said(bundle: &Bundle, outcome: &Outcome, warnings: String) -> Done
     let line = format!("{policy}, version {version}: {state}\n");
     Done {
         text: line + &notes(&outcome.notes),
-        warnings,
+        warnings: warnings + &not_cut(outcome),
         yes: true,
     }
+}
+
+/// Says loudly that connections may go on which the rules would not let begin.
+pub(super) fn not_cut(outcome: &Outcome) -> String {
+    let Some(why) = &outcome.not_cut else {
+        return String::new();
+    };
+    format!(
+        "warning[{}]: connections that lost their permission were not cut: {why}\n\
+         help: mend what the message names, then apply again\n",
+        code::NOT_CUT
+    )
 }
 
 fn on_trial(

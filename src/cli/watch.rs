@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::args::WatchArgs;
 use super::failure::Failure;
 use super::policy::{self, Checked};
-use super::{Done, target};
+use super::{Done, apply, target};
 use crate::artifact::Bundle;
 use crate::compile::{Proof, compile_with};
 use crate::deploy::{self, Burst, store};
@@ -172,6 +172,7 @@ impl Watch<'_> {
     fn put(&mut self, bundle: Bundle) -> Result<(), Failure> {
         let begun = Instant::now();
         let outcome = deploy::follow(&self.host, &bundle, &self.closed)?;
+        let _ = host::print(anstream::stderr().lock(), &apply::not_cut(&outcome));
         if outcome.changed {
             let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
             let took = begun.elapsed().as_millis();

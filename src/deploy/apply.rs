@@ -12,7 +12,7 @@ use super::settings::{self, Setting};
 use super::state::TideState;
 use super::store::{self, Fragment};
 use super::trial::{self, Trial};
-use super::{confirm, history};
+use super::{confirm, cut, history};
 use crate::artifact::Bundle;
 use crate::host::{Host, HostError};
 use crate::netfilter::Family;
@@ -48,6 +48,8 @@ pub struct Outcome {
     pub changed: bool,
     /// What people should know: parts of the policy that this machine has no use for yet.
     pub notes: Vec<String>,
+    /// Why connections that lost their permission may go on.
+    pub not_cut: Option<String>,
 }
 
 /// Puts a bundle in force and keeps it for the next boot.
@@ -174,16 +176,18 @@ pub(super) fn apply_locked(
 }
 
 /// Does what is left to do once the rules stand, and says what came of all.
-pub(super) fn ended(
-    _host: &dyn Host,
-    _bundle: &Bundle,
-    _options: Options,
-    job: Job<'_>,
-) -> Outcome {
-    Outcome {
+pub(super) fn ended(host: &dyn Host, bundle: &Bundle, options: Options, job: Job<'_>) -> Outcome {
+    let mut outcome = Outcome {
         changed: true,
         notes: job.notes,
+        not_cut: None,
+    };
+    if !options.keep_connections {
+        let cut = cut::cut(host, bundle);
+        outcome.notes.extend(cut.notes);
+        outcome.not_cut = cut.failed.map(|problem| problem.to_string());
     }
+    outcome
 }
 
 /// Reads the rules of one family that are in force.
@@ -380,8 +384,8 @@ impl<'a> Job<'a> {
 
     pub(super) fn unchanged(&self) -> Outcome {
         Outcome {
-            changed: false,
             notes: self.notes.clone(),
+            ..Outcome::default()
         }
     }
 

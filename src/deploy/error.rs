@@ -21,6 +21,8 @@ pub enum Problem {
     Host(#[from] HostError),
     #[error("the engine that runs is not the one of the policy: {0}")]
     Engine(String),
+    #[error("this machine cannot be asked about its connections: {0}")]
+    Flows(String),
     #[error("{0}")]
     Key(#[from] KeyError),
     #[error("{place}: this kernel has no setting {key}")]
@@ -98,6 +100,7 @@ impl Problem {
             Problem::Host(HostError::Occupied { .. }) => code::FOLDER_OCCUPIED,
             Problem::Host(HostError::Unsafe { .. }) => code::UNSAFE_FILE,
             Problem::Engine(_) => code::OTHER_ENGINE,
+            Problem::Flows(_) => code::NOT_CUT,
             Problem::Host(_) => code::HOST_FAILED,
             Problem::Key(_) | Problem::NoSetting { .. } => code::NO_SETTING,
             Problem::NothingBefore(_) => code::NOTHING_BEFORE,
@@ -146,7 +149,7 @@ impl Problem {
                 "give it to root alone: chown root:root and chmod go-w, folders above it too"
             }
             Problem::Engine(_) => "change the policy or the daemon as it says, then try again",
-            Problem::Host(_) => "mend what the message names, then try again",
+            Problem::Flows(_) | Problem::Host(_) => "mend what the message names, then try again",
             Problem::Key(_) | Problem::NoSetting { .. } => {
                 "take the sysctl out of the policy, or load the module that brings it"
             }

@@ -16,6 +16,8 @@ pub enum HostError {
         /// All that the command said.
         stderr: String,
     },
+    #[error("the kernel's table of connections: {0}")]
+    Conntrack(io::Error),
     #[error("the engine behind {} does not answer: {error}", shown(path))]
     Engine { path: PathBuf, error: String },
     #[error("cannot {action} {}: {source}", shown(path))]

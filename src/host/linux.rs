@@ -16,7 +16,7 @@ use super::clock::{self, Moment};
 use super::command::{self, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
-use super::{Host, HostError, Lock, Trust, arm, files, scratch};
+use super::{Flow, Host, HostError, Lock, Trust, arm, conntrack, files, scratch};
 use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
@@ -124,6 +124,14 @@ impl Host for LinuxHost {
 
     fn addresses(&self) -> Result<String, HostError> {
         command::run("ip", &["-json", "address", "show"], "")
+    }
+
+    fn flows(&self) -> Result<Vec<Flow>, HostError> {
+        conntrack::flows()
+    }
+
+    fn cut(&self, flows: &[&Flow]) -> Result<usize, HostError> {
+        conntrack::cut(flows)
     }
 
     fn routes_batch(&self, text: &str) -> Result<(), HostError> {

@@ -6,6 +6,7 @@ mod arm;
 mod bundle;
 mod clock;
 mod command;
+mod conntrack;
 mod engine;
 mod error;
 mod files;
@@ -24,6 +25,7 @@ pub use arm::detach;
 pub use bundle::write_bundle;
 pub use clock::{Moment, sleep_until};
 pub use command::Variant;
+pub use conntrack::{Ends, Flow};
 pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running as engine_runs};
 pub use error::{HostError, shown};
 pub use follow::{News, follow};
@@ -67,6 +69,12 @@ pub trait Host {
 
     /// Returns all interfaces with their addresses, as `ip -json address` prints them; ip-address(8).
     fn addresses(&self) -> Result<String, HostError>;
+
+    /// Returns the connections that the kernel tracks, of both families.
+    fn flows(&self) -> Result<Vec<Flow>, HostError>;
+
+    /// Makes the kernel forget connections, and returns how many of them were still there.
+    fn cut(&self, flows: &[&Flow]) -> Result<usize, HostError>;
 
     /// Changes routes by a text for `ip -batch`.
     fn routes_batch(&self, text: &str) -> Result<(), HostError>;

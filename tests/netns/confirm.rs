@@ -243,26 +243,79 @@ fn a_setting_of_the_trial_goes_back_too() {
     });
 }
 
+/// Returns a host that changes so many files and is killed then, as far as files can tell.
+fn dies_after(env: &Env, changes: usize) -> Faulty {
+    let mut count = 0;
+    Faulty::new(env.host.clone(), move |call| {
+        count += usize::from(matches!(call, Call::Rename(_) | Call::Write(_)));
+        count > changes
+    })
+}
+
 #[test]
-fn a_kill_at_any_rename_of_a_confirmation_is_healed() {
+fn killed_between_any_two_changes_a_confirmation_is_whole_or_none() {
     on_both(|env| {
-        for at in 0..12 {
-            let healthy = Faulty::new(env.host.clone(), |_| false);
+        let healthy = Faulty::new(env.host.clone(), |_| false);
+        let mut decided = 0;
+        for changes in 0.. {
             deploy::apply(&healthy, &first(), Options::default()).unwrap();
             deploy::try_out(&healthy, &second(), Options::default(), LONG).unwrap();
-            let mut renames = 0;
-            let host = Faulty::new(env.host.clone(), move |call| {
-                renames += usize::from(matches!(call, Call::Rename(_)));
-                renames > at
-            });
-            let ended = deploy::confirm(&host);
-            // Decided or not, whoever comes next ends it.
             let new = env.everything();
-            let _ = deploy::confirm(&healthy);
-            assert_eq!(env.everything(), new, "{at}: {ended:?}");
-            assert_eq!(installed(env).as_deref(), Some(second().version()), "{at}");
-            assert!(deploy::on_trial(&healthy).unwrap().is_none(), "{at}");
-            assert!(deploy::drift(&healthy).unwrap().is_clean(), "{at}");
+            let ended = deploy::confirm(&dies_after(env, changes));
+            if ended.is_ok() {
+                assert!(changes > 5, "only {changes} changes");
+                break;
+            }
+            // Whoever comes next ends what was decided, and nothing else.
+            let next = deploy::confirm(&healthy);
+            decided += usize::from(next.is_err());
+            assert_eq!(env.everything(), new, "{changes}: {ended:?}");
+            assert_eq!(
+                installed(env).as_deref(),
+                Some(second().version()),
+                "{changes}"
+            );
+            assert!(deploy::on_trial(&healthy).unwrap().is_none(), "{changes}");
+            assert!(deploy::drift(&healthy).unwrap().is_clean(), "{changes}");
+        }
+        assert!(decided > 2, "{decided}");
+    });
+}
+
+#[test]
+fn killed_between_any_two_changes_a_trial_ends_with_the_old_bundle() {
+    on_both(|env| {
+        let healthy = Faulty::new(env.host.clone(), |_| false);
+        deploy::apply(&healthy, &first(), Options::default()).unwrap();
+        let old = env.everything();
+        for changes in 0.. {
+            let tried = deploy::try_out(
+                &dies_after(env, changes),
+                &second(),
+                Options::default(),
+                LONG,
+            );
+            let done = tried.is_ok();
+            // Killed on the way back, too, wherever; then somebody comes who is not.
+            for on_the_way in 0..8 {
+                let _ = deploy::rollback(&dies_after(env, on_the_way), None, Options::default());
+                if deploy::on_trial(&healthy).unwrap().is_none() {
+                    break;
+                }
+            }
+            if deploy::on_trial(&healthy).unwrap().is_some() {
+                deploy::rollback(&healthy, None, Options::default()).unwrap();
+            }
+            assert_eq!(env.everything(), old, "{changes}");
+            assert_eq!(
+                installed(env).as_deref(),
+                Some(first().version()),
+                "{changes}"
+            );
+            assert!(deploy::drift(&healthy).unwrap().is_clean(), "{changes}");
+            if done {
+                break;
+            }
         }
     });
 }

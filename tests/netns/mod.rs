@@ -3,6 +3,7 @@
 mod apply;
 mod cli;
 mod confirm;
+mod cut;
 mod drift;
 mod faults;
 mod kill;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use tidegate::host::{EngineFacts, Host, HostError, LinuxHost, Lock, Moment};
+use tidegate::host::{EngineFacts, Flow, Host, HostError, LinuxHost, Lock, Moment};
 use tidegate::netfilter::Family;
 
 /// What the test has happen at a call.
@@ -13,8 +13,11 @@ pub(crate) type Fault = Box<dyn FnMut(&Call<'_>) -> bool>;
 #[derive(Debug)]
 pub(crate) enum Call<'a> {
     Arm(&'a Moment),
+    Flows,
     Rename(&'a str),
     Restore(Family, &'a str),
+    /// Something below the root folder is written or removed.
+    Write(&'a str),
 }
 
 pub(crate) struct Faulty {
@@ -88,6 +91,15 @@ impl Host for Faulty {
         self.inner.addresses()
     }
 
+    fn flows(&self) -> Result<Vec<Flow>, HostError> {
+        self.check(&Call::Flows)?;
+        self.inner.flows()
+    }
+
+    fn cut(&self, flows: &[&Flow]) -> Result<usize, HostError> {
+        self.inner.cut(flows)
+    }
+
     fn routes_batch(&self, text: &str) -> Result<(), HostError> {
         self.inner.routes_batch(text)
     }
@@ -121,10 +133,12 @@ impl Host for Faulty {
     }
 
     fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
+        self.check(&Call::Write(path))?;
         self.inner.write(path, text)
     }
 
     fn remove(&self, path: &str) -> Result<(), HostError> {
+        self.check(&Call::Write(path))?;
         self.inner.remove(path)
     }
 
@@ -133,6 +147,7 @@ impl Host for Faulty {
     }
 
     fn write_folder(&self, path: &str, files: &BTreeMap<String, String>) -> Result<(), HostError> {
+        self.check(&Call::Write(path))?;
         self.inner.write_folder(path, files)
     }
 
@@ -141,6 +156,7 @@ impl Host for Faulty {
     }
 
     fn remove_folder(&self, path: &str) -> Result<(), HostError> {
+        self.check(&Call::Write(path))?;
         self.inner.remove_folder(path)
     }
 

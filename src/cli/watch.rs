@@ -29,6 +29,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<Done, Failure> {
         host,
         last: None,
         is_ready: false,
+        is_held: false,
         live_restore: false,
     };
     let news = host::follow(&args.socket)?;
@@ -78,6 +79,8 @@ struct Watch<'a> {
     /// What this process put in force last.
     last: Option<Bundle>,
     is_ready: bool,
+    /// It leaves a bundle on trial alone.
+    is_held: bool,
     live_restore: bool,
 }
 
@@ -129,6 +132,9 @@ impl Watch<'_> {
 
     /// Follows, or else closes: old rules may be about addresses that are another's by now.
     fn try_once(&mut self) -> bool {
+        if self.holds() {
+            return false;
+        }
         let Err(failure) = self.refresh() else {
             self.ready();
             return true;
@@ -138,6 +144,17 @@ impl Watch<'_> {
             complain(&failure);
         }
         false
+    }
+
+    /// Tells whether somebody tries out another bundle: its end, either way, is theirs to choose.
+    fn holds(&mut self) -> bool {
+        let held = deploy::on_trial(&self.host).is_ok_and(|trial| trial.is_some());
+        if held && !self.is_held {
+            say("a bundle waits for its confirmation, and is left alone until then\n");
+            host::notify(Notice::Ready);
+        }
+        self.is_held = held;
+        held
     }
 
     fn ready(&mut self) {
@@ -166,6 +183,9 @@ impl Watch<'_> {
     }
 
     fn close(&mut self) -> Result<(), Failure> {
+        if self.holds() {
+            return Ok(());
+        }
         self.put(self.closed.clone())
     }
 

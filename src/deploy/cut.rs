@@ -18,7 +18,7 @@ use std::net::IpAddr;
 
 use super::error::Problem;
 use super::state::is_tide;
-use crate::artifact::{Bundle, SourceEntry};
+use crate::artifact::{Bundle, ContainerEntry, Parties, SourceEntry};
 use crate::host::{Ends, Flow, Host};
 use crate::netfilter::Family;
 use crate::netfilter::dump::States;
@@ -26,6 +26,7 @@ use crate::netfilter::trace::{End, Event, MAX_ENDS, Machine, Probe, Step, Trace,
 use crate::question::of_live;
 
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 /// In the kernel's ip-sysctl: whether a packet amid a TCP connection may begin one for the kernel.
 const LOOSE: &str = "net/netfilter/nf_conntrack_tcp_loose";
 /// How many are told one by one.
@@ -33,12 +34,15 @@ const TOLD: usize = 5;
 /// A packet that was under way while the rules changed may have made one more; and no more than one.
 const ROUNDS: usize = 3;
 
+/// A rule that a packet met: its table, its chain, and its number in it, from 1.
+type Met = (&'static str, String, usize);
+
 /// A connection that the rules would not let begin, and where that is decided.
 #[derive(Debug)]
 pub struct Doomed<'f> {
     pub flow: &'f Flow,
-    /// Table, chain and the rule's number in it, from 1; the step that has a line of the policy last.
-    steps: Vec<(&'static str, String, usize)>,
+    /// In the hook that stops it.
+    steps: Vec<Met>,
 }
 
 /// Returns those of the connections that the rules of a machine would not let begin.
@@ -65,11 +69,7 @@ pub fn doomed<'f>(machine: &Machine, flows: &'f [Flow]) -> Vec<Doomed<'f>> {
 
 /// Returns the rules that stop a connection if some of ours do on one of its ways, and it gets through
 /// on none.
-fn stopped(
-    machine: &Machine,
-    ends: &Ends,
-    to: (IpAddr, u16),
-) -> Option<Vec<(&'static str, String, usize)>> {
+fn stopped(machine: &Machine, ends: &Ends, to: (IpAddr, u16)) -> Option<Vec<Met>> {
     let input = if machine.is_local(ends.source) {
         None
     } else {
@@ -101,7 +101,7 @@ fn is_unknown(end: &End) -> bool {
 }
 
 /// Returns the rules of ours that a packet met in the hook that stopped it, if one of them did.
-fn by_ours(way: &Trace) -> Option<Vec<(&'static str, String, usize)>> {
+fn by_ours(way: &Trace) -> Option<Vec<Met>> {
     if !matches!(way.end, End::Dropped | End::Rejected(_)) {
         return None;
     }
@@ -134,20 +134,35 @@ impl Doomed<'_> {
     }
 
     fn text(&self, bundle: &Bundle) -> String {
-        let Ends {
-            source, protocol, ..
-        } = self.flow.ends;
+        let ends = &self.flow.ends;
         let (to, port) = self.flow.to;
-        let mut text = match protocol {
-            TCP => format!("TCP {source} -> {to} : {port}"),
-            17 => format!("UDP {source} -> {to} : {port}"),
-            other => format!("protocol {other} {source} -> {to}"),
+        let parties = &bundle.manifest().parties;
+        let (from, to) = (named(parties, ends.source), named(parties, to));
+        let mut text = match ends.protocol {
+            TCP => format!("{from} -> {to} : {port}/tcp"),
+            UDP => format!("{from} -> {to} : {port}/udp"),
+            other => format!("{from} -> {to}, protocol {other}"),
         };
         if let Some(entry) = self.source(bundle) {
             // Writing to a String cannot fail.
             let _ = write!(text, ", {}: {}", entry.source, entry.says);
         }
         text
+    }
+}
+
+/// Returns an address with the container or the network of the policy that it belongs to.
+fn named(parties: &Parties, address: IpAddr) -> String {
+    let has = |entry: &&ContainerEntry| {
+        let mut all = entry.networks.iter().flat_map(|at| &at.addresses);
+        all.any(|own| *own == address)
+    };
+    let container = parties.containers.iter().find(has).map(|it| &it.name);
+    let mut networks = parties.networks.iter();
+    let network = networks.find(|it| it.subnets.iter().any(|net| net.contains(&address)));
+    match container.or(network.map(|it| &it.name)) {
+        Some(name) => format!("{name} ({address})"),
+        None => address.to_string(),
     }
 }
 

@@ -195,7 +195,7 @@ codes! {
     TOO_LATE = "T0518", "A confirmation that came too late.";
     NOT_ARMED = "T0519", "Nobody can be called who would go back in time.";
     NOTHING_BEFORE = "T0520", "No bundle, or not one alone, to go back to.";
-    NOT_CUT = "T0524" warning, "Connections that lost their permission could not be cut.";
+    NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can come to.";

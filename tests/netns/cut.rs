@@ -9,7 +9,7 @@ use tidegate::deploy::{self, Options, Outcome};
 use tidegate::host::Host;
 use tidegate::netfilter::Family;
 
-use crate::support::bundle::Sample;
+use crate::support::bundle::{Sample, write};
 use crate::support::env::{Env, on_both};
 use crate::support::faulty::{Call, Faulty};
 use crate::support::ns::Namespace;
@@ -172,6 +172,20 @@ fn narrow() -> Bundle {
         .bundle()
 }
 
+/// Returns what `tidegate plan` says, which changes nothing.
+fn plan(env: &Env, bundle: &Bundle) -> String {
+    let folder = env.root.path().join("planned");
+    write(bundle, &folder);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .arg("plan")
+        .arg(folder)
+        .args(["--iptables", env.variant_name(), "--root"])
+        .arg(env.root.path())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
 fn apply(host: &dyn Host, bundle: &Bundle) -> Outcome {
     deploy::apply(host, bundle, Options::default()).unwrap()
 }
@@ -193,12 +207,14 @@ fn what_lost_its_permission_ends_and_nothing_else() {
                 answers(&lost_udp, "c") && answers(&kept_udp, "d"),
                 "{server}"
             );
+            let plan = plan(env, &narrow());
+            assert!(plan.contains("established connections are cut"), "{plan}");
             let outcome = apply(&env.host, &narrow());
             assert_eq!(outcome.not_cut, None);
             let text = outcome.notes.join("\n");
-            assert!(text.contains("2 connections were cut"), "{text}");
+            assert!(text.contains("connections were cut"), "{text}");
             let plain = server.trim_matches(['[', ']']);
-            assert!(text.contains(&format!("-> {plain} : 5432")), "{text}");
+            assert!(text.contains(&format!("-> {plain} : 5432/")), "{text}");
             assert!(!text.contains("9187"), "{text}");
             // Not a byte of the others is lost, and the cut ones stay so, whoever speaks.
             for round in 0..20 {
@@ -231,7 +247,7 @@ fn a_server_that_goes_on_talking_cannot_bring_it_back() {
             stream.read_exact(&mut [0; 8192]).unwrap();
             let outcome = apply(&env.host, &narrow());
             assert!(
-                outcome.notes.join("\n").contains("connection was cut"),
+                outcome.notes.join("\n").contains(" cut that the policy"),
                 "{outcome:?}"
             );
             let deadline = Instant::now() + Duration::from_secs(20);
@@ -256,6 +272,26 @@ fn a_server_that_goes_on_talking_cannot_bring_it_back() {
             assert!(back.is_empty(), "{server}: {back:?}");
             apply(&env.host, &open());
         }
+    });
+}
+
+/// Without the kernel's setting, that is what would happen: the test above can fail.
+#[test]
+fn a_policy_that_wants_it_otherwise_is_told_what_it_gets() {
+    on_both(|env| {
+        let net = Net::new(env);
+        net.serve(5432, true);
+        apply(&env.host, &open());
+        let mut stream = net.tcp(SERVER[0], 5432);
+        stream.read_exact(&mut [0; 8192]).unwrap();
+        let key = "net.netfilter.nf_conntrack_tcp_loose";
+        let loose = Sample::shop()
+            .with_both("5432", "9187")
+            .sysctl(key, "1")
+            .bundle();
+        let outcome = apply(&env.host, &loose);
+        assert!(outcome.notes.join("\n").contains(key), "{outcome:?}");
+        stream.read_exact(&mut [0; 1 << 20]).unwrap();
     });
 }
 

@@ -1,5 +1,6 @@
 //! `tidegate apply`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::args::ApplyArgs;
@@ -80,8 +81,10 @@ fn on_trial(
     if let Some(trial) = trial {
         let left = trial.left(host)?.map_or(0, deploy::seconds);
         let back = trial.back();
-        done.text +=
-            &format!("`tidegate confirm` within {left} s keeps it; else {back} comes back\n");
+        let _ = writeln!(
+            done.text,
+            "`tidegate confirm` within {left} s keeps it; else {back} comes back"
+        );
     }
     Ok(done)
 }

@@ -37,13 +37,11 @@ pub(super) fn settle(host: &dyn Host) -> Result<Stage, ApplyError> {
         keep(host).map_err(ApplyError::Partial)?;
         return Ok(Stage::Over);
     }
-    match trial.left(host).map_err(refused)? {
-        Some(left) => Ok(Stage::Waits(trial, left)),
-        None => {
-            let outcome = take_back(host, &trial)?;
-            Ok(Stage::WentBack(trial, outcome))
-        }
+    if let Some(left) = trial.left(host).map_err(refused)? {
+        return Ok(Stage::Waits(trial, left));
     }
+    let outcome = take_back(host, &trial)?;
+    Ok(Stage::WentBack(trial, outcome))
 }
 
 /// Like [`settle`], for those who must not come in between; returns a note where it went back.

@@ -76,7 +76,7 @@ pub fn status(host: &dyn Host) -> Result<Status, Problem> {
         in_force,
         waits,
         otherwise,
-        next_boot: next_boot(host, installed.as_ref())?,
+        next_boot: next_boot(host, installed.as_ref()),
         installed: install::is_installed(host),
         units,
         history: history::list(host)?,
@@ -100,11 +100,11 @@ fn of_bundle(host: &dyn Host, bundle: &Bundle) -> Result<InForce, HostError> {
 }
 
 /// Returns the version that a boot begins with, whatever this one began with.
-fn next_boot(host: &dyn Host, installed: Option<&Bundle>) -> Result<Option<String>, Problem> {
+fn next_boot(host: &dyn Host, installed: Option<&Bundle>) -> Option<String> {
     let early = host.read_folder(store::BOOT).ok().flatten();
     let early = early.and_then(|files| Bundle::read(files).ok());
     let next = early.as_ref().or(installed);
-    Ok(next.map(|bundle| bundle.version().to_owned()))
+    next.map(|bundle| bundle.version().to_owned())
 }
 
 fn units(host: &dyn Host) -> Result<Option<Vec<Unit>>, HostError> {

@@ -4,8 +4,9 @@
 //! record lies in `/run`, which a restart empties, and names its boot, should it not be emptied:
 //!
 //! 1. somebody is called for the deadline ([`Host::arm`]), 2. the bundle is written to [`FOLDER`],
-//! 3. the record to [`RECORD`], and only then 4. rules change. Killed before 3, nothing has happened;
-//! killed later, whoever was called goes back, and so does every tidegate that comes after the time.
+//! 3. the record to [`RECORD`], and only then 4. rules change.
+//!
+//! Killed before 3, nothing has happened; killed later, whoever was called goes back, and so does every tidegate that comes after the time.
 //!
 //! A confirmation is the record's `confirmed`: from then on the rest is ended by whoever comes next.
 

@@ -23,7 +23,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub struct Moment {
     /// The kernel's `boot_id`, random(4), another one after each start.
     pub boot: String,
-    /// Milliseconds of `CLOCK_BOOTTIME`, which goes on while the machine sleeps; clock_gettime(2).
+    /// Milliseconds of `CLOCK_BOOTTIME`, which goes on while the machine sleeps; `clock_gettime(2)`.
     pub millis: u64,
 }
 

@@ -235,7 +235,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "host",
         &["artifact", "diag", "inventory", "netfilter", "policy"],
     ),
-    ("deploy", &["artifact", "diag", "hash", "host", "netfilter"]),
+    (
+        "deploy",
+        &["artifact", "diag", "hash", "host", "netfilter", "question"],
+    ),
     (
         "cli",
         &[

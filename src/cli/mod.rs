@@ -5,6 +5,7 @@ pub mod args;
 mod check;
 mod compile;
 mod compose;
+mod confirm;
 mod diff;
 mod drift;
 mod explain;
@@ -68,9 +69,11 @@ pub fn run(cli: &Cli) -> ExitCode {
 fn run_verb(verb: &Verb) -> Result<Done, Failure> {
     match verb {
         Verb::Apply(args) => apply::run(args),
+        Verb::AwaitConfirmation(args) => confirm::wait(args),
         Verb::Check(args) => check::run(args),
         Verb::Compile(args) => compile::run(args),
         Verb::Completions(args) => Ok(generated::completions(args)),
+        Verb::Confirm(args) => confirm::run(args),
         Verb::Diff(args) => diff::run(args),
         Verb::Drift(args) => drift::run(args),
         Verb::Explain(args) => explain::run(args),
@@ -80,6 +83,8 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Manual(args) => generated::manual(args),
         Verb::Matrix(args) => matrix::run(args),
         Verb::Plan(args) => plan::run(args),
+        Verb::Rollback(args) => confirm::rollback(args),
+        Verb::Status(args) => confirm::status(args),
         Verb::Trace(args) => trace::run(args),
         Verb::Uninstall(args) => install::remove(args),
         Verb::Watch(args) => watch::run(args),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::args::WatchArgs;
 use super::failure::Failure;
 use super::policy::{self, Checked};
-use super::{Done, target};
+use super::{Done, apply, target};
 use crate::artifact::Bundle;
 use crate::compile::{Proof, compile_with};
 use crate::deploy::{self, Burst, store};
@@ -29,6 +29,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<Done, Failure> {
         host,
         last: None,
         is_ready: false,
+        is_held: false,
         live_restore: false,
     };
     let news = host::follow(&args.socket)?;
@@ -78,6 +79,8 @@ struct Watch<'a> {
     /// What this process put in force last.
     last: Option<Bundle>,
     is_ready: bool,
+    /// It leaves a bundle on trial alone.
+    is_held: bool,
     live_restore: bool,
 }
 
@@ -129,6 +132,9 @@ impl Watch<'_> {
 
     /// Follows, or else closes: old rules may be about addresses that are another's by now.
     fn try_once(&mut self) -> bool {
+        if self.holds() {
+            return false;
+        }
         let Err(failure) = self.refresh() else {
             self.ready();
             return true;
@@ -138,6 +144,17 @@ impl Watch<'_> {
             complain(&failure);
         }
         false
+    }
+
+    /// Tells whether somebody tries out another bundle: its end, either way, is theirs to choose.
+    fn holds(&mut self) -> bool {
+        let held = deploy::on_trial(&self.host).is_ok_and(|trial| trial.is_some());
+        if held && !self.is_held {
+            say("a bundle waits for its confirmation, and is left alone until then\n");
+            host::notify(Notice::Ready);
+        }
+        self.is_held = held;
+        held
     }
 
     fn ready(&mut self) {
@@ -166,12 +183,16 @@ impl Watch<'_> {
     }
 
     fn close(&mut self) -> Result<(), Failure> {
+        if self.holds() {
+            return Ok(());
+        }
         self.put(self.closed.clone())
     }
 
     fn put(&mut self, bundle: Bundle) -> Result<(), Failure> {
         let begun = Instant::now();
         let outcome = deploy::follow(&self.host, &bundle, &self.closed)?;
+        let _ = host::print(anstream::stderr().lock(), &apply::not_cut(&outcome));
         if outcome.changed {
             let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
             let took = begun.elapsed().as_millis();

@@ -1,10 +1,12 @@
 //! Puts tidegate on a machine for good, and takes it away.
 
-use super::apply::{converge, families};
+use super::confirm;
+use super::converge::{converge, families};
 use super::error::{ApplyError, Problem};
 use super::routes;
 use super::state::TideState;
 use super::store::{self, Fragment};
+use super::trial::{self, Trial};
 use crate::artifact::Bundle;
 use crate::host::{Host, HostError, Lock};
 
@@ -120,6 +122,12 @@ impl Unit {
 pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Result<(), Problem> {
     let _lock = host.lock()?;
     store::heal(host)?;
+    if let Some(trial) = trial::of(host)? {
+        return Err(confirm::waiting(
+            &trial,
+            trial.left(host)?.unwrap_or_default(),
+        ));
+    }
     // Before anything is written: rules that apply would refuse are not to be found at boot.
     for family in crate::netfilter::Family::BOTH {
         TideState::of_bundle(bundle, family)?;
@@ -161,6 +169,18 @@ fn remove_alone(host: &dyn Host, path: &str) -> Result<(), HostError> {
         Some((folder, _)) => host.remove_empty_folder(folder),
         None => Ok(()),
     }
+}
+
+/// Returns whether a unit is there that loads the rules at boot; a package has it elsewhere.
+pub(super) fn is_installed(host: &dyn Host) -> bool {
+    let units = [UNITS, PACKAGED_UNITS].map(|folder| format!("{folder}/{MAIN_UNIT}"));
+    units.iter().any(|unit| host.exists(unit))
+}
+
+/// Returns the units that can be asked about by name: a template is none.
+pub(super) fn unit_names() -> Vec<&'static str> {
+    let names = UNIT_FILES.iter().map(|unit| unit.name);
+    names.filter(|name| *name != WATCH_UNIT).collect()
 }
 
 /// Returns the unit that follows a policy.
@@ -211,8 +231,7 @@ fn take_away(host: &dyn Host) -> Result<Vec<String>, Problem> {
 
 fn put_down(host: &dyn Host) -> Result<Vec<String>, Problem> {
     take_out_of_force(host)?;
-    let units = [UNITS, PACKAGED_UNITS].map(|folder| format!("{folder}/{MAIN_UNIT}"));
-    if units.iter().any(|unit| host.exists(unit)) {
+    if is_installed(host) {
         stop_units(host)?;
     }
     Ok(LEFT.map(str::to_owned).to_vec())
@@ -225,6 +244,12 @@ fn take_out_of_force(host: &dyn Host) -> Result<(), Problem> {
         converge(host, family, &TideState::uninstalled())?;
     }
     routes::remove(host)?;
+    if trial::of(host)?.is_some() {
+        routes::remove_of(host, &Trial::bundle(host)?)?;
+    }
+    trial::forget(host)?;
+    trial::forget_return(host)?;
+    host.disarm();
     host.remove(store::SYSCTL_D)?;
     Ok(host.remove(store::MODULES_LOAD)?)
 }

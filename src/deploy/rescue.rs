@@ -1,6 +1,6 @@
 //! Closes a machine at boot whose bundle cannot be read as a whole.
 
-use super::apply::{converge_each, families};
+use super::converge::{converge_each, families};
 use super::error::{ApplyError, Problem};
 use super::state::TideState;
 use super::store;

@@ -167,6 +167,12 @@ impl TideState {
         }
     }
 
+    /// Returns the state with FORWARD's policy.
+    pub(super) fn with_forward(mut self, policy: ChainPolicy) -> Self {
+        self.tables.entry(Table::Filter).or_default().forward = Some(policy);
+        self
+    }
+
     fn check_forward(&self, bundle: &Bundle, family: Family) -> Result<(), StateError> {
         let written = self.table(Table::Filter).and_then(|filter| filter.forward);
         let promised = bundle.manifest().forward.as_ref();

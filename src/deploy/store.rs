@@ -13,6 +13,8 @@ pub const BOOT: &str = "/var/lib/tidegate/boot";
 /// There from the first bundle of this boot with addresses of the moment.
 const FOLLOWED: &str = "/run/tidegate/followed";
 pub const CURRENT: &str = "/var/lib/tidegate/current";
+/// Its time of writing is when the current bundle came in force.
+pub const MANIFEST: &str = "/var/lib/tidegate/current/manifest.json";
 pub const MODULES_LOAD: &str = "/etc/modules-load.d/tidegate.conf";
 pub const PREVIOUS: &str = "/var/lib/tidegate/previous";
 pub const STATE: &str = "/var/lib/tidegate";

@@ -190,6 +190,12 @@ codes! {
     FOLDER_OCCUPIED = "T0513", "The folder for a bundle holds something else.";
     ROUTE_REFUSED = "T0514", "A route that this machine does not take, or routes that cannot be read.";
     OTHER_ENGINE = "T0515", "An engine that runs otherwise than the policy says.";
+    CONFIRMATION_AWAITED = "T0516", "A bundle that waits for a confirmation is in the way.";
+    NOTHING_WAITS = "T0517", "Nothing waits for a confirmation.";
+    TOO_LATE = "T0518", "A confirmation that came too late.";
+    NOT_ARMED = "T0519", "Nobody can be called who would go back in time.";
+    NOTHING_BEFORE = "T0520", "No bundle, or not one alone, to go back to.";
+    NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can come to.";

@@ -42,6 +42,15 @@ impl Variant {
         };
         format!("{tool}{infix}-{verb}")
     }
+
+    /// Returns the word of `--iptables` for it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Variant::Auto => "auto",
+            Variant::Legacy => "legacy",
+            Variant::Nft => "nft",
+        }
+    }
 }
 
 fn find(name: &str) -> Result<PathBuf, HostError> {

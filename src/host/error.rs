@@ -16,6 +16,8 @@ pub enum HostError {
         /// All that the command said.
         stderr: String,
     },
+    #[error("the kernel's table of connections: {}", reason(.0))]
+    Conntrack(io::Error),
     #[error(
         "the engine behind {} does not answer: {}",
         shown(path),
@@ -37,6 +39,8 @@ pub enum HostError {
     Locked { pid: String },
     #[error("{0} is not a name that can be used here")]
     Name(String),
+    #[error("nobody can be called to look after the time: {0}")]
+    NotArmed(String),
     #[error("cannot make a network namespace to rehearse in: {}", reason(.0))]
     Namespace(io::Error),
     #[error("the command {0} is not installed (looked in {folders})", folders = super::command::FOLDERS.join(", "))]

@@ -146,6 +146,17 @@ pub(super) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Host
         .map_err(io_error("write", path))
 }
 
+/// Returns when a file was written, in seconds since 1970, UTC; nothing where there is none.
+pub(super) fn modified(path: &Path) -> Result<Option<u64>, HostError> {
+    let time = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        found => found.and_then(|found| found.modified()),
+    };
+    let time = time.map_err(io_error("look at", path))?;
+    let since = time.duration_since(std::time::UNIX_EPOCH);
+    Ok(since.ok().map(|since| since.as_secs()))
+}
+
 /// Returns the names of what is in a folder, sorted; none if there is no such folder.
 pub(super) fn names(path: &Path) -> Result<Vec<String>, HostError> {
     let entries = match fs::read_dir(path) {

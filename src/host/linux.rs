@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 
+use super::clock::{self, Moment};
 use super::command::{self, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
 use super::folder::Folder;
-use super::{Host, HostError, Lock, Trust, files, scratch};
+use super::{Flow, Host, HostError, Lock, Trust, arm, conntrack, files, scratch};
 use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
@@ -103,6 +104,11 @@ impl LinuxHost {
     fn is_live(&self) -> bool {
         self.root == Path::new("/")
     }
+
+    fn has_systemd(&self) -> bool {
+        // This folder is there if and only if systemd is the init process, sd_booted(3).
+        self.is_live() && Path::new("/run/systemd/system").exists()
+    }
 }
 
 impl Host for LinuxHost {
@@ -169,6 +175,14 @@ impl Host for LinuxHost {
         command::run("ip", &["-json", "address", "show"], "")
     }
 
+    fn flows(&self) -> Result<Vec<Flow>, HostError> {
+        conntrack::flows()
+    }
+
+    fn cut(&self, flows: &[&Flow]) -> Result<usize, HostError> {
+        conntrack::cut(flows)
+    }
+
     fn routes_batch(&self, text: &str) -> Result<(), HostError> {
         command::run("ip", &["-batch", "-"], text).map(drop)
     }
@@ -207,6 +221,10 @@ impl Host for LinuxHost {
 
     fn read_linked(&self, path: &str) -> Result<Option<String>, HostError> {
         files::read_linked(&self.path(path), files::BUNDLE_FILE)
+    }
+
+    fn modified(&self, path: &str) -> Result<Option<u64>, HostError> {
+        files::modified(&self.path(path))
     }
 
     fn names(&self, path: &str) -> Result<Vec<String>, HostError> {
@@ -265,10 +283,44 @@ impl Host for LinuxHost {
     }
 
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError> {
-        // This folder is there if and only if systemd is the init process, sd_booted(3).
-        if !self.is_live() || !Path::new("/run/systemd/system").exists() {
+        if !self.has_systemd() {
             return Ok(());
         }
         command::run("systemctl", arguments, "").map(drop)
+    }
+
+    fn units(&self, names: &[&str]) -> Result<Option<String>, HostError> {
+        if !self.has_systemd() {
+            return Ok(None);
+        }
+        let what = "--property=Id,LoadState,UnitFileState,ActiveState,Result";
+        let arguments = [&["show", what, "--"], names].concat();
+        command::run("systemctl", &arguments, "").map(Some)
+    }
+
+    fn moment(&self) -> Result<Moment, HostError> {
+        clock::moment()
+    }
+
+    fn time_of_day(&self) -> u64 {
+        clock::time_of_day()
+    }
+
+    fn arm(&self, deadline: &Moment) -> Result<(), HostError> {
+        let call = arm::Call {
+            root: &self.root,
+            variant: self.variant,
+            deadline,
+        };
+        if self.has_systemd() {
+            return call.by_systemd();
+        }
+        call.by_a_process()
+    }
+
+    fn disarm(&self) {
+        // A process of ours finds nothing to do at its time. So would the timer; but people would
+        // see it in their lists.
+        let _ = self.systemctl(&["stop", arm::TIMERS]);
     }
 }

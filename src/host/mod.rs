@@ -2,8 +2,11 @@
 //!
 //! [`Host`] is what putting a bundle in force needs of it; [`LinuxHost`] is the real one.
 
+mod arm;
 mod bundle;
+mod clock;
 mod command;
+mod conntrack;
 mod engine;
 mod error;
 mod files;
@@ -21,8 +24,11 @@ mod scratch;
 
 use std::collections::BTreeMap;
 
+pub use arm::detach;
 pub use bundle::write_bundle;
+pub use clock::{Moment, sleep_until};
 pub use command::Variant;
+pub use conntrack::{Ends, Flow};
 pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running as engine_runs};
 pub use error::{HostError, reason, shown};
 pub use follow::{News, follow};
@@ -68,6 +74,12 @@ pub trait Host {
     /// Returns all interfaces with their addresses, as `ip -json address` prints them; ip-address(8).
     fn addresses(&self) -> Result<String, HostError>;
 
+    /// Returns the connections that the kernel tracks, of both families.
+    fn flows(&self) -> Result<Vec<Flow>, HostError>;
+
+    /// Makes the kernel forget connections, and returns how many of them were still there.
+    fn cut(&self, flows: &[&Flow]) -> Result<usize, HostError>;
+
     /// Changes routes by a text for `ip -batch`.
     fn routes_batch(&self, text: &str) -> Result<(), HostError>;
 
@@ -83,6 +95,9 @@ pub trait Host {
 
     /// Returns the text of somebody else's file, links followed; nothing where there is none.
     fn read_linked(&self, path: &str) -> Result<Option<String>, HostError>;
+
+    /// Returns when a file was written, in seconds since 1970, UTC; nothing where there is none.
+    fn modified(&self, path: &str) -> Result<Option<u64>, HostError>;
 
     /// Returns the names of what is in a folder, sorted; none if there is no such folder.
     fn names(&self, path: &str) -> Result<Vec<String>, HostError>;
@@ -123,4 +138,22 @@ pub trait Host {
 
     /// Runs systemctl(1), where systemd runs this machine and the host is more than its files.
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError>;
+
+    /// Returns what `systemctl show` says of units, or nothing where systemd does not run.
+    fn units(&self, names: &[&str]) -> Result<Option<String>, HostError>;
+
+    /// Returns the moment, which no clock that people set can move.
+    fn moment(&self) -> Result<Moment, HostError>;
+
+    /// Returns the time of day in seconds since 1970, UTC; for people to read alone.
+    fn time_of_day(&self) -> u64;
+
+    /// Has somebody look at `deadline` whether a bundle on trial was confirmed, whatever becomes of this
+    /// process: `tidegate await-confirmation`.
+    ///
+    /// Errors: nobody will.
+    fn arm(&self, deadline: &Moment) -> Result<(), HostError>;
+
+    /// Lets those whom [`Host::arm`] called go, as far as that is needed.
+    fn disarm(&self);
 }

@@ -2,24 +2,27 @@
 
 use super::Desk;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 20] = [
     "apply",
     "check",
     "compile",
     "completions",
+    "confirm",
     "diff",
     "drift",
     "explain",
+    "help",
     "import",
     "install",
     "inventory",
     "manual",
     "matrix",
     "plan",
+    "rollback",
+    "status",
     "trace",
     "uninstall",
     "watch",
-    "help",
 ];
 
 #[test]

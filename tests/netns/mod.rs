@@ -2,6 +2,8 @@
 
 mod apply;
 mod cli;
+mod confirm;
+mod cut;
 mod drift;
 mod faults;
 mod no_engine;

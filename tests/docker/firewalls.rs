@@ -71,7 +71,7 @@ fn what_firewalld_undoes_is_back() {
         "sed -i s/^DefaultZone=.*/DefaultZone=trusted/ /etc/firewalld/firewalld.conf
          systemctl unmask firewalld",
     );
-    // When Docker makes its zone, once, it has firewalld reload, which empties all tables.
+    // Tables were seen emptied once more while Docker restarts for the first time after that.
     let restart = "systemctl reset-failed docker; systemctl restart docker";
     for (what, damage) in [
         ("start", "systemctl start firewalld"),

@@ -11,10 +11,11 @@ title() { printf '\n== %s\n' "$*"; }
 root() { [ "$(id -u)" = 0 ]; }
 
 install_packages() {
-    local package missing=()
-    for package in acl gcc libc6-dev mmdebstrap debian-archive-keyring iptables nftables iproute2 \
-        conntrack procps systemd util-linux systemd-container shellcheck strace faketime dpkg-dev \
-        binutils; do
+    local package missing=() emulator=()
+    [ -z "${TIDEGATE_QEMU:-}" ] || emulator=(qemu-system-x86 e2fsprogs)
+    for package in "${emulator[@]}" acl gcc libc6-dev mmdebstrap debian-archive-keyring iptables \
+        nftables iproute2 conntrack procps systemd util-linux systemd-container shellcheck strace \
+        faketime dpkg-dev binutils; do
         dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] && return
@@ -25,8 +26,9 @@ install_packages() {
 if root && command -v apt-get >/dev/null; then
     title 'Debian packages'
     install_packages
-    title 'a Debian root file system for Docker hosts'
+    title 'Debian root file systems for Docker hosts'
     tests/lab/rootfs.sh
+    tests/lab/rootfs.sh firewalls
     # From here on a machine that cannot run them fails these tests.
     export TIDEGATE_LAB_REQUIRED=1
 else

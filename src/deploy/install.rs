@@ -39,7 +39,14 @@ const UNIT_FILES: [Unit; 5] = [
     Unit {
         name: "tidegate-drift.service",
         text: include_str!("../../systemd/tidegate-drift.service"),
-        wanted_by: &[],
+        wanted_by: &[
+            "firewalld.service",
+            "ip6tables.service",
+            "iptables.service",
+            "netfilter-persistent.service",
+            "nftables.service",
+            "ufw.service",
+        ],
     },
     Unit {
         name: "tidegate-drift.timer",

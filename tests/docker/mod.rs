@@ -2,9 +2,14 @@
 //!
 //! Each test shows first that the engine alone lets the client in that the policy keeps out.
 
+mod booted;
 mod drift;
 mod engine;
+mod firewalls;
+mod flushes;
 mod inventory;
+mod kernel;
+mod late_engine;
 mod limits;
 mod links;
 mod no_engine;
@@ -14,6 +19,7 @@ mod pair;
 mod paths;
 mod published;
 mod reboot;
+mod restarts;
 mod routed;
 mod seeds;
 mod stand_in;

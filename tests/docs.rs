@@ -236,6 +236,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("deploy", &["artifact", "diag", "hash", "host", "netfilter"]),
     (
+        "doctor",
+        &["artifact", "deploy", "diag", "host", "netfilter"],
+    ),
+    (
         "cli",
         &[
             "artifact",
@@ -243,6 +247,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "compose",
             "deploy",
             "diag",
+            "doctor",
             "host",
             "import",
             "inventory",

@@ -21,6 +21,7 @@ pub enum Verb {
     Compile(CompileArgs),
     Completions(CompletionsArgs),
     Diff(DiffArgs),
+    Doctor(DoctorArgs),
     Drift(DriftArgs),
     Explain(ExplainArgs),
     Import(ImportArgs),
@@ -210,6 +211,16 @@ pub struct MatrixArgs {
 
     #[arg(long, value_enum, default_value_t)]
     pub format: TableFormat,
+}
+
+/// Tell what on this machine can undo the policy, and what to do about it; exit status 1 where anything can
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
+    #[command(flatten)]
+    pub host: HostArgs,
 }
 
 /// Tell how this machine differs from its installed bundle

@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod compose;
 mod diff;
+mod doctor;
 mod drift;
 mod explain;
 pub mod failure;
@@ -72,6 +73,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Compile(args) => compile::run(args),
         Verb::Completions(args) => Ok(generated::completions(args)),
         Verb::Diff(args) => diff::run(args),
+        Verb::Doctor(args) => doctor::run(args),
         Verb::Drift(args) => drift::run(args),
         Verb::Explain(args) => explain::run(args),
         Verb::Import(args) => import::run(args),

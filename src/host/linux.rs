@@ -15,7 +15,7 @@ use nix::unistd::geteuid;
 use super::command::{self, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
-use super::{Host, HostError, Lock, Trust, files, scratch};
+use super::{Access, ContainerPowers, Host, HostError, Lock, Trust, files, powers, scratch};
 use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
@@ -56,6 +56,11 @@ impl LinuxHost {
 
     fn is_live(&self) -> bool {
         self.root == Path::new("/")
+    }
+
+    /// Returns whether systemd is the init process, sd_booted(3), of more than files.
+    fn has_systemd(&self) -> bool {
+        self.is_live() && Path::new("/run/systemd/system").exists()
     }
 }
 
@@ -209,9 +214,45 @@ impl Host for LinuxHost {
         files::copy_program(&program, &path)
     }
 
+    fn iptables_version(&self) -> Result<String, HostError> {
+        command::run(&self.variant.program(Family::V4), &["--version"], "")
+    }
+
+    fn save_variant(&self, variant: Variant, family: Family) -> Result<String, HostError> {
+        command::run(&variant.command(family, "save"), &[], "")
+    }
+
+    fn nftables(&self) -> Result<String, HostError> {
+        command::run("nft", &["-j", "list", "ruleset"], "")
+    }
+
+    fn queues(&self) -> Result<String, HostError> {
+        command::run("tc", &["-json", "qdisc", "show"], "")
+    }
+
+    fn powers(&self) -> Result<Option<Vec<ContainerPowers>>, HostError> {
+        let socket = self.path(engine::SOCKET);
+        if engine::is_running(&socket) {
+            powers::powers(&socket).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn access(&self, path: &str) -> Result<Option<Access>, HostError> {
+        Access::of(&self.path(path))
+    }
+
+    fn unit_states(&self, units: &[&str]) -> Result<Option<String>, HostError> {
+        if !self.has_systemd() {
+            return Ok(None);
+        }
+        let show = ["show", "--property=Id,ActiveState,Result", "--"];
+        command::run("systemctl", &[&show, units].concat(), "").map(Some)
+    }
+
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError> {
-        // This folder is there if and only if systemd is the init process, sd_booted(3).
-        if !self.is_live() || !Path::new("/run/systemd/system").exists() {
+        if !self.has_systemd() {
             return Ok(());
         }
         command::run("systemctl", arguments, "").map(drop)

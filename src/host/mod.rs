@@ -14,6 +14,7 @@ mod lock;
 mod notify;
 mod output;
 mod owner;
+mod powers;
 mod scratch;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,8 @@ pub use loader::{FolderLoader, KeptLoader};
 pub use lock::Lock;
 pub use notify::{Notice, notify};
 pub use output::print;
-pub use owner::Trust;
+pub use owner::{Access, Trust};
+pub use powers::ContainerPowers;
 
 pub use self::files::{FileKind, folder_of, kind, read_file, read_folder, write as write_file};
 use crate::netfilter::Family;
@@ -116,6 +118,28 @@ pub trait Host {
 
     /// Copies the running program to `path`.
     fn copy_program(&self, path: &str) -> Result<(), HostError>;
+
+    /// Returns what `iptables --version` prints.
+    fn iptables_version(&self) -> Result<String, HostError>;
+
+    /// Returns the rules that one variant of iptables keeps, as its own iptables-save prints them.
+    fn save_variant(&self, variant: Variant, family: Family) -> Result<String, HostError>;
+
+    /// Returns all tables of nftables, as `nft -j list ruleset` prints them; libnftables-json(5).
+    fn nftables(&self) -> Result<String, HostError>;
+
+    /// Returns the queueing disciplines of all interfaces, as `tc -json qdisc` prints them; tc(8).
+    fn queues(&self) -> Result<String, HostError>;
+
+    /// Returns what the running containers may do to the machine, or nothing where no engine runs.
+    fn powers(&self) -> Result<Option<Vec<ContainerPowers>>, HostError>;
+
+    /// Returns who may use what a path leads to, or nothing if there is no such thing.
+    fn access(&self, path: &str) -> Result<Option<Access>, HostError>;
+
+    /// Returns properties of units as `systemctl show` prints them; nothing where systemd does not
+    /// run this machine, or the host is no more than its files.
+    fn unit_states(&self, units: &[&str]) -> Result<Option<String>, HostError>;
 
     /// Runs systemctl(1), where systemd runs this machine and the host is more than its files.
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError>;

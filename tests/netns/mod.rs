@@ -2,6 +2,7 @@
 
 mod apply;
 mod cli;
+mod doctor;
 mod drift;
 mod faults;
 mod kill;

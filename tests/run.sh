@@ -26,6 +26,8 @@ if root && command -v apt-get >/dev/null; then
     install_packages
     title 'a Debian root file system for Docker hosts'
     tests/lab/rootfs.sh
+    title 'a Debian root file system with other firewall tools'
+    tests/lab/company.sh
     # From here on a machine that cannot run them fails these tests.
     export TIDEGATE_LAB_REQUIRED=1
 else

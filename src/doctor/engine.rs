@@ -44,10 +44,23 @@ pub(super) fn network_socket(facts: &Facts) -> Vec<Finding> {
         } else {
             Weight::Error
         };
-        Finding::new(code::ENGINE_ON_NETWORK, weight, format!("Docker listens on {host} without asking who connects"))
-            .at(place)
-            .why("whoever connects is root here: a container with the host's network can change every rule")
-            .remedy("take the address out and use ssh (docker context create NAME --docker host=ssh://...), or set tlsverify")
+        Finding::new(
+            code::ENGINE_ON_NETWORK,
+            weight,
+            format!(
+                "Docker listens on {host} without \
+            asking who connects"
+            ),
+        )
+        .at(place)
+        .why(
+            "whoever connects is root here: a container with the host's network can change \
+                every rule",
+        )
+        .remedy(
+            "take the address out and use ssh (docker context create NAME --docker \
+                host=ssh://...), or set tlsverify",
+        )
     });
     found.collect()
 }
@@ -137,7 +150,10 @@ fn power(container: &ContainerPowers) -> Option<Finding> {
         return Some(
             Finding::new(code::CONTAINER_POWERS, Weight::Warning, seen)
                 .why("whoever takes it over is root on the machine")
-                .remedy("run it without, or with the one capability that it needs and a network of its own"),
+                .remedy(
+                    "run it without, or with the one capability that it needs and a network \
+                    of its own",
+                ),
         );
     }
     container.host_network.then(|| {
@@ -158,7 +174,10 @@ pub(super) fn settings(facts: &Facts) -> Vec<Finding> {
     let of = |weight, text: &String| {
         Finding::new(code::ENGINE_SETTINGS, weight, text.clone())
             .why("the policy was compiled for an engine of another kind")
-            .remedy("change the policy or the engine as it says; `tidegate apply` refuses where it must")
+            .remedy(
+                "change the policy or the engine as it says; `tidegate apply` refuses where \
+                it must",
+            )
     };
     let errors = facts
         .mismatches

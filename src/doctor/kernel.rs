@@ -13,10 +13,18 @@ const NEARLY_FULL: u64 = 80;
 pub(super) fn offloads(facts: &Facts) -> Vec<Finding> {
     let flowtables = nftables::flowtables(&facts.nftables).into_iter();
     let flowtables = flowtables.map(|place| {
-        Finding::new(code::AROUND_NETFILTER, Weight::Warning, "a flowtable takes connections past FORWARD")
-            .at(place)
-            .why("what was open once stays open: a changed policy does not reach a connection that is offloaded")
-            .remedy("leave the policy's bridges out of the flowtable's devices")
+        Finding::new(
+            code::AROUND_NETFILTER,
+            Weight::Warning,
+            "a flowtable takes connections \
+            past FORWARD",
+        )
+        .at(place)
+        .why(
+            "what was open once stays open: a changed policy does not reach a connection \
+                that is offloaded",
+        )
+        .remedy("leave the policy's bridges out of the flowtable's devices")
     });
     let interfaces = facts.interfaces.as_array().into_iter().flatten();
     let xdp = interfaces
@@ -114,9 +122,22 @@ pub(super) fn connections(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     vec![
-        Finding::new(code::CONNECTIONS_FULL, Weight::Warning, format!("{count} of {max} connections are tracked"))
-            .at("/proc/sys/net/netfilter/nf_conntrack_max")
-            .why("when the table is full, new connections are dropped, those that the policy allows, too")
-            .remedy("raise net.netfilter.nf_conntrack_max in sysctl.d, or find who opens them: conntrack -L"),
+        Finding::new(
+            code::CONNECTIONS_FULL,
+            Weight::Warning,
+            format!(
+                "{count} of {max} \
+            connections are tracked"
+            ),
+        )
+        .at("/proc/sys/net/netfilter/nf_conntrack_max")
+        .why(
+            "when the table is full, new connections are dropped, those that the policy \
+                allows, too",
+        )
+        .remedy(
+            "raise net.netfilter.nf_conntrack_max in sysctl.d, or find who opens them: \
+                conntrack -L",
+        ),
     ]
 }

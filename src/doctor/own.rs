@@ -38,7 +38,7 @@ fn unit(unit: &UnitFacts) -> Option<Finding> {
         ),
         Some(_) if idle_timer => ("does not run", format!("systemctl start {name}")),
         Some(_) if !unit.same => (
-            "is not the one of this tidegate",
+            "is not that of this release",
             "tidegate install BUNDLE, with what you changed in a drop-in".to_owned(),
         ),
         Some(_) if !unit.drop_ins.is_empty() => {

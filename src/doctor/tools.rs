@@ -43,30 +43,50 @@ pub(super) fn saved_rules(facts: &Facts) -> Vec<Finding> {
         let others = line_of(text, |line| line.starts_with(":DOCKER"));
         let ours = line_of(text, |line| line.starts_with(":TIDE-"));
         line_of(text, |line| line.starts_with('*'))?;
-        let place = ours.or(others).map_or_else(|| (*path).to_owned(), |line| format!("{path}:{line}"));
+        let place = ours
+            .or(others)
+            .map_or_else(|| (*path).to_owned(), |line| format!("{path}:{line}"));
         let whose = match (ours, others) {
             (Some(_), _) => "with chains of tidegate as they were once",
             (None, Some(_)) => "with chains of Docker as they were once",
             (None, None) => "of one day",
         };
-        let weight = match (facts.enabled.contains(*unit), ours.or(others)) {
-            (true, _) => Weight::Warning,
-            (false, Some(_)) => Weight::Warning,
-            (false, None) => Weight::Note,
-        };
-        let (why, remedy) = if is_yes(setting(facts, "/etc/default/netfilter-persistent", "IPTABLES_RESTORE_NOFLUSH")) {
-            ("chains that it names begin anew as they were then", "save again without tidegate and Docker: stop both, `tidegate uninstall`, save, install")
+        let weight = if facts.enabled.contains(*unit) || ours.or(others).is_some() {
+            Weight::Warning
         } else {
-            ("each table that it names is emptied of everything else, at boot and by every restart of the unit", "keep your own rules alone in it and set IPTABLES_RESTORE_NOFLUSH=yes in /etc/default/netfilter-persistent; or load them from a unit of your own by `iptables-restore --noflush`")
+            // A restart of the unit by hand would load them.
+            Weight::Note
         };
+        let (why, remedy) = saved_remedy(facts);
         Some(
-            Finding::new(code::SAVED_RULES, weight, format!("{unit} loads saved rules {whose}"))
-                .at(place)
-                .why(format!("{why}; {BUNDLE_AGAIN}"))
-                .remedy(remedy),
+            Finding::new(
+                code::SAVED_RULES,
+                weight,
+                format!("{unit} loads saved rules {whose}"),
+            )
+            .at(place)
+            .why(format!("{why}; {BUNDLE_AGAIN}"))
+            .remedy(remedy),
         )
     });
     saved.collect()
+}
+
+/// Says what loading does to the rest, and how to keep it from that.
+fn saved_remedy(facts: &Facts) -> (&'static str, &'static str) {
+    const DEFAULTS: &str = "/etc/default/netfilter-persistent";
+    if is_yes(setting(facts, DEFAULTS, "IPTABLES_RESTORE_NOFLUSH")) {
+        (
+            "chains that it names begin anew as they were then",
+            "save again without them: take the lines with DOCKER and TIDE- out of the file",
+        )
+    } else {
+        (
+            "each table that it names is emptied of all else, at boot and by every restart",
+            "keep your own rules alone in it, and set IPTABLES_RESTORE_NOFLUSH=yes in \
+             /etc/default/netfilter-persistent, or load them by `iptables-restore --noflush`",
+        )
+    }
 }
 
 pub(super) fn nftables_service(facts: &Facts) -> Vec<Finding> {
@@ -79,65 +99,109 @@ pub(super) fn nftables_service(facts: &Facts) -> Vec<Finding> {
         Some(format!("{path}:{line}"))
     });
     let finding = |place| {
-        Finding::new(code::NFTABLES_FLUSHES, Weight::Warning, "nftables.service empties every table when it starts")
-            .at(place)
-            .why(format!("iptables-nft keeps its rules in nftables: Docker's and tidegate's go with all others; {BUNDLE_AGAIN}"))
-            .remedy("write `table inet NAME`, then `delete table inet NAME`, for your own tables instead of `flush ruleset`")
+        Finding::new(
+            code::NFTABLES_FLUSHES,
+            Weight::Warning,
+            "nftables.service empties every \
+            table when it starts",
+        )
+        .at(place)
+        .why(format!(
+            "iptables-nft keeps its rules in nftables: Docker's and tidegate's go \
+                with all others; {BUNDLE_AGAIN}"
+        ))
+        .remedy(
+            "write `table inet NAME`, then `delete table inet NAME`, for your own tables \
+                instead of `flush ruleset`",
+        )
     };
     flushing.map(finding).collect()
 }
 
+const UFW_DEFAULTS: &str = "/etc/default/ufw";
+
 pub(super) fn ufw(facts: &Facts) -> Vec<Finding> {
-    const DEFAULTS: &str = "/etc/default/ufw";
     if !is_yes(setting(facts, "/etc/ufw/ufw.conf", "ENABLED")) {
         return Vec::new();
     }
-    let mut found = Vec::new();
-    if is_yes(setting(facts, DEFAULTS, "MANAGE_BUILTINS")) {
+    let told = [ufw_builtins(facts), ufw_forward(facts), ufw_docker(facts)];
+    let mut found: Vec<Finding> = told.into_iter().flatten().collect();
+    if found.is_empty() {
         found.push(
-            Finding::new(
-                code::UFW,
-                Weight::Warning,
-                "ufw empties the chains of the kernel at each start and reload",
-            )
-            .at(format!("{DEFAULTS}: MANAGE_BUILTINS=yes"))
+            Finding::new(code::UFW, Weight::Note, "ufw is enabled")
+                .why(
+                    "its rules are asked behind tidegate's, and both must let a packet in; \
+                     published ports pass ufw by, not tidegate",
+                )
+                .remedy(
+                    "nothing: `ufw reload` and `ufw disable` leave tidegate's rules as they are",
+                ),
+        );
+    }
+    found
+}
+
+fn ufw_builtins(facts: &Facts) -> Option<Finding> {
+    if !is_yes(setting(facts, UFW_DEFAULTS, "MANAGE_BUILTINS")) {
+        return None;
+    }
+    let seen = "ufw empties the chains of the kernel at each start and reload";
+    Some(
+        Finding::new(code::UFW, Weight::Warning, seen)
+            .at(format!("{UFW_DEFAULTS}: MANAGE_BUILTINS=yes"))
             .why(format!(
                 "tidegate's jumps in INPUT and FORWARD go with them; {BUNDLE_AGAIN}"
             ))
             .remedy("set MANAGE_BUILTINS=no"),
-        );
+    )
+}
+
+fn ufw_forward(facts: &Facts) -> Option<Finding> {
+    let policy = setting(facts, UFW_DEFAULTS, "DEFAULT_FORWARD_POLICY")?;
+    let wanted = facts.manifest.as_ref()?.forward.as_ref()?;
+    if policy == wanted.policy {
+        return None;
     }
-    let policy = setting(facts, DEFAULTS, "DEFAULT_FORWARD_POLICY");
-    let wanted = facts.manifest.as_ref().and_then(|it| it.forward.as_ref());
-    if let (Some(policy), Some(wanted)) = (policy, wanted)
-        && policy != wanted.policy
-    {
-        found.push(
-            Finding::new(code::UFW, Weight::Warning, format!("ufw sets FORWARD's policy to {policy}, and the policy says {}", wanted.policy))
-                .at(format!("{DEFAULTS}: DEFAULT_FORWARD_POLICY, {}", wanted.source))
-                .why("whoever starts or reloads last decides about networks that the policy does not declare")
-                .remedy(format!("set DEFAULT_FORWARD_POLICY=\"{}\", or change `forward` in the policy", wanted.policy)),
-        );
-    }
-    for path in ["/etc/ufw/after.rules", "/etc/ufw/after6.rules"] {
-        let text = facts.file(path).unwrap_or_default();
-        if let Some(line) = line_of(text, |line| line.contains("DOCKER-USER")) {
-            found.push(
-                Finding::new(code::UFW, Weight::Warning, "ufw's rules write DOCKER-USER, as ufw-docker does")
-                    .at(format!("{path}:{line}"))
-                    .why("each reload of ufw empties that chain and decides there before tidegate's grants: what the policy allows may stay closed")
-                    .remedy("take that block out: the policy closes what it was there to close; then `ufw reload` and `tidegate drift --repair`"),
-            );
-        }
-    }
-    if found.is_empty() {
-        found.push(
-            Finding::new(code::UFW, Weight::Note, "ufw is enabled")
-                .why("its rules are asked behind tidegate's, and both must let a packet in; published ports pass ufw by, not tidegate")
-                .remedy("nothing: `ufw reload` and `ufw disable` leave tidegate's rules as they are"),
-        );
-    }
-    found
+    let seen = format!(
+        "ufw sets FORWARD's policy to {policy}, and the policy says {}",
+        wanted.policy
+    );
+    Some(
+        Finding::new(code::UFW, Weight::Warning, seen)
+            .at(format!(
+                "{UFW_DEFAULTS}: DEFAULT_FORWARD_POLICY, {}",
+                wanted.source
+            ))
+            .why(
+                "whoever starts or reloads last decides about networks that the policy does not \
+                 declare",
+            )
+            .remedy(format!(
+                "set DEFAULT_FORWARD_POLICY=\"{}\", or change `forward` in the policy",
+                wanted.policy
+            )),
+    )
+}
+
+fn ufw_docker(facts: &Facts) -> Option<Finding> {
+    let mut paths = ["/etc/ufw/after.rules", "/etc/ufw/after6.rules"].into_iter();
+    let place = paths.find_map(|path| {
+        let line = line_of(facts.file(path)?, |line| line.contains("DOCKER-USER"))?;
+        Some(format!("{path}:{line}"))
+    })?;
+    let seen = "ufw's rules write DOCKER-USER, as ufw-docker has it";
+    Some(
+        Finding::new(code::UFW, Weight::Warning, seen)
+            .at(place)
+            .why(
+                "each reload of ufw empties that chain and decides there before tidegate's grants: \
+                 what the policy allows may stay closed",
+            )
+            .remedy(
+                "take that block out: the policy closes what it was there to close; then \
+                 `ufw reload` and `tidegate drift --repair`",
+            ),
+    )
 }
 
 pub(super) fn firewalld(facts: &Facts) -> Vec<Finding> {

@@ -37,8 +37,7 @@ host {
 trust office { 192.0.2.40, 2001:db8::40 }
 network shop {
   bridge br-shop
-  subnet 172.18.0.0/24
-  subnet fd00:18::/64
+  subnet 172.18.0.0/24, fd00:18::/64
 }
 container web on shop at 172.18.0.10, fd00:18::10 {
   expose 80/tcp as 8080 from office

@@ -6,6 +6,7 @@ use super::nftables;
 use crate::diag::code;
 use crate::host::Variant;
 
+/// What heals it, once somebody has emptied tables.
 const BUNDLE_AGAIN: &str = "`systemctl restart tidegate` puts tidegate's back at once, the timer within \
                             five minutes";
 

@@ -2,7 +2,7 @@
 # company.sh: makes a Debian root file system with the firewall tools that share a machine with
 # tidegate, once, and prints its path: ufw, fail2ban, netfilter-persistent and CrowdSec's bouncer.
 # They are unpacked and never set up, so that no script of theirs runs and no service starts.  It
-# lands beside those of rootfs.sh, under a name that holds a checksum of the package lists.
+# lands beside those of rootfs.sh, under a name that holds a checksum of what is done here.
 set -eu
 suite=bookworm
 lab=${TIDEGATE_LAB:-/var/tmp/tidegate-lab}
@@ -23,7 +23,15 @@ mirror() {
         grep -v security | grep -m 1 . || echo http://deb.debian.org/debian
 }
 
-sum=$(printf %s "$packages $tools" | sha256sum | cut -c 1-8)
+# How they are unpacked.
+unpack="cd /tmp && apt-get -qq download $tools"
+# Not dpkg -x, which would put a folder in the place of the link /lib.
+unpack="$unpack && for package in *.deb; do dpkg-deb --fsys-tarfile \$package |"
+unpack="$unpack tar -x --keep-directory-symlink -C /; done && rm -f *.deb"
+# What ufw's own set-up does: the rules that it begins with.
+unpack="$unpack && cp /usr/share/ufw/iptables/*.rules /usr/share/ufw/ufw.conf /etc/ufw/"
+
+sum=$(printf %s "$packages $tools $unpack" | sha256sum | cut -c 1-8)
 dest=$lab/rootfs/company-$sum
 [ ! -d "$dest" ] || {
     echo "$dest"
@@ -40,12 +48,6 @@ if [ ! -d "$dest" ]; then
     trap 'rm -rf "$part"' EXIT
     trap 'exit 1' HUP INT TERM
     echo "company.sh: making a root file system, half a minute" >&2
-    unpack="cd /tmp && apt-get -qq download $tools"
-    # Not dpkg -x, which would put a folder in the place of the link /lib.
-    unpack="$unpack && for package in *.deb; do dpkg-deb --fsys-tarfile \$package |"
-    unpack="$unpack tar -x --keep-directory-symlink -C /; done && rm -f *.deb"
-    # What ufw's own set-up does: the rules that it begins with.
-    unpack="$unpack && cp /usr/share/ufw/iptables/*.rules /etc/ufw/"
     mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
         --aptopt='APT::Install-Recommends "false"' \
         --aptopt='APT::Sandbox::User "root"' \

@@ -104,7 +104,7 @@ fn rules_in_front_untracked_and_marked() {
 fn tables_of_nftables() {
     finds(
         |_| {
-            let table = "table inet t { chain c { type filter hook prerouting priority -300; udp dport 53 notrack; } }";
+            let table = "table inet t { chain c { type filter hook prerouting priority -300; udp dport 53 notrack; }; }";
             assert!(Command::new("nft").arg(table).status().unwrap().success());
         },
         &["T0708"],

@@ -208,7 +208,10 @@ impl Facts {
 
     fn tables(&mut self, host: &dyn Host) {
         let version = self.saw("the release of iptables", host.iptables_version());
-        self.iptables = version.unwrap_or_default().trim().to_owned();
+        version
+            .unwrap_or_default()
+            .trim()
+            .clone_into(&mut self.iptables);
         let other = match self.variant() {
             Variant::Legacy => Variant::Nft,
             Variant::Auto | Variant::Nft => Variant::Legacy,
@@ -264,7 +267,7 @@ impl Facts {
         }
         let [etc, ..] = UNIT_FOLDERS;
         for folder in self.saw(etc, host.names(etc)).unwrap_or_default() {
-            if folder.ends_with(".wants") || folder.ends_with(".requires") {
+            if matches!(folder.rsplit_once('.'), Some((_, "wants" | "requires"))) {
                 let folder = format!("{etc}/{folder}");
                 let names = self.saw(&folder, host.names(&folder));
                 self.enabled.extend(names.unwrap_or_default());
@@ -295,7 +298,9 @@ impl Facts {
             }
             for folder in UNIT_FOLDERS.map(|folder| format!("{folder}/{name}.d")) {
                 let names = self.saw(&folder, host.names(&folder)).unwrap_or_default();
-                let files = names.iter().filter(|name| name.ends_with(".conf"));
+                let files = names
+                    .iter()
+                    .filter(|name| name.strip_suffix(".conf").is_some());
                 let files = files.map(|name| format!("{folder}/{name}"));
                 unit.drop_ins.extend(files);
             }

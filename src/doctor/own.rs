@@ -27,7 +27,8 @@ pub(super) fn units(facts: &Facts) -> Vec<Finding> {
 fn unit(unit: &UnitFacts) -> Option<Finding> {
     let name = &unit.name;
     let failed = unit.state.as_deref() == Some("failed");
-    let idle_timer = name.ends_with(".timer") && unit.state.as_deref() == Some("inactive");
+    let idle_timer =
+        name.strip_suffix(".timer").is_some() && unit.state.as_deref() == Some("inactive");
     let (what, remedy) = match &unit.path {
         None => ("is not installed", "tidegate install BUNDLE".to_owned()),
         Some(_) if unit.masked => ("is masked", format!("systemctl unmask {name}")),

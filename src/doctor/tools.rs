@@ -12,11 +12,11 @@ const BUNDLE_AGAIN: &str = "`systemctl restart tidegate` puts tidegate's back at
 
 /// Returns the value of `KEY=VALUE` in a file of settings, without quotes; the last one counts.
 fn setting<'f>(facts: &'f Facts, path: &str, key: &str) -> Option<&'f str> {
-    let values = facts.file(path)?.lines().filter_map(|line| {
+    let mut lines = facts.file(path)?.lines().rev();
+    lines.find_map(|line| {
         let (name, value) = line.trim().split_once('=')?;
         (name.trim_end() == key).then(|| value.trim().trim_matches(['"', '\'']))
-    });
-    values.last()
+    })
 }
 
 fn is_yes(value: Option<&str>) -> bool {

@@ -58,7 +58,7 @@ impl LinuxHost {
         self.root == Path::new("/")
     }
 
-    /// Returns whether systemd is the init process, sd_booted(3), of more than files.
+    /// Returns whether systemd is the init process of more than files; `sd_booted(3)`.
     fn has_systemd(&self) -> bool {
         self.is_live() && Path::new("/run/systemd/system").exists()
     }

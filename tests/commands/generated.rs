@@ -8,6 +8,7 @@ const VERBS: [&str; 17] = [
     "compile",
     "completions",
     "diff",
+    "doctor",
     "drift",
     "explain",
     "import",

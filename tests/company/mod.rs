@@ -20,19 +20,15 @@ fn holds(place: &Place, banned: bool, when: &str) {
         (place::STRANGER, 8080, false),
         (place::STRANGER, 8081, false),
     ] {
-        for family in 0..2 {
-            let found = place.connects(who[family], place::HOST[family], port);
-            assert_eq!(found, open, "{when}: {} to {port}", who[family]);
+        for (from, to) in who.into_iter().zip(place::HOST) {
+            let found = place.connects(from, to, port);
+            assert_eq!(found, open, "{when}: {from} to {port}");
         }
     }
     // Past the published port, as a neighbour with a route would.
-    for family in 0..2 {
-        let found = place.connects(place::STRANGER[family], place::WEB[family], 80);
-        assert!(
-            !found,
-            "{when}: {} to the container",
-            place::STRANGER[family]
-        );
+    for (from, to) in place::STRANGER.into_iter().zip(place::WEB) {
+        let found = place.connects(from, to, 80);
+        assert!(!found, "{when}: {from} to the container");
     }
 }
 

@@ -239,7 +239,7 @@ impl Place {
                     match chain.policy {
                         Some(ChainPolicy::Accept) => {}
                         Some(ChainPolicy::Drop) => {
-                            lines.push(format!("{tool} {table} :{name} DROP"))
+                            lines.push(format!("{tool} {table} :{name} DROP"));
                         }
                         None => lines.push(format!("{tool} {table} :{name}")),
                     }

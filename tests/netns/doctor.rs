@@ -94,7 +94,7 @@ fn rules_in_front_untracked_and_marked() {
             env.load(
                 Family::V6,
                 "*raw\n-A PREROUTING -i wg0 -j CT --notrack\nCOMMIT\n",
-            )
+            );
         },
         &["T0708"],
     );

@@ -240,6 +240,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["artifact", "diag", "hash", "host", "netfilter", "question"],
     ),
     (
+        "doctor",
+        &["artifact", "deploy", "diag", "host", "netfilter"],
+    ),
+    (
         "cli",
         &[
             "artifact",
@@ -247,6 +251,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "compose",
             "deploy",
             "diag",
+            "doctor",
             "host",
             "import",
             "inventory",

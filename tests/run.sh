@@ -29,6 +29,8 @@ if root && command -v apt-get >/dev/null; then
     title 'Debian root file systems for Docker hosts'
     tests/lab/rootfs.sh
     tests/lab/rootfs.sh firewalls
+    title 'a Debian root file system with other firewall tools'
+    tests/lab/company.sh
     # From here on a machine that cannot run them fails these tests.
     export TIDEGATE_LAB_REQUIRED=1
 else

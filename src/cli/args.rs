@@ -25,6 +25,7 @@ pub enum Verb {
     Completions(CompletionsArgs),
     Confirm(ConfirmArgs),
     Diff(DiffArgs),
+    Doctor(DoctorArgs),
     Drift(DriftArgs),
     Explain(ExplainArgs),
     Import(ImportArgs),
@@ -291,6 +292,16 @@ pub struct MatrixArgs {
 
     #[arg(long, value_enum, default_value_t)]
     pub format: TableFormat,
+}
+
+/// Tell what on this machine can undo the policy, and what to do about it; exit status 1 where anything can
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
+    #[command(flatten)]
+    pub host: HostArgs,
 }
 
 /// Tell how this machine differs from its installed bundle

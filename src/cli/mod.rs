@@ -7,6 +7,7 @@ mod compile;
 mod compose;
 mod confirm;
 mod diff;
+mod doctor;
 mod drift;
 mod explain;
 pub mod failure;
@@ -75,6 +76,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Completions(args) => Ok(generated::completions(args)),
         Verb::Confirm(args) => confirm::run(args),
         Verb::Diff(args) => diff::run(args),
+        Verb::Doctor(args) => doctor::run(args),
         Verb::Drift(args) => drift::run(args),
         Verb::Explain(args) => explain::run(args),
         Verb::Import(args) => import::run(args),

@@ -124,6 +124,12 @@ impl Unit {
     }
 }
 
+/// Returns the units: name, text, and the links that enable each.
+pub fn units() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let unit = |unit: &Unit| (unit.name, unit.text, unit.links().collect());
+    UNIT_FILES.iter().map(unit).collect()
+}
+
 /// Installs the program, its units, and a bundle for the next boot; changes no rule. `watched` is the
 /// policy in [`POLICIES`], without its ending, that a unit is to follow.
 pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Result<(), Problem> {

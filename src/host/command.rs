@@ -31,6 +31,11 @@ pub enum Variant {
 impl Variant {
     /// Returns a command's name, as in `ip6tables-nft-restore`.
     pub(super) fn command(self, family: Family, verb: &str) -> String {
+        format!("{}-{verb}", self.program(family))
+    }
+
+    /// Returns the program's name, as in `ip6tables-nft`.
+    pub(super) fn program(self, family: Family) -> String {
         let tool = match family {
             Family::V4 => "iptables",
             Family::V6 => "ip6tables",
@@ -40,7 +45,7 @@ impl Variant {
             Variant::Legacy => "-legacy",
             Variant::Nft => "-nft",
         };
-        format!("{tool}{infix}-{verb}")
+        format!("{tool}{infix}")
     }
 
     /// Returns the word of `--iptables` for it.

@@ -17,7 +17,8 @@ use super::command::{self, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
 use super::folder::Folder;
-use super::{Flow, Host, HostError, Lock, Trust, arm, conntrack, files, scratch};
+use super::{Access, ContainerPowers, Flow, Host, HostError, Lock, Trust};
+use super::{arm, conntrack, files, powers, scratch};
 use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
@@ -105,8 +106,8 @@ impl LinuxHost {
         self.root == Path::new("/")
     }
 
+    /// Returns whether systemd is the init process of more than files; `sd_booted(3)`.
     fn has_systemd(&self) -> bool {
-        // This folder is there if and only if systemd is the init process, sd_booted(3).
         self.is_live() && Path::new("/run/systemd/system").exists()
     }
 }
@@ -280,6 +281,35 @@ impl Host for LinuxHost {
         let program = std::env::current_exe().map_err(io_error("find the program for", &path))?;
         files::make_folder(path.parent().unwrap_or(&self.root))?;
         files::copy_program(&program, &path)
+    }
+
+    fn iptables_version(&self) -> Result<String, HostError> {
+        command::run(&self.variant.program(Family::V4), &["--version"], "")
+    }
+
+    fn save_variant(&self, variant: Variant, family: Family) -> Result<String, HostError> {
+        command::run(&variant.command(family, "save"), &[], "")
+    }
+
+    fn nftables(&self) -> Result<String, HostError> {
+        command::run("nft", &["-j", "list", "ruleset"], "")
+    }
+
+    fn queues(&self) -> Result<String, HostError> {
+        command::run("tc", &["-json", "qdisc", "show"], "")
+    }
+
+    fn powers(&self) -> Result<Option<Vec<ContainerPowers>>, HostError> {
+        let socket = self.path(engine::SOCKET);
+        if engine::is_running(&socket) {
+            powers::powers(&socket).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn access(&self, path: &str) -> Result<Option<Access>, HostError> {
+        Access::of(&self.path(path))
     }
 
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError> {

@@ -20,6 +20,7 @@ mod notify;
 mod output;
 mod owner;
 mod pipes;
+mod powers;
 mod scratch;
 
 use std::collections::BTreeMap;
@@ -38,7 +39,8 @@ pub use loader::{FolderLoader, KeptLoader};
 pub use lock::Lock;
 pub use notify::{Notice, notify};
 pub use output::{print, print_coloured};
-pub use owner::Trust;
+pub use owner::{Access, Trust};
+pub use powers::ContainerPowers;
 
 pub use self::files::{FileKind, folder_of, kind, read_file, read_folder, write as write_file};
 use crate::netfilter::Family;
@@ -136,10 +138,29 @@ pub trait Host {
     /// Copies the running program to `path`, unless it runs from there.
     fn copy_program(&self, path: &str) -> Result<(), HostError>;
 
+    /// Returns what `iptables --version` prints.
+    fn iptables_version(&self) -> Result<String, HostError>;
+
+    /// Returns the rules that one variant of iptables keeps, as its own iptables-save prints them.
+    fn save_variant(&self, variant: Variant, family: Family) -> Result<String, HostError>;
+
+    /// Returns all tables of nftables, as `nft -j list ruleset` prints them; libnftables-json(5).
+    fn nftables(&self) -> Result<String, HostError>;
+
+    /// Returns the queueing disciplines of all interfaces, as `tc -json qdisc` prints them; tc(8).
+    fn queues(&self) -> Result<String, HostError>;
+
+    /// Returns what the running containers may do to the machine, or nothing where no engine runs.
+    fn powers(&self) -> Result<Option<Vec<ContainerPowers>>, HostError>;
+
+    /// Returns who may use what a path leads to, or nothing if there is no such thing.
+    fn access(&self, path: &str) -> Result<Option<Access>, HostError>;
+
     /// Runs systemctl(1), where systemd runs this machine and the host is more than its files.
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError>;
 
-    /// Returns what `systemctl show` says of units, or nothing where systemd does not run.
+    /// Returns properties of units as `systemctl show` prints them; nothing where systemd does not
+    /// run this machine, or the host is no more than its files.
     fn units(&self, names: &[&str]) -> Result<Option<String>, HostError>;
 
     /// Returns the moment, which no clock that people set can move.

@@ -1,6 +1,7 @@
 //! Who may write a file: what root puts in force, nobody else may have a hand in.
 
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -12,6 +13,31 @@ pub enum Trust {
     Anybody,
     /// Files that root alone may write, in folders that root alone may write, and no links.
     Root,
+}
+
+/// Who may use a file, as stat(2) tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    pub mode: u32,
+    /// The group's number.
+    pub gid: u32,
+}
+
+impl Access {
+    /// Returns the access to what a path leads to, or nothing if there is no such thing.
+    pub(super) fn of(path: &Path) -> Result<Option<Access>, HostError> {
+        match path.metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            looked => looked
+                .map(|it| {
+                    Some(Access {
+                        mode: it.mode(),
+                        gid: it.gid(),
+                    })
+                })
+                .map_err(io_error("look at", path)),
+        }
+    }
 }
 
 const OTHERS_MAY_WRITE: u32 = 0o022;

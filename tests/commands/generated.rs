@@ -9,6 +9,7 @@ const VERBS: [&str; 20] = [
     "completions",
     "confirm",
     "diff",
+    "doctor",
     "drift",
     "explain",
     "help",

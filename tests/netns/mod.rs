@@ -4,6 +4,7 @@ mod apply;
 mod cli;
 mod confirm;
 mod cut;
+mod doctor;
 mod drift;
 mod faults;
 mod no_engine;

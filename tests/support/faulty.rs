@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use tidegate::host::{EngineFacts, Flow, Host, HostError, LinuxHost, Lock, Moment};
+use tidegate::host::{
+    Access, ContainerPowers, EngineFacts, Flow, Host, HostError, LinuxHost, Lock, Moment, Variant,
+};
 use tidegate::netfilter::Family;
 
 /// What the test has happen at a call.
@@ -179,6 +181,30 @@ impl Host for Faulty {
 
     fn copy_program(&self, path: &str) -> Result<(), HostError> {
         self.inner.copy_program(path)
+    }
+
+    fn iptables_version(&self) -> Result<String, HostError> {
+        self.inner.iptables_version()
+    }
+
+    fn save_variant(&self, variant: Variant, family: Family) -> Result<String, HostError> {
+        self.inner.save_variant(variant, family)
+    }
+
+    fn nftables(&self) -> Result<String, HostError> {
+        self.inner.nftables()
+    }
+
+    fn queues(&self) -> Result<String, HostError> {
+        self.inner.queues()
+    }
+
+    fn powers(&self) -> Result<Option<Vec<ContainerPowers>>, HostError> {
+        self.inner.powers()
+    }
+
+    fn access(&self, path: &str) -> Result<Option<Access>, HostError> {
+        self.inner.access(path)
     }
 
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError> {

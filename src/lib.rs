@@ -15,6 +15,7 @@ pub mod compose;
 pub mod deploy;
 pub mod diag;
 pub mod diagram;
+pub mod format;
 mod hash;
 pub mod host;
 pub mod import;

@@ -9,6 +9,7 @@ mod diff;
 mod drift;
 mod explain;
 pub mod failure;
+mod fmt;
 mod generated;
 mod import;
 mod install;
@@ -74,6 +75,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Diff(args) => diff::run(args),
         Verb::Drift(args) => drift::run(args),
         Verb::Explain(args) => explain::run(args),
+        Verb::Fmt(args) => fmt::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),

@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod files;
 mod follow;
+mod input;
 mod linux;
 mod loader;
 mod lock;
@@ -23,14 +24,17 @@ pub use command::Variant;
 pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running as engine_runs};
 pub use error::{HostError, shown};
 pub use follow::{News, follow};
+pub use input::standard_input;
 pub use linux::{LinuxHost, is_root};
-pub use loader::{FolderLoader, KeptLoader};
+pub use loader::{FolderLoader, KeptLoader, POLICY_FILE};
 pub use lock::Lock;
 pub use notify::{Notice, notify};
 pub use output::print;
 pub use owner::Trust;
 
-pub use self::files::{FileKind, folder_of, kind, read_file, read_folder, write as write_file};
+pub use self::files::{
+    FileKind, folder_of, kind, policies_below, read_file, read_folder, rewrite, write as write_file,
+};
 use crate::netfilter::Family;
 
 /// Reads and changes one machine.

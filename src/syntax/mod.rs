@@ -11,6 +11,7 @@ mod scan;
 mod slice;
 #[cfg(test)]
 mod tests;
+pub mod tree;
 
 pub(crate) use self::bounds::NAME as LONGEST_NAME;
 pub(crate) use self::build::may_be_declared;

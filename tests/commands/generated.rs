@@ -2,7 +2,7 @@
 
 use super::Desk;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "apply",
     "check",
     "compile",
@@ -10,6 +10,7 @@ const VERBS: [&str; 17] = [
     "diff",
     "drift",
     "explain",
+    "fmt",
     "import",
     "install",
     "inventory",

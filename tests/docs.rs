@@ -257,7 +257,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("policy", &["diag", "inventory", "net", "source", "syntax"]),
     (
         "import",
-        &["compose", "diag", "inventory", "net", "policy", "syntax"],
+        &[
+            "compose",
+            "diag",
+            "format",
+            "inventory",
+            "net",
+            "policy",
+            "source",
+            "syntax",
+        ],
     ),
     ("netfilter", &["hash", "net", "policy", "source"]),
     (

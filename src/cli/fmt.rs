@@ -106,7 +106,8 @@ impl Text {
             let diff = diff.header(&name, &name).to_string();
             done.text.push_str(&diff);
         } else {
-            done.text.push_str(&format!("{name}\n"));
+            done.text.push_str(&name);
+            done.text.push('\n');
         }
         if args.check || args.diff {
             done.yes = false;

@@ -82,7 +82,7 @@ fn compiled(text: &str) -> Vec<BTreeMap<String, String>> {
         }
         bare
     };
-    let rules = |name: &&str| name.starts_with("rules") || name.ends_with(".conf");
+    let rules = |name: &&str| name.starts_with("rules") || *name == "90-tidegate.conf";
     let files = |bundle: &tidegate::artifact::Bundle| {
         let files = bundle.files().iter();
         files

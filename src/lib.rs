@@ -21,6 +21,7 @@ pub mod host;
 pub mod import;
 pub mod inventory;
 pub mod lint;
+pub mod lsp;
 pub mod meaning;
 pub mod net;
 pub mod netfilter;

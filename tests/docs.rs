@@ -15,7 +15,7 @@ fn text(path: &str) -> String {
 }
 
 /// Returns the files below a folder whose names end in `ending`.
-fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -275,6 +275,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("lint", &["diag", "meaning", "policy", "source"]),
     ("sysctl", &["policy", "source"]),
+    (
+        "lsp",
+        &[
+            "compile", "diag", "format", "net", "policy", "question", "source", "syntax",
+        ],
+    ),
     ("artifact", &["hash", "netfilter"]),
     (
         "question",
@@ -322,7 +328,9 @@ const LAYERS: &[(&str, &[&str])] = &[
             "host",
             "import",
             "inventory",
+            "lsp",
             "netfilter",
+            "policy",
             "question",
             "source",
         ],

@@ -27,6 +27,8 @@ pub enum Verb {
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
+    /// Serve an editor over standard input and output: the Language Server Protocol
+    Lsp,
     Manual(ManualArgs),
     Matrix(MatrixArgs),
     Plan(PlanArgs),

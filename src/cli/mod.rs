@@ -15,6 +15,7 @@ mod import;
 mod install;
 mod inventory;
 mod levels;
+mod lsp;
 mod matrix;
 mod plan;
 mod policy;
@@ -79,6 +80,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
+        Verb::Lsp => lsp::run(),
         Verb::Manual(args) => generated::manual(args),
         Verb::Matrix(args) => matrix::run(args),
         Verb::Plan(args) => plan::run(args),

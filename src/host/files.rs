@@ -160,6 +160,12 @@ pub fn rewrite(path: &Path, text: &str) -> Result<(), HostError> {
     rename(&beside, path)
 }
 
+/// Returns the names of the policy files in a folder, sorted.
+pub fn policies_in(folder: &Path) -> Result<Vec<String>, HostError> {
+    let is_policy = |name: &String| Path::new(name).extension().is_some_and(|it| it == "tide");
+    Ok(names(folder)?.into_iter().filter(is_policy).collect())
+}
+
 /// Returns the policy files in a folder and the folders within it, sorted; links are not followed.
 pub fn policies_below(folder: &Path) -> Result<Vec<PathBuf>, HostError> {
     let mut found = Vec::new();

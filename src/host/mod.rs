@@ -33,7 +33,8 @@ pub use output::print;
 pub use owner::Trust;
 
 pub use self::files::{
-    FileKind, folder_of, kind, policies_below, read_file, read_folder, rewrite, write as write_file,
+    FileKind, folder_of, kind, policies_below, policies_in, read_file, read_folder, rewrite,
+    write as write_file,
 };
 use crate::netfilter::Family;
 

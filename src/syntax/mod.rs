@@ -4,7 +4,7 @@ pub mod ast;
 pub mod bounds;
 mod build;
 mod grammar;
-mod keyword;
+pub mod keyword;
 mod mistake;
 mod reader;
 mod scan;

@@ -2,7 +2,7 @@
 
 use super::Desk;
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "apply",
     "check",
     "compile",
@@ -14,6 +14,7 @@ const VERBS: [&str; 18] = [
     "import",
     "install",
     "inventory",
+    "lsp",
     "manual",
     "matrix",
     "plan",

@@ -10,8 +10,8 @@ mod tests;
 mod wrap;
 
 use self::lines::Printer;
-use crate::diag::Diagnostics;
-use crate::source::SourceId;
+use crate::diag::{Diagnostic, Diagnostics, code};
+use crate::source::{SourceId, Span};
 use crate::syntax;
 use crate::syntax::tree;
 
@@ -25,7 +25,22 @@ pub fn format(source: SourceId, text: &str, diagnostics: &mut Diagnostics) -> Op
     let mut found = Diagnostics::default();
     syntax::parse(source, text, &mut found);
     let tree = tree::read(text);
-    let fine = tree.is_some() && found.is_empty();
+    if tree.is_none() && found.is_empty() {
+        found.push(too_complex(source));
+    }
+    let fine = found.is_empty();
     diagnostics.append(found);
     tree.filter(|_| fine).map(|tree| Printer::print(&tree))
+}
+
+/// Each item can be read, but not all of them in one go.
+fn too_complex(source: SourceId) -> Diagnostic {
+    let start = Span {
+        source,
+        start: 0,
+        end: 0,
+    };
+    Diagnostic::error(code::TOO_COMPLEX, "this file takes too long to read")
+        .at(start, "reading was given up")
+        .help("move parts to files of their own, with `include`")
 }

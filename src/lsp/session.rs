@@ -8,7 +8,7 @@ use lsp_types::{
     CodeActionParams, CompletionParams, DiagnosticRelatedInformation, DiagnosticSeverity,
     DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
     DocumentFormattingParams, DocumentSymbolParams, GotoDefinitionParams, HoverParams,
-    InitializeParams, Location, NumberOrString, Position, Range, ReferenceParams, RenameParams,
+    InitializeParams, Location, NumberOrString, Range, ReferenceParams, RenameParams,
     TextDocumentPositionParams, Uri,
 };
 use serde::de::DeserializeOwned;
@@ -19,9 +19,10 @@ use super::mentions::Mention;
 use super::project::{Disk, Open, Project, main_of};
 use super::text::Encoding;
 use super::{complete, edits, hover, outline, path};
-use crate::diag::{Diagnostic, Severity};
-use crate::source::{SourceId, Span};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::source::{SourceId, SourceMap, Span};
 use crate::syntax::ast::File;
+use crate::syntax::parse;
 
 /// What an editor has open, and what is known of it.
 pub struct Session<D> {
@@ -340,13 +341,13 @@ impl<D: Disk> Session<D> {
         Some(json!(complete::items(&context, project)))
     }
 
+    /// Reads the text alone: editors ask for this at every letter.
     fn symbols(&mut self, params: &DocumentSymbolParams) -> Option<Value> {
-        let start =
-            TextDocumentPositionParams::new(params.text_document.clone(), Position::default());
-        let at = self.at(&start)?;
-        let text = at.project.text(at.source);
-        let file = at.project.file(at.source)?;
-        Some(json!(outline::symbols(file, text, self.encoding)))
+        let path = path::of_uri(&params.text_document.uri)?;
+        let text = self.open.get(&path)?;
+        let source = SourceMap::default().add(path, text.as_str());
+        let file = parse(source, text, &mut Diagnostics::default());
+        Some(json!(outline::symbols(&file, text, self.encoding)))
     }
 
     fn formatting(&mut self, params: &DocumentFormattingParams) -> Option<Value> {
@@ -355,7 +356,11 @@ impl<D: Disk> Session<D> {
         Some(json!(edits))
     }
 
+    /// Has nothing to offer until what was typed is checked: then the editor asks again.
     fn actions(&mut self, params: &CodeActionParams) -> Option<Value> {
+        if self.dirty {
+            return None;
+        }
         let start =
             TextDocumentPositionParams::new(params.text_document.clone(), params.range.start);
         let at = self.at(&start)?;

@@ -12,7 +12,7 @@ use tidegate::syntax::parse;
 use tidegate::syntax::tree::{self, Gap, Statement, WordKind};
 
 use super::policies::{self, Tape};
-use crate::support::files::Files;
+use crate::support::files::{Files, repository};
 
 /// Returns a text in its one layout, which must have no mistakes.
 #[track_caller]
@@ -104,10 +104,23 @@ fn disturbed(text: &str, tape: &mut Tape<'_>) -> String {
         format!("#{blanks}note {count}, \"{{ -> ä{blanks}")
     };
     while let Some(letter) = rest.chars().next() {
+        if let '#' | '"' = letter {
+            let end = rest[1..].find(['"', '\n']).filter(|_| letter == '"');
+            let end = end.map(|end| end + 2).or(rest.find('\n'));
+            let (kept, after) = rest.split_at(end.unwrap_or(rest.len()));
+            new.push_str(kept);
+            rest = after;
+            // The comment of a line ends it.
+            if letter == '#' && !after.is_empty() {
+                new.push('\n');
+                rest = &after[1..];
+            }
+            continue;
+        }
         rest = &rest[letter.len_utf8()..];
         let before = rest.strip_prefix(' ').unwrap_or(rest);
         let within_value = matches!(letter, '/' | ':') && !before.starts_with(char::is_alphabetic);
-        let line_may_end = matches!(letter, ',' | '\n' | '{')
+        let line_may_end = matches!(letter, ',' | '\n' | '{' | '[')
             || letter == '>'
             || letter == ':' && new.ends_with(' ');
         if letter == '\n' && tape.below(4) == 0 {
@@ -155,6 +168,14 @@ pub fn check(text: &str) -> String {
     new
 }
 
+const CASES: [&str; 5] = [
+    "tests/cases/06-everything/policy.tide",
+    "tests/cases/06-everything/sets.tide",
+    "tests/cases/08-no-engine-icc/policy.tide",
+    "examples/03-trusted-only.tide",
+    "examples/06-two-hosts.tide",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 96, ..ProptestConfig::default() })]
 
@@ -167,6 +188,18 @@ proptest! {
         let bad = disturbed(&text, &mut Tape::new(&noise));
         let new = check(&bad);
         prop_assert_eq!(compiled(&new), compiled(&text), "{}\n{}", bad, new);
+    }
+
+    /// The same of every kind of statement, which random policies do not have.
+    #[test]
+    fn layout_keeps_every_kind_of_statement(
+        case in prop::sample::select(&CASES[..]),
+        noise in prop::collection::vec(any::<u8>(), 0..1200),
+    ) {
+        let text = std::fs::read_to_string(repository().join(case)).expect("text");
+        let bad = disturbed(&text, &mut Tape::new(&noise));
+        let new = check(&bad);
+        prop_assert_eq!(without_places(&new), without_places(&text), "{}\n{}", bad, new);
     }
 
     /// Long lists are wrapped, and stay so.

@@ -32,7 +32,13 @@ impl Disk for Files {
 
 pub(super) fn run() -> Result<Done, Failure> {
     let (connection, threads) = Connection::stdio();
-    serve(&connection).map_err(|error| broken(&error.to_string()))?;
+    serve(&connection).map_err(|error| {
+        if error.channel_is_disconnected() {
+            broken("it left before a session began")
+        } else {
+            broken(&error.to_string())
+        }
+    })?;
     // The threads end when nothing more can be sent.
     drop(connection);
     threads.join().map_err(|error| broken(&error.to_string()))?;

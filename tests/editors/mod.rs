@@ -51,6 +51,21 @@ fn a_session_begins_and_ends() {
 }
 
 #[test]
+fn without_an_editor_it_says_so() {
+    let desk = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .arg("lsp")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(desk.status.code(), Some(2));
+    let said = String::from_utf8(desk.stderr).unwrap();
+    assert!(
+        said.contains("it left before a session began\nhelp: "),
+        "{said}"
+    );
+}
+
+#[test]
 fn mistakes_come_and_go_while_typing() {
     let (mut client, said) = Client::with(SHOP);
     assert_eq!(said, Vec::<Value>::new());

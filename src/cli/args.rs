@@ -28,9 +28,12 @@ pub enum Verb {
     Doctor(DoctorArgs),
     Drift(DriftArgs),
     Explain(ExplainArgs),
+    Fmt(FmtArgs),
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
+    /// Serve an editor over standard input and output: the Language Server Protocol
+    Lsp,
     Manual(ManualArgs),
     Matrix(MatrixArgs),
     Plan(PlanArgs),
@@ -323,6 +326,22 @@ pub struct DriftArgs {
 pub struct ExplainArgs {
     /// As in T0203; without it, every code with its meaning
     pub code: Option<String>,
+}
+
+/// Lay out policy files the one way; comments stay, and so does the meaning
+#[derive(Debug, Args)]
+pub struct FmtArgs {
+    /// Policy files, folders with `.tide` files in them or below, or `-` for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub paths: Vec<PathBuf>,
+
+    /// Write nothing; list the files that would change, exit status 1 where any
+    #[arg(long)]
+    pub check: bool,
+
+    /// Write nothing; print what would change, exit status 1 where anything
+    #[arg(long)]
+    pub diff: bool,
 }
 
 /// Write a first policy from compose files or from a running engine

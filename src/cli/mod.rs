@@ -11,11 +11,13 @@ mod doctor;
 mod drift;
 mod explain;
 pub mod failure;
+mod fmt;
 mod generated;
 mod import;
 mod install;
 mod inventory;
 mod levels;
+mod lsp;
 mod matrix;
 mod plan;
 mod policy;
@@ -79,9 +81,11 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Doctor(args) => doctor::run(args),
         Verb::Drift(args) => drift::run(args),
         Verb::Explain(args) => explain::run(args),
+        Verb::Fmt(args) => fmt::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
+        Verb::Lsp => lsp::run(),
         Verb::Manual(args) => generated::manual(args),
         Verb::Matrix(args) => matrix::run(args),
         Verb::Plan(args) => plan::run(args),

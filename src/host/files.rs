@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -123,6 +123,51 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HostError> {
         let _ = remove(&beside);
     }
     ended
+}
+
+/// Writes a file that is there anew, and leaves its owner and mode as they are: at any moment the old
+/// text or the new one is there.
+pub fn rewrite(path: &Path, text: &str) -> Result<(), HostError> {
+    let old = path.symlink_metadata().map_err(io_error("look at", path))?;
+    let beside = beside(path);
+    write_new(&beside, text.as_bytes(), 0o600)?;
+    // The owner first: a change of that takes rights away.
+    std::os::unix::fs::lchown(&beside, Some(old.uid()), Some(old.gid()))
+        .and_then(|()| fs::set_permissions(&beside, old.permissions()))
+        .map_err(|error| {
+            // What is left of it is overwritten the next time.
+            let _ = remove(&beside);
+            io_error("keep the owner of", path)(error)
+        })?;
+    rename(&beside, path)
+}
+
+/// Returns the names of the policy files in a folder, sorted.
+pub fn policies_in(folder: &Path) -> Result<Vec<String>, HostError> {
+    let is_policy = |name: &String| Path::new(name).extension().is_some_and(|it| it == "tide");
+    Ok(names(folder)?.into_iter().filter(is_policy).collect())
+}
+
+/// Returns the policy files in a folder and the folders within it, sorted; links are not followed.
+pub fn policies_below(folder: &Path) -> Result<Vec<PathBuf>, HostError> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for name in names(&folder)? {
+            let path = folder.join(&name);
+            let metadata = path
+                .symlink_metadata()
+                .map_err(io_error("look at", &path))?;
+            // Folders of other programs, such as .git, hold no policies.
+            if metadata.is_dir() && !name.starts_with('.') {
+                folders.push(path);
+            } else if metadata.is_file() && path.extension().is_some_and(|it| it == "tide") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 pub(super) fn beside(path: &Path) -> PathBuf {

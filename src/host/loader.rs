@@ -11,7 +11,8 @@ use super::{HostError, Trust, files};
 use crate::diag::hidden::is_hidden;
 use crate::policy::{LoadError, Loader};
 
-const POLICY_FILE: u64 = 1 << 20;
+/// The largest file of a policy, in bytes.
+pub const POLICY_FILE: u64 = 1 << 20;
 const TRUST_FILE: u64 = 16 << 20;
 
 /// Reads policy files and lists of addresses from one folder and the folders within it.

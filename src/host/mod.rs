@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod folder;
 mod follow;
+mod input;
 mod journal;
 mod linux;
 mod loader;
@@ -33,16 +34,20 @@ pub use conntrack::{Ends, Flow};
 pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running as engine_runs};
 pub use error::{HostError, reason, shown};
 pub use follow::{News, follow};
+pub use input::standard_input;
 pub use journal::{Urgency, for_journal};
 pub use linux::{LinuxHost, is_root};
-pub use loader::{FolderLoader, KeptLoader};
+pub use loader::{FolderLoader, KeptLoader, POLICY_FILE};
 pub use lock::Lock;
 pub use notify::{Notice, notify};
 pub use output::{print, print_coloured};
 pub use owner::{Access, Trust};
 pub use powers::ContainerPowers;
 
-pub use self::files::{FileKind, folder_of, kind, read_file, read_folder, write as write_file};
+pub use self::files::{
+    FileKind, folder_of, kind, policies_below, policies_in, read_file, read_folder, rewrite,
+    write as write_file,
+};
 use crate::netfilter::Family;
 
 /// Reads and changes one machine.

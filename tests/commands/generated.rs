@@ -2,7 +2,7 @@
 
 use super::Desk;
 
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 23] = [
     "apply",
     "check",
     "compile",
@@ -12,10 +12,12 @@ const VERBS: [&str; 20] = [
     "doctor",
     "drift",
     "explain",
+    "fmt",
     "help",
     "import",
     "install",
     "inventory",
+    "lsp",
     "manual",
     "matrix",
     "plan",

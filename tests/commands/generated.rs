@@ -2,7 +2,7 @@
 
 use super::Desk;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "apply",
     "check",
     "compile",

@@ -166,7 +166,7 @@ fn power(container: &ContainerPowers) -> Option<Finding> {
             ),
         )
         .why("its ports are the machine's: what the policy says of networks is not about them")
-        .remedy("say `expose` in the `host` block for them, or give it a network")
+        .remedy("open or close them as ports of the host (`NAME -> host`), or give it a network")
     })
 }
 

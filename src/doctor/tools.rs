@@ -135,7 +135,8 @@ pub(super) fn ufw(facts: &Facts) -> Vec<Finding> {
                      published ports pass ufw by, not tidegate",
                 )
                 .remedy(
-                    "nothing: `ufw reload` and `ufw disable` leave tidegate's rules as they are",
+                    "nothing: `ufw reload` leaves tidegate's rules as they are; after `ufw disable`, which \
+                     has FORWARD accept: tidegate drift --repair",
                 ),
         );
     }

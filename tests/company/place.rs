@@ -237,6 +237,8 @@ impl Place {
                         continue;
                     }
                     match chain.policy {
+                        // That of FORWARD is the policy's, which says `forward drop`.
+                        Some(ChainPolicy::Drop) if name == "FORWARD" => {}
                         Some(ChainPolicy::Accept) => {}
                         Some(ChainPolicy::Drop) => {
                             lines.push(format!("{tool} {table} :{name} DROP"));

@@ -22,8 +22,6 @@ pub struct Tool {
     pub stop: fn(&Place),
     /// Stands in its rules.
     pub mark: &'static str,
-    /// It closes published ports to everybody by itself.
-    pub closes: bool,
     pub acts: &'static [Act],
 }
 
@@ -80,7 +78,6 @@ pub const FAIL2BAN: Tool = Tool {
         place.sh("fail2ban-client stop");
     },
     mark: "f2b-web",
-    closes: false,
     acts: &[
         ban("ban", |place| {
             place.sh(&format!(
@@ -140,7 +137,6 @@ pub const CROWDSEC: Tool = Tool {
     },
     stop: NOTHING,
     mark: "crowdsec-blacklists",
-    closes: false,
     acts: &[
         ban("ban", |place| {
             place.sh(&format!(
@@ -175,7 +171,6 @@ pub const UFW: Tool = Tool {
     },
     stop: NOTHING,
     mark: "ufw-before-forward",
-    closes: false,
     acts: &[
         act("reload", |place| {
             place.sh("ufw reload");
@@ -183,12 +178,9 @@ pub const UFW: Tool = Tool {
         act("a new rule", |place| {
             place.sh("ufw deny from 203.0.113.9");
         }),
-        act("disable", |place| {
+        // It has FORWARD accept then, which the policy says is to drop.
+        undo("disable", |place| {
             place.sh("ufw disable");
-            // ufw then accepts what is forwarded.
-            for family in Family::BOTH {
-                place.load(family, "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n");
-            }
         }),
         act("enable", |place| {
             place.sh("ufw --force enable");
@@ -224,7 +216,6 @@ pub const UFW_DOCKER: Tool = Tool {
     },
     stop: NOTHING,
     mark: "ufw-docker-logging-deny",
-    closes: false,
     acts: &[
         undo("reload", |place| {
             place.sh("ufw reload");
@@ -248,7 +239,6 @@ pub const NETFILTER_PERSISTENT: Tool = Tool {
     },
     stop: NOTHING,
     mark: "INPUT -s 203.0.113.9/32 -j DROP",
-    closes: false,
     acts: &[
         undo("restart", |place| {
             place.sh("netfilter-persistent restart 2>&1");
@@ -312,7 +302,6 @@ pub const KUBE_PROXY: Tool = Tool {
     },
     stop: NOTHING,
     mark: "KUBE-FORWARD",
-    closes: false,
     acts: &[
         act("resync", kube_proxy_syncs),
         act("jumps put back on top", |place| {

@@ -228,7 +228,7 @@ impl Host for Faulty {
     }
 
     /// Nobody is called: a test of the deadline is one of the program.
-    fn arm(&self, deadline: &Moment) -> Result<(), HostError> {
+    fn arm(&self, _: &Moment) -> Result<(), HostError> {
         self.check(&Call::Arm)
     }
 

@@ -43,9 +43,10 @@ impl Page {
 
     fn add(&mut self, line: &str, name: &str) {
         if self.block == Block::Fenced {
-            match line.starts_with("```") {
-                true => self.leave_block(),
-                false => self.example(line),
+            if line.starts_with("```") {
+                self.leave_block();
+            } else {
+                self.example(line);
             }
         } else if line.starts_with("```") {
             self.enter(Block::Fenced);
@@ -118,7 +119,7 @@ fn inline(line: &str) -> String {
     let mut text = String::new();
     for (at, part) in line.split('`').enumerate() {
         if at % 2 == 1 {
-            text.push_str(&format!("\\fB{}\\fR", escaped(part)));
+            text.extend(["\\fB", &escaped(part), "\\fR"]);
         } else {
             text.push_str(&escaped(&without_links(part)).replace('*', ""));
         }
@@ -145,8 +146,9 @@ fn escaped(text: &str) -> String {
 
 /// Keeps a line from being read as a request.
 fn safe(line: &str) -> String {
-    match line.starts_with(['.', '\'']) {
-        true => format!("\\&{line}"),
-        false => line.to_owned(),
+    if line.starts_with(['.', '\'']) {
+        format!("\\&{line}")
+    } else {
+        line.to_owned()
     }
 }

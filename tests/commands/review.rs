@@ -175,9 +175,8 @@ fn inputs_are_data_and_a_long_summary_fits_into_a_comment() {
     let desk = repository_of("shop.tide", POLICY, POLICY);
     let name = "$(touch made)`touch made`.tide";
     // Each line is a mistake.
-    let mistakes: String = (0..700)
-        .map(|at| format!("allow nobody{at} -> shop : 22/tcp\n"))
-        .collect();
+    let mistakes = (0..700).map(|at| format!("allow nobody{at} -> shop : 22/tcp\n"));
+    let mistakes = mistakes.collect::<Vec<_>>().concat();
     desk.write(name, format!("{POLICY}{mistakes}"));
     let (output, summary) = review(&desk, name, &[("TIDEGATE_DENY", "T0601 T0602")]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -101,6 +101,7 @@ fn the_contents_have_the_pages_of_codes() {
     let pages = code::ALL
         .iter()
         .map(|entry| format!("  - [{0}](codes/{0}.md)", entry.code));
-    lines.splice(at + 1..at + 1, pages);
+    let behind = lines.split_off(at + 1);
+    lines.extend(pages.chain(behind));
     is_kept("SUMMARY.md", &(lines.join("\n") + "\n"));
 }

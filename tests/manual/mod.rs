@@ -2,6 +2,7 @@
 
 mod cli;
 mod contents;
+mod language;
 mod shown;
 
 use std::fs;

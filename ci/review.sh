@@ -14,6 +14,8 @@ set -euo pipefail
 
 policy=${TIDEGATE_POLICY:?the policy to review}
 base=${TIDEGATE_BASE:-}
+# Of a branch's first push GitHub says zeros.
+[[ $base =~ ^0+$ ]] && base=
 out=${TIDEGATE_OUT:-tidegate-review}
 program=${TIDEGATE:-tidegate}
 read -ra hosts <<<"${TIDEGATE_HOSTS:-}"
@@ -96,8 +98,13 @@ compile() {
 
 # Writes the other commit's files; neither the index nor the work tree changes, and no hook runs.
 check_out_base() {
+    local tree
+    tree=$(git rev-parse --verify --quiet --end-of-options "$base^{tree}") || {
+        echo "there is no commit $base here: has it been fetched?" >&2
+        exit 2
+    }
     export GIT_INDEX_FILE=$temporary/index
-    git read-tree "$base"
+    git read-tree "$tree"
     git checkout-index --all --prefix="$temporary/base/"
     unset GIT_INDEX_FILE
 }

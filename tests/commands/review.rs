@@ -139,6 +139,9 @@ fn a_policy_that_means_the_same_a_new_one_and_one_with_mistakes() {
 
     The same connections pass as before.
     ");
+    let (output, summary) = review(&desk, "shop.tide", &[("TIDEGATE_BASE", "0000")]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(!summary.contains("before"), "{summary}");
     desk.write("new_one.tide", POLICY);
     let (output, summary) = review(&desk, "new_one.tide", &[]);
     assert!(output.status.success(), "{output:?}");

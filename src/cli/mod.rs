@@ -21,6 +21,7 @@ mod lsp;
 mod matrix;
 mod plan;
 mod policy;
+mod roff;
 mod side;
 mod target;
 mod trace;

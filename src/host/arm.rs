@@ -69,7 +69,7 @@ impl Call<'_> {
     /// Has systemd start it, systemd-run(1); whoever is started checks the time again.
     pub(super) fn by_systemd(&self) -> Result<(), HostError> {
         let program = program()?.display().to_string();
-        let now = super::clock::moment()?;
+        let now = super::clock::moment(&self.root.join("run"))?;
         let left = now.until(self.deadline).unwrap_or_default().as_millis();
         let unit = format!("--unit={UNIT}-{}", self.deadline.millis);
         let time = format!("--on-active={left}ms");

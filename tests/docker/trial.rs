@@ -82,7 +82,7 @@ fn what_nobody_confirms_goes_back_by_systemd() {
         "setsid sh -c 'tidegate apply --confirm 6s {TRIAL}; exec sleep 1000' >/dev/null 2>&1 </dev/null &
          shell=$!
          until [ -e /run/tidegate/trial.json ]; do sleep 0.01; done
-         kill -KILL -- -$shell"
+         /bin/kill -KILL -- -$shell"
     ));
     shop.goes_back("the shell is killed", begin);
 

@@ -68,7 +68,8 @@ pub fn seconds(left: Duration) -> u64 {
     left.as_secs() + u64::from(left.subsec_nanos() > 0)
 }
 
-pub(super) fn went_back(trial: &Trial) -> String {
+/// Says that nobody confirmed a bundle, and what is in force instead.
+pub fn went_back(trial: &Trial) -> String {
     format!(
         "{}, version {}, was not confirmed in time: {} is in force again",
         trial.policy,
@@ -304,15 +305,12 @@ pub fn rollback(
     Ok((Some(bundle), outcome))
 }
 
-/// Goes back if the time of a bundle on trial is over; returns how long it is until then.
-pub fn return_in_time(host: &dyn Host) -> Result<Option<Duration>, ApplyError> {
+/// Goes back if the time of a bundle on trial is over; returns what has become of it.
+pub fn return_in_time(host: &dyn Host) -> Result<Stage, ApplyError> {
     // Without a record, not even the lock is touched: there is nothing to look after.
     if trial::of(host).map_err(refused)?.is_none() {
-        return Ok(None);
+        return Ok(Stage::Over);
     }
     let _lock = host.lock().map_err(refused)?;
-    match settle(host)? {
-        Stage::Waits(_, left) => Ok(Some(left)),
-        Stage::Over | Stage::WentBack(..) => Ok(None),
-    }
+    settle(host)
 }

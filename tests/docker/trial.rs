@@ -9,12 +9,17 @@ const TRIAL: &str = "/etc/tidegate/trial.tide";
 const OVER: &str = "! [ -e /run/tidegate/trial.json ]";
 const UNITS: &str = "systemctl list-units --all --plain --no-legend 'tidegate-return-*'";
 
-/// The same shop, where the office may not see the site any more; nobody else may either.
+/// The same shop, where the site is for somebody else than the office.
 fn narrower() -> String {
-    SHOP.lines()
-        .filter(|line| !line.contains("expose 80/tcp") && !line.contains("80,9187/tcp"))
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let of_another = "expose 80/tcp as 8080 from admin";
+    let lines = SHOP.lines().filter(|line| !line.contains("80,9187/tcp"));
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let text = text.replace("expose 80/tcp as 8080 from office", of_another);
+    assert!(text.contains(of_another));
+    text.replace(
+        "trust office {",
+        "trust admin { 192.0.2.99, 2001:db8::99 }\ntrust office {",
+    )
 }
 
 impl Shop {

@@ -13,7 +13,7 @@ const UNITS: &str = "systemctl list-units --all --plain --no-legend 'tidegate-re
 fn narrower() -> String {
     let of_another = "expose 80/tcp as 8080 from admin";
     let lines = SHOP.lines().filter(|line| !line.contains("80,9187/tcp"));
-    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
     let text = text.replace("expose 80/tcp as 8080 from office", of_another);
     assert!(text.contains(of_another));
     text.replace(

@@ -25,6 +25,18 @@ pub struct Failure {
     pub text: String,
 }
 
+impl FailureKind {
+    /// Returns the exit status that says so.
+    pub fn status(self) -> u8 {
+        match self {
+            FailureKind::No => 1,
+            FailureKind::Usage => 2,
+            FailureKind::Host => 3,
+            FailureKind::Stuck => 4,
+        }
+    }
+}
+
 impl Failure {
     pub fn new(kind: FailureKind, message: &str, help: &str) -> Self {
         Failure {
@@ -42,12 +54,7 @@ impl Failure {
     }
 
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self.kind {
-            FailureKind::No => 1,
-            FailureKind::Usage => 2,
-            FailureKind::Host => 3,
-            FailureKind::Stuck => 4,
-        })
+        ExitCode::from(self.kind.status())
     }
 }
 

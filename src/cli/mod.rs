@@ -108,9 +108,8 @@ fn acts(verb: &Verb) -> bool {
 
 fn said(done: &Done, acts: bool) -> ExitCode {
     // Losing warnings is no reason to fail.
-    let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning);
+    let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning, &[]);
     let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
-    let _ = host::print(anstream::stderr().lock(), &done.warnings);
     let answer = ExitCode::from(u8::from(!done.yes));
     match host::print(io::stdout().lock(), &done.text) {
         Ok(()) => answer,
@@ -129,7 +128,7 @@ fn said(done: &Done, acts: bool) -> ExitCode {
 
 fn failed(failure: &Failure) -> ExitCode {
     // With standard error gone too, the exit status has to do.
-    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
+    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error, &[]);
     let _ = host::print_coloured(anstream::stderr().lock(), &text);
     failure.exit_code()
 }

@@ -580,7 +580,7 @@ pub enum Format {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum DriftFormat {
     Json,
-    /// Metrics for node_exporter's textfile collector
+    /// Metrics for the textfile collector of `node_exporter`
     Prometheus,
     #[default]
     Text,

@@ -67,16 +67,13 @@ fn failed(args: &DriftArgs, mut failure: Failure, at: u64) -> Failure {
         status: failure.kind.status(),
         at,
     };
-    let written = match &args.output {
-        Some(file) => host::write_file(file, &look.metrics()).map_err(Failure::from),
-        None => {
-            // A reader that is gone is told by the exit status.
-            let _ = host::print(io::stdout().lock(), &look.metrics());
-            Ok(())
-        }
+    let Some(file) = &args.output else {
+        // A reader that is gone is told by the exit status.
+        let _ = host::print(io::stdout().lock(), &look.metrics());
+        return failure;
     };
-    if let Err(second) = written {
-        failure.text.push_str(&second.text);
+    if let Err(second) = host::write_file(file, &look.metrics()) {
+        failure.text.push_str(&Failure::from(second).text);
     }
     failure
 }

@@ -223,7 +223,7 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// Write the manual pages, one for each command
+/// Write the manual pages, one for each command and one of the language
 #[derive(Debug, Args)]
 pub struct ManualArgs {
     /// Folder for them, as in /usr/local/share/man/man8

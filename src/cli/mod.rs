@@ -21,6 +21,7 @@ mod lsp;
 mod matrix;
 mod plan;
 mod policy;
+mod roff;
 mod side;
 mod target;
 mod trace;
@@ -117,7 +118,8 @@ fn said(done: &Done, acts: bool) -> ExitCode {
             let message = format!("cannot write to standard output: {}", host::reason(&error));
             if acts {
                 let text = format!("warning: {message}\nnote: what was asked for is done\n");
-                let _ = host::print(anstream::stderr().lock(), &text);
+                let text = host::for_journal(io::stderr(), &text, Urgency::Warning, &[]);
+                let _ = host::print_coloured(anstream::stderr().lock(), &text);
                 return answer;
             }
             let help = "look where it leads: a full disk?";

@@ -76,7 +76,7 @@ pub fn repair(host: &dyn Host) -> Result<(DriftReport, DriftReport), ApplyError>
     };
     apply::apply_installed(host, options)?;
     // The repair is done and stands, whatever looking again says.
-    let after = drift(host).map_err(ApplyError::Partial)?;
+    let after = drift(host).map_err(ApplyError::Unfinished)?;
     Ok((before, after))
 }
 

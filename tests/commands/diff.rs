@@ -78,6 +78,19 @@ fn a_reviews_comment_is_a_table_and_a_program_reads_json() {
 }
 
 #[test]
+fn names_are_no_markdown() {
+    let desk = shop();
+    let names = |text: &str| text.replace("office", "_office_");
+    desk.write("a_b_.tide", names(POLICY));
+    desk.write("b.tide", names(&POLICY.replace("8080", "8081")));
+    let arguments = ["a_b_.tide", "b.tide", "--format", "markdown"];
+    let (status, text, _) = diff(&desk, &arguments);
+    assert_eq!(status, Some(1));
+    assert!(text.contains("| \\_office\\_ | host |"), "{text}");
+    assert!(text.contains("by a\\_b\\_.tide:10 |"), "{text}");
+}
+
+#[test]
 fn nothing_differs_where_other_words_mean_the_same() {
     let desk = shop();
     let (status, text, _) = diff(&desk, &["shop.tide", "shop.tide"]);

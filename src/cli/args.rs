@@ -315,7 +315,11 @@ pub struct DriftArgs {
     pub repair: bool,
 
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: DriftFormat,
+
+    /// Replace FILE with what the format says, whole or not at all, and print the text for people
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 
     #[command(flatten)]
     pub host: HostArgs,
@@ -569,6 +573,15 @@ pub enum CheckFormat {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Json,
+    #[default]
+    Text,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum DriftFormat {
+    Json,
+    /// Metrics for the textfile collector of `node_exporter`
+    Prometheus,
     #[default]
     Text,
 }

@@ -15,6 +15,7 @@ mod error;
 mod history;
 mod install;
 mod job;
+pub mod metrics;
 mod overrides;
 mod plan;
 mod preview;

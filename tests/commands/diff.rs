@@ -185,3 +185,13 @@ fn the_example_of_the_document_is_what_the_program_prints() {
     let (status, text, _) = diff(&desk, &["shop.tide", "new.tide"]);
     assert_eq!((status, text.as_str()), (Some(1), printed));
 }
+
+#[test]
+fn a_saved_file_that_is_cut_short_is_named_with_its_line() {
+    let desk = Desk::with_policy();
+    desk.write("cut.v4", "*filter\n:INPUT ACCEPT [0:0]\n");
+    let (status, _, error) = diff(&desk, &["cut.v4", "shop.tide"]);
+    assert_eq!(status, Some(1));
+    let first = error.lines().find(|line| line.starts_with("error"));
+    insta::assert_snapshot!(first.unwrap_or_default(), @"error: cut.v4: line 2: a table without its COMMIT");
+}

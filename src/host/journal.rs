@@ -9,6 +9,7 @@
 )]
 
 use std::env;
+use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -44,9 +45,11 @@ pub fn for_journal(stream: impl AsFd, text: &str, urgency: Urgency, fields: &[Fi
         return text.to_owned();
     }
     let plain = anstream::adapter::strip_str(text).to_string();
+    let mut fields = fields.to_vec();
+    fields.extend(own_unit().map(|unit| ("OBJECT_SYSTEMD_UNIT", unit)));
     let mut left = String::new();
     for message in messages(&plain) {
-        if !is_sent(Path::new(SOCKET), &entry(message, urgency, fields)) {
+        if !is_sent(Path::new(SOCKET), &entry(message, urgency, &fields)) {
             left.push_str(&marked(message, urgency));
         }
     }
@@ -58,6 +61,22 @@ pub fn for_journal(stream: impl AsFd, text: &str, urgency: Urgency, fields: &[Fi
 fn is_journal(stream: impl AsFd) -> bool {
     let said = env::var("JOURNAL_STREAM").unwrap_or_default();
     fstat(stream).is_ok_and(|stat| said == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// Returns the unit that this process is of.
+///
+/// The journal looks it up by itself, but only when it comes to read the entry: a process that has ended
+/// by then has none, and `journalctl -u` would miss what it said last. What root says about a unit is
+/// shown with that unit, `systemd.journal-fields(7)`.
+fn own_unit() -> Option<String> {
+    unit_in(&fs::read_to_string("/proc/self/cgroup").ok()?)
+}
+
+/// Returns the unit in a text of `cgroups(7)`: the last name of a path, one path a line.
+fn unit_in(cgroups: &str) -> Option<String> {
+    let names = cgroups.lines().filter_map(|line| line.rsplit('/').next());
+    let mut services = names.filter(|name| name.ends_with(".service"));
+    services.next().map(str::to_owned)
 }
 
 /// Sends one entry. It may be too large for a datagram, or nobody may listen.
@@ -147,6 +166,18 @@ mod tests {
         assert_eq!(code(one), Some("T0350"));
         assert_eq!(code(two), None);
         assert_eq!(code("a rule gone[T0350]: \n"), None);
+    }
+
+    #[test]
+    fn the_unit_is_the_last_name_of_the_control_group() {
+        let unit = Some("tidegate-drift.service".to_owned());
+        assert_eq!(unit_in("0::/system.slice/tidegate-drift.service\n"), unit);
+        let two = "12:pids:/\n1:name=systemd:/system.slice/tidegate-drift.service\n";
+        assert_eq!(unit_in(two), unit);
+        assert_eq!(
+            unit_in("0::/user.slice/user-0.slice/session-1.scope\n"),
+            None
+        );
     }
 
     /// Reads an entry as the journal does.

@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod args;
+mod bug;
 mod check;
 mod compile;
 mod compose;
@@ -62,6 +63,7 @@ const BUG: u8 = 70;
 
 /// Runs the command, prints what came of it, and returns its exit status.
 pub fn run(cli: &Cli) -> ExitCode {
+    std::panic::set_hook(Box::new(bug::say));
     // Nothing is looked at after a panic, so nothing half done can be seen.
     match std::panic::catch_unwind(AssertUnwindSafe(|| run_verb(&cli.verb))) {
         Ok(Ok(done)) => said(&done, acts(&cli.verb)),

@@ -233,4 +233,5 @@ codes! {
     NOT_LOOKED_AT = "T0724", "Something that could not be looked at.";
     DOCKER_USER_DECIDES = "T0725", "Rules of others in DOCKER-USER that decide first.";
     MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
+    PROXY_SERVES = "T0727", "A published port that the policy does not mention.";
 }

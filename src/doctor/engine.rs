@@ -9,7 +9,7 @@ use crate::host::{ContainerPowers, SOCKET};
 
 const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 
-fn daemon(facts: &Facts) -> Value {
+pub(super) fn daemon(facts: &Facts) -> Value {
     let text = facts.file(DAEMON_JSON).unwrap_or_default();
     serde_json::from_str(text).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ mod finding;
 mod kernel;
 mod nftables;
 mod own;
+mod proxy;
 mod report;
 mod rules;
 mod tools;
@@ -55,6 +56,7 @@ const CHECKS: &[Check] = &[
     check("release of iptables", own::iptables),
     check("what DOCKER-USER decides earlier", rules::docker_user),
     check("the mark of grants", rules::mark),
+    check("ports that only Docker's proxy serves", proxy::unmentioned),
 ];
 
 /// Returns what every check finds, the worst first.

@@ -131,7 +131,7 @@ fn container(container: &ContainerSummary) -> Option<(String, ContainerFacts)> {
     Some((name.to_owned(), facts))
 }
 
-fn addresses(end: &EndpointSettings) -> Vec<IpAddr> {
+pub(super) fn addresses(end: &EndpointSettings) -> Vec<IpAddr> {
     let both = [&end.ip_address, &end.global_ipv6_address];
     both.into_iter()
         .filter_map(|text| text.as_ref()?.parse().ok())
@@ -145,12 +145,17 @@ fn port(port: &PortSummary) -> Option<String> {
         Some(PortSummaryTypeEnum::SCTP) => "sctp",
         _ => "tcp",
     };
-    let address = match port.ip.as_deref() {
+    let address = address(port.ip.as_deref());
+    Some(format!("{address}{host}->{inner}/{protocol}"))
+}
+
+/// Returns how an address stands before a published port; nothing for every address.
+pub(super) fn address(ip: Option<&str>) -> String {
+    match ip {
         None | Some("" | "0.0.0.0" | "::") => String::new(),
         Some(six) if six.contains(':') => format!("[{six}]:"),
         Some(four) => format!("{four}:"),
-    };
-    Some(format!("{address}{host}->{inner}/{protocol}"))
+    }
 }
 
 /// Returns whether an engine runs behind its socket. systemd may hold the socket of one that does not

@@ -1,11 +1,13 @@
-//! What running containers may do to the machine itself, asked over the engine's socket.
+//! What running containers may do to the machine itself, and what they publish on it, asked over the
+//! engine's socket.
 
+use std::net::IpAddr;
 use std::path::Path;
 
-use bollard::models::{ContainerInspectResponse, HostConfig};
+use bollard::models::{ContainerInspectResponse, HostConfig, NetworkSettings};
 
 use super::HostError;
-use super::engine::ask;
+use super::engine::{self, ask};
 
 /// What one running container may do to the machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub struct ContainerPowers {
     pub capabilities: Vec<String>,
     /// Paths of the machine that it has mounted.
     pub mounts: Vec<String>,
+    pub addresses: Vec<IpAddr>,
+    /// As in `192.0.2.1:8080->80/tcp`, in order; without an address where it is every one.
+    pub published: Vec<String>,
 }
 
 /// Asks the engine what its running containers may do.
@@ -45,9 +50,12 @@ pub(super) fn powers(socket: &Path) -> Result<Vec<ContainerPowers>, HostError> {
 fn of(found: ContainerInspectResponse) -> ContainerPowers {
     let name = found.name.unwrap_or_default();
     let mounts = found.mounts.into_iter().flatten();
+    let settings = found.network_settings.as_ref();
     let powers = ContainerPowers {
         name: name.trim_start_matches('/').to_owned(),
         mounts: mounts.filter_map(|mount| mount.source).collect(),
+        addresses: settings.map(addresses).unwrap_or_default(),
+        published: settings.map(published).unwrap_or_default(),
         ..ContainerPowers::default()
     };
     match found.host_config {
@@ -66,4 +74,27 @@ fn with(powers: ContainerPowers, config: HostConfig) -> ContainerPowers {
         capabilities: added.map(plain).collect(),
         ..powers
     }
+}
+
+fn addresses(settings: &NetworkSettings) -> Vec<IpAddr> {
+    let networks = settings.networks.iter().flat_map(|all| all.values());
+    let mut all: Vec<IpAddr> = networks.flat_map(engine::addresses).collect();
+    all.sort_unstable();
+    all
+}
+
+fn published(settings: &NetworkSettings) -> Vec<String> {
+    let ports = settings.ports.iter().flatten();
+    let bound = ports.flat_map(|(inner, bound)| {
+        let bound = bound.iter().flatten();
+        bound.filter_map(move |bound| {
+            let address = engine::address(bound.host_ip.as_deref());
+            let outer = bound.host_port.as_ref()?;
+            Some(format!("{address}{outer}->{inner}"))
+        })
+    });
+    let mut all: Vec<String> = bound.collect();
+    all.sort();
+    all.dedup();
+    all
 }

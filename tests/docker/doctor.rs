@@ -61,6 +61,18 @@ fn it_sees_what_containers_may_do_and_nothing_else() {
     assert!(text.contains(note), "{text}");
     host.run("docker rm -f boss backup agent probe");
 
+    // What the policy does not mention, and the proxy serves all the same.
+    let at = "--network shop --ip 172.28.0.60";
+    host.run(&format!(
+        "{run} --name admin {at} -p 9000:9000 -p 127.0.0.1:9001:9001 box 9000"
+    ));
+    let (code, text) = doctor(host);
+    say(&text);
+    assert_eq!(code, Some(1), "{text}");
+    let wanted = "warning[T0727]: container admin publishes what the policy does not mention: 9000->9000/tcp";
+    assert_eq!(findings(&text), [wanted], "{text}");
+    host.run("docker rm -f admin");
+
     // What systemd says of the units.
     host.run(
         "systemctl stop tidegate-drift.timer

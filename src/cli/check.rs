@@ -60,7 +60,8 @@ fn live(compiled: &Compiled) -> Result<Vec<String>, Failure> {
         let manifest = bundle.manifest();
         found.extend(deploy::overridden(&machine, &manifest.sysctls)?);
         let engine = deploy::look_at_engine(&machine, manifest)?;
-        found.extend(engine.errors.into_iter().chain(engine.notes));
+        found.extend(engine.errors.iter().map(ToString::to_string));
+        found.extend(engine.notes);
     }
     found.dedup();
     Ok(found)

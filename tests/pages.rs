@@ -32,7 +32,7 @@ fn flaw(entry: &Entry) -> Option<String> {
 }
 
 /// Returns the blocks of a page, each with the word that says what is in it.
-fn examples(page: &str) -> Vec<(&str, &str)> {
+pub fn examples(page: &str) -> Vec<(&str, &str)> {
     let blocks = page.split("```").skip(1).step_by(2);
     blocks.filter_map(|block| block.split_once('\n')).collect()
 }
@@ -140,7 +140,7 @@ fn compiled(text: &str) -> Compiled {
 }
 
 /// Adds what an example leaves out since it is the same in all of them.
-fn whole(text: &str) -> String {
+pub fn whole(text: &str) -> String {
     let lacks = |word: &str| !text.lines().any(|line| line.starts_with(word));
     let mut policy = String::new();
     if lacks("host ") {

@@ -19,7 +19,7 @@ pub struct Bundle {
 /// What is wrong with a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BundleError {
-    #[error("{} does not match its SHA-256 in {MANIFEST}: it was changed after it was compiled", .0.escape_debug())]
+    #[error("{} was changed: {MANIFEST} has another SHA-256 for it", .0.escape_debug())]
     Changed(String),
     #[error("{MANIFEST} cannot be read: {0}")]
     Manifest(String),

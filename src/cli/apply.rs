@@ -11,10 +11,10 @@ use super::{Done, notes, policy, target};
 use crate::artifact::Bundle;
 use crate::deploy::{self, Options, Outcome};
 use crate::diag::code;
-use crate::host::{self, LinuxHost, Urgency};
+use crate::host::{self, LinuxHost, Progress, Urgency};
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
-    let host = target::machine(&args.host)?;
+    let host = target::machine(&args.host)?.telling(Progress::on_terminal());
     let options = Options {
         boot: args.boot,
         keep_connections: args.keep_connections,

@@ -17,9 +17,15 @@ use crate::import;
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     let levels = levels::read(&args.levels)?;
     let inventory = args.inventory.as_deref();
+    let is_for_people = args.format == CheckFormat::Text;
+    let moving = is_for_people.then(|| policy::compiling(&args.policy));
     let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, Proof::Needed)?;
+    if let Some(moving) = &moving {
+        moving.now("comparing its statements with each other");
+    }
     compiled.lint();
     compare(&mut compiled, args)?;
+    drop(moving);
     compiled.judge(&levels);
     if let Some(text) = for_programs(&compiled, args) {
         return Ok(Done {
@@ -60,7 +66,8 @@ fn live(compiled: &Compiled) -> Result<Vec<String>, Failure> {
         let manifest = bundle.manifest();
         found.extend(deploy::overridden(&machine, &manifest.sysctls)?);
         let engine = deploy::look_at_engine(&machine, manifest)?;
-        found.extend(engine.errors.into_iter().chain(engine.notes));
+        found.extend(engine.errors.iter().map(ToString::to_string));
+        found.extend(engine.notes);
     }
     found.dedup();
     Ok(found)

@@ -22,8 +22,11 @@ pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
         Proof::Needed
     };
     let inventory = args.inventory.as_deref();
+    let moving = policy::compiling(&args.policy);
     let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, proof)?;
+    moving.now("comparing its statements with each other");
     compiled.lint();
+    drop(moving);
     compiled.judge(&levels);
     let (bundles, warnings) = if args.all_hosts {
         policy::all(&args.policy, compiled, CONSEQUENCE)?

@@ -6,7 +6,7 @@ use super::args::{AwaitArgs, ConfirmArgs, Format, RollbackArgs, StatusArgs};
 use super::failure::Failure;
 use super::{Done, apply, notes, target};
 use crate::deploy::{self, Options, Stage};
-use crate::host::{self, Host};
+use crate::host::{self, Host, Progress};
 
 /// How long to wait before going back is tried again, and no longer than that.
 const RETRY: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ pub(super) fn run(args: &ConfirmArgs) -> Result<Done, Failure> {
 }
 
 pub(super) fn rollback(args: &RollbackArgs) -> Result<Done, Failure> {
-    let host = target::machine(&args.host)?;
+    let host = target::machine(&args.host)?.telling(Progress::on_terminal());
     let options = Options {
         keep_connections: args.keep_connections,
         ..Options::default()

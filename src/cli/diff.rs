@@ -4,9 +4,12 @@ use super::args::{DiffArgs, TableFormat};
 use super::failure::{Failure, FailureKind};
 use super::side::{Source, machine_of, source};
 use super::{Done, notes};
+use crate::host::Progress;
 use crate::question::{self, Diff, Unknowable};
 
 pub(super) fn run(args: &DiffArgs) -> Result<Done, Failure> {
+    let is_for_people = args.format == TableFormat::Text;
+    let _moving = is_for_people.then(|| Progress::on_terminal().moving("comparing what they mean"));
     let (before, first) = source(&args.before, &args.side)?;
     let (after, second) = source(&args.after, &args.side)?;
     let unknown_sets = [&before, &after].map(Source::unknown_sets);

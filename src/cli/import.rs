@@ -6,7 +6,7 @@ use super::args::ImportArgs;
 use super::failure::{Failure, FailureKind};
 use super::{Done, compose, policy};
 use crate::compile::Compiled;
-use crate::host::{self, FileKind, Trust};
+use crate::host::{self, FileKind, Progress, Trust};
 use crate::import;
 use crate::inventory::Inventory;
 
@@ -59,6 +59,7 @@ fn contradiction(origin: &str, compiled: &Compiled) -> Failure {
 
 fn inventory(args: &ImportArgs) -> Result<Option<Inventory>, Failure> {
     if args.engine {
+        let _moving = Progress::on_terminal().moving("asking the engine");
         return Ok(Some(host::engine_inventory(&args.socket)?));
     }
     let file = args.inventory.as_deref();

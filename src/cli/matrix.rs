@@ -5,10 +5,14 @@ use super::diff::unknown;
 use super::failure::{Failure, FailureKind};
 use super::side::{Made, Source, machine_of, source};
 use super::{Done, notes};
+use crate::host::Progress;
 use crate::netfilter::Family;
 use crate::question;
 
 pub(super) fn run(args: &MatrixArgs) -> Result<Done, Failure> {
+    let is_for_people = args.format == TableFormat::Text;
+    let _moving =
+        is_for_people.then(|| Progress::on_terminal().moving("working out who reaches whom"));
     let (policy, warnings) = source(&args.policy, &args.side)?;
     if !matches!(policy, Source::Policy(_)) {
         let message = "a matrix needs a policy, for its names";

@@ -16,6 +16,8 @@ use crate::question::{self, Diff, Side, SideKind};
 
 pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
+    let is_for_people = args.format == TableFormat::Text;
+    let _moving = is_for_people.then(|| policy::compiling(&args.what));
     let with = policy::With {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),

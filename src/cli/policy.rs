@@ -1,5 +1,6 @@
 //! A policy given by path: compiled, with what there is to say about it.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::failure::{Failure, FailureKind};
@@ -7,12 +8,15 @@ use crate::artifact::Bundle;
 use crate::compile::{Compiled, Proof, Subject, compile_with};
 use crate::diag::text::{Style, render};
 use crate::diag::{Diagnostic, Severity, code};
-use crate::host::{self, FolderLoader, Trust, shown as shown_path};
+use crate::host::{self, FolderLoader, Moving, Progress, Trust, shown as shown_path};
 use crate::inventory::{self, Inventory};
 use crate::source::SourceMap;
 
-/// Columns that messages are trimmed to; wide enough for a policy's lines.
-const WIDTH: usize = 120;
+/// Columns of messages where nobody says how many there are; wide enough for a policy's lines.
+const WIDTH: usize = 100;
+
+/// Columns that messages have room in, and that eyes still follow.
+const READABLE: RangeInclusive<usize> = 60..=120;
 
 /// A policy that compiled, and its warnings as text.
 #[derive(Debug)]
@@ -177,6 +181,12 @@ pub(super) struct With<'a> {
     pub(super) engine: Option<Inventory>,
 }
 
+/// Shows that a policy is being compiled, until what is returned is dropped.
+pub(super) fn compiling(path: &Path) -> Moving {
+    let what = format!("compiling and proving {}", shown_path(path));
+    Progress::on_terminal().moving(&what)
+}
+
 /// Returns all diagnostics as text, with colours that the stream takes out where nobody sees them.
 pub(super) fn shown(compiled: &Compiled, path: &Path) -> String {
     told(&compiled.diagnostics, &compiled.sources, &base(path))
@@ -186,7 +196,9 @@ pub(super) fn shown(compiled: &Compiled, path: &Path) -> String {
 pub(super) fn told(all: &[Diagnostic], sources: &SourceMap, base: &str) -> String {
     let style = Style {
         colour: true,
-        width: WIDTH,
+        width: host::columns().map_or(WIDTH, |columns| {
+            columns.clamp(*READABLE.start(), *READABLE.end())
+        }),
     };
     render(all, sources, base, style)
 }

@@ -33,6 +33,8 @@ pub(super) fn bundle(path: &Path, with: &policy::With<'_>) -> Result<Checked, Fa
             warnings: String::new(),
         }),
         FileKind::Other => {
+            // Its thread is gone before anything is changed.
+            let _moving = policy::compiling(path);
             let (Subject { bundle, .. }, warnings) = policy(path, with)?;
             Ok(Checked { bundle, warnings })
         }

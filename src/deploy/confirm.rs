@@ -253,7 +253,7 @@ pub fn confirm(host: &dyn Host) -> Result<Trial, ApplyError> {
         Stage::WentBack(trial, _) => Err(refused(Problem::TooLate(went_back(&trial)))),
         Stage::Over => Err(refused(match trial::returned(host).map_err(refused)? {
             Some(last) => Problem::TooLate(format!(
-                "{}, version {}, was not confirmed in time, and is not in force any more",
+                "{}, version {}, was not confirmed in time and is no longer in force",
                 last.policy,
                 short(&last.version)
             )),

@@ -1,5 +1,7 @@
 //! Whether the engine that runs is the one that a bundle was compiled for.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::error::Problem;
@@ -10,8 +12,30 @@ use crate::host::{EngineFacts, Host};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mismatches {
     /// The policy would not be true.
-    pub errors: Vec<String>,
+    pub errors: Vec<Mismatch>,
     pub notes: Vec<String>,
+}
+
+/// One thing that makes the policy untrue, and the way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    pub seen: String,
+    pub remedy: String,
+}
+
+impl Mismatch {
+    fn new(seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Mismatch {
+            seen: seen.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.seen, self.remedy)
+    }
 }
 
 const DAEMON_JSON: &str = "/etc/docker/daemon.json";
@@ -77,17 +101,15 @@ fn mismatches(manifest: &Manifest, facts: &EngineFacts, file: Option<&str>) -> M
     let mut found = Mismatches::default();
     let wanted: Vec<&str> = manifest.engine.split(' ').collect();
     match wanted.as_slice() {
-        ["none"] if daemon.writes_rules() => found.errors.push(
-            "the policy says `engine none`, and Docker writes rules of its own: start it with \
-             `\"iptables\": false, \"ip6tables\": false`, or write `engine docker`"
-                .to_owned(),
-        ),
+        ["none"] if daemon.writes_rules() => found.errors.push(Mismatch::new(
+            "the policy says `engine none`, and Docker writes rules of its own",
+            "start it with `\"iptables\": false, \"ip6tables\": false`, or write `engine docker`",
+        )),
         ["none"] => {}
-        _ if !daemon.writes_rules() => found.errors.push(
-            "Docker runs with `iptables` off, so that nobody publishes ports: write `engine none` \
-             in the policy, or take the setting out"
-                .to_owned(),
-        ),
+        _ if !daemon.writes_rules() => found.errors.push(Mismatch::new(
+            "Docker runs with `iptables` off, so that nobody publishes ports",
+            "write `engine none` in the policy, or take the setting out",
+        )),
         words => docker(words, facts, &mut found),
     }
     for (key, value) in &manifest.daemon {
@@ -98,17 +120,15 @@ fn mismatches(manifest: &Manifest, facts: &EngineFacts, file: Option<&str>) -> M
 
 fn docker(words: &[&str], facts: &EngineFacts, found: &mut Mismatches) {
     match (words.contains(&"nftables"), facts.nftables) {
-        (false, true) => found.errors.push(
-            "Docker writes its rules with nftables, and the policy was compiled for iptables: links \
-             and routed access would stay closed, and `forward drop` cut published ports; write \
-             `engine docker nftables`"
-                .to_owned(),
-        ),
-        (true, false) => found.errors.push(
-            "the policy was compiled for Docker's nftables backend, and Docker writes iptables: \
-             leave out `nftables`"
-                .to_owned(),
-        ),
+        // Links and routed access would stay closed, and `forward drop` cut published ports.
+        (false, true) => found.errors.push(Mismatch::new(
+            "Docker writes its rules with nftables, and the policy was compiled for iptables",
+            "write `engine docker nftables` in the policy",
+        )),
+        (true, false) => found.errors.push(Mismatch::new(
+            "Docker writes its rules with iptables, and the policy was compiled for nftables",
+            "leave out `nftables` in the policy",
+        )),
         _ => {}
     }
     let Some(live) = version(&facts.version) else {
@@ -117,10 +137,12 @@ fn docker(words: &[&str], facts: &EngineFacts, found: &mut Mismatches) {
     let said = words.get(1).and_then(|word| version(word));
     let early = (17, 6);
     if live < early && said.is_none_or(|said| said >= early) {
-        found.errors.push(format!(
-            "Docker {} has no DOCKER-USER, where the policy's grants would be accepted: write \
-             `engine docker {}.{}`",
-            facts.version, live.0, live.1
+        found.errors.push(Mismatch::new(
+            format!(
+                "Docker {} has no DOCKER-USER, where grants would be accepted",
+                facts.version
+            ),
+            format!("write `engine docker {}.{}` in the policy", live.0, live.1),
         ));
     } else if let Some(said) = said.filter(|said| *said != live) {
         found.notes.push(format!(
@@ -131,7 +153,7 @@ fn docker(words: &[&str], facts: &EngineFacts, found: &mut Mismatches) {
 }
 
 /// Returns what is wrong with a setting that the policy cannot do without.
-fn needed(daemon: &Daemon<'_>, key: &str, value: &Value) -> Option<String> {
+fn needed(daemon: &Daemon<'_>, key: &str, value: &Value) -> Option<Mismatch> {
     let wanted = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -141,8 +163,9 @@ fn needed(daemon: &Daemon<'_>, key: &str, value: &Value) -> Option<String> {
         return None;
     }
     let now = now.unwrap_or_else(|| "not set".to_owned());
-    Some(format!(
-        "Docker needs `\"{key}\": {value}` in its daemon.json, and it is {now}"
+    Some(Mismatch::new(
+        format!("Docker's `{key}` is {now}, and the policy needs {wanted}"),
+        format!("write `\"{key}\": {value}` in {DAEMON_JSON}"),
     ))
 }
 

@@ -85,7 +85,10 @@ fn what_makes_the_policy_untrue_is_an_error() {
     ] {
         let found = compare(engine, version, options, None);
         assert!(
-            found.errors.iter().any(|error| error.contains(said)),
+            found
+                .errors
+                .iter()
+                .any(|error| error.to_string().contains(said)),
             "{engine}: {found:?}"
         );
     }

@@ -1,7 +1,10 @@
 //! Why a bundle could not be put in force, and what stands on the machine then.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
+use super::engine::Mismatch;
 use super::settings::KeyError;
 use super::state::StateError;
 use crate::artifact::BundleError;
@@ -13,14 +16,14 @@ use crate::netfilter::{Family, Table};
 /// One thing that stood in the way.
 #[derive(Debug, Error)]
 pub enum Problem {
-    #[error("the bundle is not whole: {0}")]
+    #[error("the bundle is not as it was compiled\n{0}")]
     Bundle(#[from] BundleError),
-    #[error("the rules in rehearsal are not the bundle's: {0}")]
+    #[error("the rules that were loaded in rehearsal are not the bundle's\n{0}")]
     Differs(Box<Difference>),
     #[error(transparent)]
     Host(#[from] HostError),
-    #[error("the engine that runs is not the one of the policy: {0}")]
-    Engine(String),
+    #[error("{}", lines(.0))]
+    Engine(Vec<Mismatch>),
     #[error("this machine cannot be asked about its connections: {0}")]
     Flows(String),
     #[error("{0}")]
@@ -33,15 +36,15 @@ pub enum Problem {
     NothingWaits,
     #[error("no bundle is installed in /var/lib/tidegate/current")]
     NotInstalled,
-    #[error("{family} rules do not load: {error}")]
+    #[error("the {family} rules do not load\n{error}")]
     Rejected { family: Family, error: HostError },
-    #[error("{place}: the route cannot be set: {error}")]
+    #[error("{place}: the route cannot be set\n{error}")]
     Route {
         /// `file:line`.
         place: String,
         error: HostError,
     },
-    #[error("the {family} routes on this machine cannot be read: {error}")]
+    #[error("the {family} routes on this machine cannot be read\n{error}")]
     RoutesUnreadable {
         family: Family,
         error: serde_json::Error,
@@ -52,13 +55,13 @@ pub enum Problem {
         place: String,
         error: HostError,
     },
-    #[error("the bundle's rules do more than its manifest says: {0}")]
+    #[error("the bundle's rules do more than its manifest says\n{0}")]
     State(#[from] StateError),
     #[error("{0}")]
     TooLate(String),
-    #[error("{family} rules were loaded, but others keep changing them")]
+    #[error("the {family} rules were loaded, but another program keeps changing them")]
     Unstable { family: Family },
-    #[error("the {family} rules on this machine cannot be read: {error}")]
+    #[error("the {family} rules on this machine cannot be read\n{error}")]
     Unreadable { family: Family, error: SaveError },
     #[error("{policy}, version {version}, waits for a confirmation, {seconds} s left")]
     Waiting {
@@ -78,7 +81,9 @@ pub enum Problem {
 
 /// The first rule of a chain that came back from the kernel otherwise than it was compiled.
 #[derive(Debug, Error)]
-#[error("{family} {table} {chain}, rule {rule}: compiled `{wanted}`, loaded `{found}`")]
+#[error(
+    "in rule {rule} of {chain}, {family}, table {table}\ncompiled: {wanted}\nloaded:   {found}"
+)]
 pub struct Difference {
     pub family: Family,
     pub table: Table,
@@ -129,17 +134,26 @@ impl Problem {
     }
 
     /// Returns what to do about it.
-    pub fn help(&self) -> &'static str {
+    pub fn help(&self) -> Cow<'static, str> {
+        match self {
+            Problem::Engine(found) => remedies(found).into(),
+            other => other.usual_help().into(),
+        }
+    }
+
+    fn usual_help(&self) -> &'static str {
         match self {
             Problem::Bundle(_) | Problem::State(_) => "compile the policy again",
             Problem::Route { .. } => {
                 "the next hop must be an address that the interface reaches directly"
             }
             Problem::RoutesUnreadable { .. } => "run `ip -json route` and mend what it says",
-            Problem::Differs(_) => "this iptables prints rules in another way; please report it",
+            Problem::Differs(_) => {
+                "this iptables prints rules in another way: please report both lines"
+            }
             Problem::Host(HostError::Locked { .. }) => "wait for it to end, then try again",
             Problem::Host(HostError::NotArmed(_)) => {
-                "mend what the message names; without `--confirm` nobody is needed"
+                "mend what the message names, or apply without `--confirm`"
             }
             Problem::Host(HostError::NoCommand(_)) => "install the package that has it",
             Problem::Host(HostError::Occupied { .. }) => {
@@ -149,11 +163,12 @@ impl Problem {
             Problem::Host(HostError::Unsafe { .. }) => {
                 "give it to root alone: chown root:root and chmod go-w, folders above it too"
             }
-            Problem::Engine(_) => "change the policy or the daemon as it says, then try again",
             Problem::Host(HostError::Hangs { .. }) => {
                 "find out what it waits for: run it by hand, under strace"
             }
-            Problem::Flows(_) | Problem::Host(_) => "mend what the message names, then try again",
+            Problem::Engine(_) | Problem::Flows(_) | Problem::Host(_) => {
+                "mend what the message names, then try again"
+            }
             Problem::Key(_) | Problem::NoSetting { .. } => {
                 "take the sysctl out of the policy, or load the module that brings it"
             }
@@ -176,6 +191,17 @@ impl Problem {
             }
         }
     }
+}
+
+/// Returns what is wrong with an engine, a line each.
+fn lines(found: &[Mismatch]) -> String {
+    let seen: Vec<&str> = found.iter().map(|it| it.seen.as_str()).collect();
+    seen.join("\n")
+}
+
+fn remedies(found: &[Mismatch]) -> String {
+    let all: Vec<&str> = found.iter().map(|it| it.remedy.as_str()).collect();
+    all.join("; ")
 }
 
 /// A bundle that is not in force, and what is instead.

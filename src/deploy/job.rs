@@ -107,10 +107,11 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         if self.is_installed {
-            self.notes.extend(found.errors);
+            let told = found.errors.iter().map(ToString::to_string);
+            self.notes.extend(told);
             return Ok(());
         }
-        Err(Problem::Engine(found.errors.join("; ")))
+        Err(Problem::Engine(found.errors))
     }
 
     fn look_at_settings(&mut self, options: Options) -> Result<(), Problem> {

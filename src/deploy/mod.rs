@@ -35,7 +35,7 @@ pub use burst::Burst;
 pub use confirm::{Stage, confirm, return_in_time, rollback, seconds, try_out, went_back};
 pub use cut::{Doomed, doomed};
 pub use drift::{drift, repair};
-pub use engine::{Mismatches, look as look_at_engine};
+pub use engine::{Mismatch, Mismatches, look as look_at_engine};
 pub use error::{ApplyError, Difference, Problem};
 pub use history::{KEPT, Past};
 pub use install::{POLICIES, disarm, install, instance, report_only, uninstall, units};

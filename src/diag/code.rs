@@ -193,12 +193,12 @@ codes! {
     CONFIRMATION_AWAITED = "T0516", "A bundle that waits for a confirmation is in the way.";
     NOTHING_WAITS = "T0517", "Nothing waits for a confirmation.";
     TOO_LATE = "T0518", "A confirmation that came too late.";
-    NOT_ARMED = "T0519", "Nobody can be called who would go back in time.";
+    NOT_ARMED = "T0519", "Nothing can be started that would go back when the time is over.";
     NOTHING_BEFORE = "T0520", "No bundle, or not one alone, to go back to.";
     NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
-    CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can come to.";
+    CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can reach.";
     REDUNDANT_NAME = "T0604" warning, "A name that adds nothing to the others in its list.";
     UNLINKED = "T0605" warning, "A port for linked containers to which nobody is linked.";
     REPEATED = "T0607" warning, "A statement that another one contains.";

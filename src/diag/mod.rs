@@ -9,6 +9,7 @@ mod place;
 pub mod sarif;
 pub mod suggest;
 pub mod text;
+pub(crate) mod wrap;
 
 pub use code::Code;
 pub use level::{Level, Levels};
@@ -187,4 +188,15 @@ fn path(base: &str, name: &str) -> String {
         "" if base.is_empty() => name.to_owned(),
         folder => format!("{folder}/{name}"),
     }
+}
+
+/// Compares a message with the snapshot of its code, beside those of `tests/messages`.
+#[cfg(test)]
+pub(crate) fn told(code: Code, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    settings.set_snapshot_path(root.join("tests/messages/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(code.0, text));
 }

@@ -5,11 +5,24 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
 use super::hidden::is_hidden;
+use super::wrap::wrapped;
 use super::{Diagnostic, Fix, Label, Severity};
 use crate::source::{Source, SourceId, SourceMap, Span};
 
-/// So many are shown; more would only scroll the first ones away.
-const SHOWN: usize = 50;
+/// So many are shown whole; more would only scroll the first ones away.
+const WHOLE: usize = 10;
+
+/// So many are shown at all, those that are not whole in one line each.
+const SHOWN: usize = 100;
+
+/// Lines that one of them has at most: those of a terminal as it is opened everywhere.
+const LINES: usize = 24;
+
+/// Lines that a note or a help has at most.
+const SENTENCE: usize = 4;
+
+/// Columns before a note's text: the numbers of lines, and `= note: `.
+const BEFORE: usize = 14;
 
 /// How the text is to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +42,15 @@ pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap, base: &str, style
         width: style.width,
     };
     let renderer = renderer(style);
+    let shown = first(diagnostics);
     let mut text = String::new();
-    for diagnostic in first(diagnostics) {
-        text.push_str(&renderer.render(&view.groups(diagnostic)));
+    for diagnostic in shown.iter().take(WHOLE) {
+        text.push_str(&view.whole(diagnostic, &renderer));
         text.push_str("\n\n");
+    }
+    for diagnostic in shown.iter().skip(WHOLE) {
+        text.push_str(&view.in_a_line(diagnostic, &renderer));
+        text.push('\n');
     }
     let hidden = diagnostics.len().saturating_sub(SHOWN);
     if hidden > 0 {
@@ -43,10 +61,10 @@ pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap, base: &str, style
     text
 }
 
-/// Returns what is shown: errors come first when there is not room for all.
+/// Returns what is shown: errors come first when there is not room for all of each.
 fn first(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
     let mut all: Vec<&Diagnostic> = diagnostics.iter().collect();
-    if all.len() > SHOWN {
+    if all.len() > WHOLE {
         all.sort_by_key(|diagnostic| diagnostic.severity);
         all.truncate(SHOWN);
     }
@@ -62,6 +80,27 @@ fn renderer(style: Style) -> Renderer {
     renderer.term_width(style.width)
 }
 
+fn level(diagnostic: &Diagnostic) -> Level<'static> {
+    match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    }
+}
+
+/// Returns a diagnostic with the place of the mistake and so many of the others.
+fn with_places(diagnostic: &Diagnostic, others: usize) -> Diagnostic {
+    let mut found = diagnostic.clone();
+    // The places keep their order among themselves.
+    found.labels.sort_by_key(|label| !label.primary);
+    let hidden = found.labels.len().saturating_sub(others + 1);
+    found.labels.truncate(others + 1);
+    if hidden > 0 {
+        let places = if hidden == 1 { "place" } else { "places" };
+        found.notes.push(format!("and {hidden} more {places}"));
+    }
+    found
+}
+
 /// What all diagnostics of one report are drawn with.
 struct View<'a> {
     sources: &'a SourceMap,
@@ -70,26 +109,55 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// Returns one message, with as many of its places as a screen has room for.
+    fn whole(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
+        let others = diagnostic.labels.len().saturating_sub(1).min(LINES);
+        let mut text = renderer.render(&self.groups(&with_places(diagnostic, others)));
+        for kept in (0..others).rev() {
+            if text.lines().count() <= LINES {
+                break;
+            }
+            text = renderer.render(&self.groups(&with_places(diagnostic, kept)));
+        }
+        text
+    }
+
+    /// Returns what is wrong, and where.
+    fn in_a_line(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
+        let place = diagnostic.place().map(|span| {
+            let source = self.sources.get(span.source);
+            format!(", {}:{}", self.path(source), source.line(span.start))
+        });
+        let message = visible(&diagnostic.message) + &place.unwrap_or_default();
+        let title = level(diagnostic).primary_title(message);
+        renderer.render(&[Group::with_title(title.id(diagnostic.code.0))])
+    }
+
     fn groups(&self, diagnostic: &Diagnostic) -> Vec<Group<'static>> {
-        let level = match diagnostic.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
-        };
-        let title = level
+        let title = level(diagnostic)
             .primary_title(visible(&diagnostic.message))
             .id(diagnostic.code.0);
         let mut main = title.elements(self.snippets(&diagnostic.labels));
         for note in &diagnostic.notes {
-            main = main.element(Level::NOTE.message(visible(note)));
+            main = main.element(Level::NOTE.message(self.sentences(note)));
         }
         match (&diagnostic.fix, &diagnostic.help) {
             (None, None) => vec![main],
-            (None, Some(help)) => vec![main.element(Level::HELP.message(visible(help)))],
+            (None, Some(help)) => vec![main.element(Level::HELP.message(self.sentences(help)))],
             (Some(fix), help) if self.fits(fix) => vec![main, self.edit(fix, help.as_deref())],
             (Some(fix), help) => {
-                vec![main.element(Level::HELP.message(in_words(fix, help.as_deref())))]
+                let words = in_words(fix, help.as_deref());
+                vec![main.element(Level::HELP.message(self.sentences(&words)))]
             }
         }
+    }
+
+    /// Returns a note or a help in lines of the terminal's width.
+    fn sentences(&self, text: &str) -> String {
+        let text = wrapped(&visible(text), self.width.saturating_sub(BEFORE));
+        let lines: Vec<&str> = text.lines().take(SENTENCE).collect();
+        let more = text.lines().count() > lines.len();
+        lines.join("\n") + if more { " …" } else { "" }
     }
 
     /// Returns one snippet for each source that has a label, that of the mistake itself first.
@@ -144,7 +212,8 @@ impl View<'_> {
     /// Tells whether the line to edit can be shown: an edit is not trimmed as a snippet is.
     fn fits(&self, fix: &Fix) -> bool {
         let window = Window::around(self.sources.get(fix.span.source), &[fix.span]);
-        window.text.len() <= self.width
+        let lines = window.text.lines().count() + fix.replacement.lines().count();
+        window.text.len() <= self.width && lines <= SENTENCE
     }
 
     fn edit(&self, fix: &Fix, help: Option<&str>) -> Group<'static> {
@@ -168,11 +237,11 @@ impl View<'_> {
 /// Returns what to write for a line that is too long to be shown twice.
 fn in_words(fix: &Fix, help: Option<&str>) -> String {
     let replacement = fix.replacement.trim();
-    visible(&match help {
+    match help {
         Some(help) if help.contains(replacement) => help.to_owned(),
         Some(help) => format!("{help}: `{replacement}`"),
         None => format!("write `{replacement}`"),
-    })
+    }
 }
 
 /// The lines of a source that a message is about.

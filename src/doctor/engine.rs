@@ -171,23 +171,22 @@ fn power(container: &ContainerPowers) -> Option<Finding> {
 }
 
 pub(super) fn settings(facts: &Facts) -> Vec<Finding> {
-    let of = |weight, text: &String| {
-        Finding::new(code::ENGINE_SETTINGS, weight, text.clone())
+    let of = |weight, seen: &str, remedy: &str| {
+        Finding::new(code::ENGINE_SETTINGS, weight, seen)
             .why("the policy was compiled for an engine of another kind")
-            .remedy(
-                "change the policy or the engine as it says; `tidegate apply` refuses where \
-                it must",
-            )
+            .remedy(remedy)
     };
-    let errors = facts
-        .mismatches
+    let found = &facts.mismatches;
+    let errors = found
         .errors
         .iter()
-        .map(|text| of(Weight::Error, text));
-    let notes = facts
-        .mismatches
-        .notes
-        .iter()
-        .map(|text| of(Weight::Note, text));
+        .map(|it| of(Weight::Error, &it.seen, &it.remedy));
+    let notes = found.notes.iter().map(|text| {
+        of(
+            Weight::Note,
+            text,
+            "change the policy or the engine as it says",
+        )
+    });
     errors.chain(notes).collect()
 }

@@ -6,6 +6,10 @@ use serde::Serialize;
 
 use super::finding::{Finding, Weight};
 use crate::diag::hidden::is_hidden;
+use crate::diag::wrap::wrapped;
+
+/// Columns of a line, as far as words allow.
+const WIDTH: usize = 100;
 
 /// How much was looked at, so that "nothing found" says of what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,10 +46,10 @@ impl Report {
             let Finding { code, seen, .. } = finding;
             let _ = writeln!(text, "{}[{code}]: {}", finding.weight.name(), plain(seen));
             if let Some(place) = &finding.place {
-                let _ = writeln!(text, "    at: {}", plain(place));
+                text.push_str(&part("at: ", place));
             }
-            let _ = writeln!(text, "    why: {}", plain(&finding.why));
-            let _ = writeln!(text, "    do: {}", plain(&finding.remedy));
+            text.push_str(&part("why: ", &finding.why));
+            text.push_str(&part("do: ", &finding.remedy));
         }
         let _ = writeln!(text, "{}", self.summary());
         text
@@ -83,6 +87,16 @@ impl Report {
         let json = json.unwrap_or_else(|error| unreachable!("all keys are strings: {error}"));
         json + "\n"
     }
+}
+
+/// Returns a part of a finding, its lines below each other.
+fn part(head: &str, text: &str) -> String {
+    let indent = " ".repeat(4 + head.len());
+    let lines = wrapped(&plain(text), WIDTH - indent.len());
+    format!(
+        "    {head}{}\n",
+        lines.replace('\n', &format!("\n{indent}"))
+    )
 }
 
 fn plural(count: usize, noun: &str) -> String {

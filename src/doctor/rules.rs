@@ -125,7 +125,8 @@ fn held(family: Family, tables: &Tables) -> Option<String> {
         [] => String::new(),
         names => format!(", with chains {}", names.join(", ")),
     };
-    Some(format!("{family}: {rules} rules{chains}"))
+    let ending = if rules == 1 { "" } else { "s" };
+    Some(format!("{family}: {rules} rule{ending}{chains}"))
 }
 
 /// Rules in a chain that is hooked first which end a packet's way before ours see it.

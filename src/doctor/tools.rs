@@ -8,7 +8,7 @@ use crate::host::Variant;
 
 /// What heals it, once somebody has emptied tables.
 const BUNDLE_AGAIN: &str = "`systemctl restart tidegate` puts tidegate's back at once, the timer within \
-                            five minutes";
+                            70 s";
 
 /// Returns the value of `KEY=VALUE` in a file of settings, without quotes; the last one counts.
 fn setting<'f>(facts: &'f Facts, path: &str, key: &str) -> Option<&'f str> {
@@ -48,8 +48,8 @@ pub(super) fn saved_rules(facts: &Facts) -> Vec<Finding> {
             .or(others)
             .map_or_else(|| (*path).to_owned(), |line| format!("{path}:{line}"));
         let whose = match (ours, others) {
-            (Some(_), _) => "with chains of tidegate as they were once",
-            (None, Some(_)) => "with chains of Docker as they were once",
+            (Some(_), _) => "with old chains of tidegate",
+            (None, Some(_)) => "with old chains of Docker",
             (None, None) => "of one day",
         };
         let weight = if facts.enabled.contains(*unit) || ours.or(others).is_some() {

@@ -91,12 +91,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 ///
 /// Whether it exists, starts and ends well are errors, the last with all it said.
 pub(super) fn run(name: &str, arguments: &[&str], input: &str) -> Result<String, HostError> {
-    run_within(PATIENCE, name, arguments, input)
+    run_within(PATIENCE, &|| (), name, arguments, input)
 }
 
-/// Like [`run`], with a time of its own, after which the command is killed.
+/// Like [`run`], with a time of its own, after which the command is killed; while it runs, `beat` is
+/// called now and then.
 pub(super) fn run_within(
     patience: Duration,
+    beat: &dyn Fn(),
     name: &str,
     arguments: &[&str],
     input: &str,
@@ -104,7 +106,7 @@ pub(super) fn run_within(
     let path = find(name)?;
     let command = || [&[name], arguments].concat().join(" ");
     let mut child = start(&path, arguments).map_err(io_error("start", &path))?;
-    let said = pipes::talk(&mut child, input, Instant::now() + patience);
+    let said = pipes::talk(&mut child, input, Instant::now() + patience, beat);
     if !matches!(said, Ok(Some(_))) {
         end(&mut child);
     }

@@ -39,7 +39,7 @@ pub enum HostError {
     Locked { pid: String },
     #[error("{0} is not a name that can be used here")]
     Name(String),
-    #[error("nobody can be called to look after the time: {0}")]
+    #[error("nothing would go back when the time is over: {0}")]
     NotArmed(String),
     #[error("cannot make a network namespace to rehearse in: {}", reason(.0))]
     Namespace(io::Error),

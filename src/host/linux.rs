@@ -17,7 +17,7 @@ use super::command::{self, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
 use super::folder::Folder;
-use super::{Access, ContainerPowers, Flow, Host, HostError, Lock, Trust};
+use super::{Access, ContainerPowers, Flow, Host, HostError, Lock, Progress, Trust};
 use super::{arm, conntrack, files, powers, scratch};
 use crate::netfilter::Family;
 
@@ -54,6 +54,7 @@ pub struct LinuxHost {
     variant: Variant,
     lock_wait: Duration,
     patience: Duration,
+    progress: Progress,
 }
 
 impl LinuxHost {
@@ -63,6 +64,7 @@ impl LinuxHost {
             variant,
             lock_wait: LOCK_WAIT,
             patience: command::PATIENCE,
+            progress: Progress::default(),
         }
     }
 
@@ -78,6 +80,26 @@ impl LinuxHost {
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Has somebody told what is done at the moment.
+    #[must_use]
+    pub fn telling(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Runs a command, and tells what it does.
+    fn run(
+        &self,
+        what: &str,
+        name: &str,
+        arguments: &[&str],
+        input: &str,
+    ) -> Result<String, HostError> {
+        self.progress.now(what);
+        let beat = || self.progress.beat();
+        command::run_within(self.patience, &beat, name, arguments, input)
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -117,7 +139,7 @@ impl Host for LinuxHost {
         self.check_folders()?;
         let path = self.path(LOCK);
         files::make_folder(path.parent().unwrap_or(&self.root))?;
-        Lock::take(&path, self.lock_wait)
+        Lock::take(&path, self.lock_wait, &self.progress)
     }
 
     fn has_ipv6(&self) -> bool {
@@ -129,13 +151,14 @@ impl Host for LinuxHost {
 
     fn save(&self, family: Family) -> Result<String, HostError> {
         let name = self.variant.command(family, "save");
-        command::run_within(self.patience, &name, &[], "")
+        self.run(&format!("reading the {family} rules"), &name, &[], "")
     }
 
     fn restore(&self, family: Family, text: &str) -> Result<(), HostError> {
         let name = self.variant.command(family, "restore");
         let arguments = ["-w", "10", "--noflush"];
-        command::run_within(self.patience, &name, &arguments, text).map(drop)
+        let what = format!("loading the {family} rules");
+        self.run(&what, &name, &arguments, text).map(drop)
     }
 
     fn rehearse(&self, family: Family, texts: &[&str]) -> Result<String, HostError> {
@@ -177,10 +200,12 @@ impl Host for LinuxHost {
     }
 
     fn flows(&self) -> Result<Vec<Flow>, HostError> {
+        self.progress.now("looking at connections");
         conntrack::flows()
     }
 
     fn cut(&self, flows: &[&Flow]) -> Result<usize, HostError> {
+        self.progress.now("cutting connections");
         conntrack::cut(flows)
     }
 

@@ -14,8 +14,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
-use super::HostError;
 use super::error::io_error;
+use super::{HostError, Progress};
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -72,7 +72,11 @@ impl Lock {
     }
 
     /// Takes the lock kept in the file at `path`, or names its holder after waiting in vain.
-    pub(super) fn take(path: &Path, wait: Duration) -> Result<Self, HostError> {
+    pub(super) fn take(
+        path: &Path,
+        wait: Duration,
+        progress: &Progress,
+    ) -> Result<Self, HostError> {
         let begin = Instant::now();
         let mut file = open(path).map_err(io_error("open", path))?;
         loop {
@@ -85,6 +89,7 @@ impl Lock {
                 let pid = holder(&file);
                 return Err(HostError::Locked { pid });
             }
+            progress.now("waiting for another tidegate to end");
             std::thread::sleep(POLL);
         }
     }

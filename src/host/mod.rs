@@ -22,6 +22,7 @@ mod output;
 mod owner;
 mod pipes;
 mod powers;
+mod progress;
 mod scratch;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ pub use notify::{Notice, notify};
 pub use output::{print, print_coloured};
 pub use owner::{Access, Trust};
 pub use powers::ContainerPowers;
+pub use progress::{Moving, Progress, columns};
 
 pub use self::files::{
     FileKind, folder_of, kind, policies_below, policies_in, read_file, read_folder, rewrite,

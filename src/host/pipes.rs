@@ -13,10 +13,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::progress::BEAT;
+
 /// What is read at once; a pipe holds some times that, pipe(7).
 const CHUNK: usize = 16 << 10;
 
 /// Gives a child its input while reading its outputs: either alone can fill a pipe and hang.
+///
+/// `beat` is called now and then while nothing comes.
 ///
 /// Returns what came from standard output and standard error, or nothing if they are still open at
 /// the deadline.
@@ -24,6 +28,7 @@ pub(super) fn talk(
     child: &mut Child,
     input: &str,
     deadline: Instant,
+    beat: &dyn Fn(),
 ) -> Result<Option<[Vec<u8>; 2]>> {
     let stdin = child.stdin.take().map(OwnedFd::from);
     let mut input = Input::new(stdin, input.as_bytes())?;
@@ -31,7 +36,7 @@ pub(super) fn talk(
     let mut stderr = Output::new(child.stderr.take().map(OwnedFd::from));
     while stdout.pipe.is_some() || stderr.pipe.is_some() {
         let pipes = [&input.pipe, &stdout.pipe, &stderr.pipe];
-        let Some([may_write, may_read, may_read_errors]) = wait(pipes, deadline)? else {
+        let Some([may_write, may_read, may_read_errors]) = wait(pipes, deadline, beat)? else {
             return Ok(None);
         };
         if may_write {
@@ -48,7 +53,11 @@ pub(super) fn talk(
 }
 
 /// Waits until one of the pipes that are open is ready, and tells which; nothing at the deadline.
-fn wait(pipes: [&Option<File>; 3], deadline: Instant) -> Result<Option<[bool; 3]>> {
+fn wait(
+    pipes: [&Option<File>; 3],
+    deadline: Instant,
+    beat: &dyn Fn(),
+) -> Result<Option<[bool; 3]>> {
     let open = pipes.map(|pipe| pipe.as_ref().map(AsFd::as_fd));
     let wanted = [PollFlags::POLLOUT, PollFlags::POLLIN, PollFlags::POLLIN];
     let polled = open.iter().zip(wanted);
@@ -56,12 +65,12 @@ fn wait(pipes: [&Option<File>; 3], deadline: Instant) -> Result<Option<[bool; 3]
     let mut polled: Vec<PollFd<'_>> = polled.collect();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let timeout = PollTimeout::try_from(left.min(BEAT)).unwrap_or(PollTimeout::MAX);
         match poll(&mut polled, timeout) {
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
             Ok(0) if left.is_zero() => return Ok(None),
-            Ok(0) => {}
+            Ok(0) => beat(),
             Ok(_) => break,
         }
     }

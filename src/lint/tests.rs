@@ -428,4 +428,10 @@ fn what_takes_too_much_is_said() {
         panic!("{found:#?}");
     };
     assert_eq!(only.code, code::NOT_COMPARED);
+    let style = Style {
+        colour: false,
+        width: 100,
+    };
+    let text = render(&found, &loaded.sources, "", style);
+    crate::diag::told(code::NOT_COMPARED, &text);
 }

@@ -42,6 +42,10 @@ fn unknown(name: &Name) -> Diagnostic {
     let unknown =
         Diagnostic::error(code::UNKNOWN_ICMP_TYPE, title).at(name.span, "not a type's name");
     let known = TYPES.iter().map(|known| known.name);
+    if name.node == "ping" {
+        let help = "a ping is an `echo-request`; its answer passes as a part of it";
+        return unknown.help(help).fix(name.span, "echo-request");
+    }
     if let Some(near) = suggest::nearest(&name.node, known.clone()) {
         return unknown
             .help(format!("did you mean `{near}`?"))

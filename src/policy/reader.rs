@@ -130,7 +130,7 @@ fn escape(written: &Spanned<String>, why: Escape) -> Diagnostic {
         Escape::Empty => "no file is named",
         Escape::Parent => "`..` leads out of the folder",
     };
-    let title = "this is no file in the policy's folder";
+    let title = "this file is outside the policy's folder";
     Diagnostic::error(code::INCLUDE_ESCAPE, title)
         .at(written.span, text)
         .note("A policy is read as one folder, so that it can be reviewed and moved as a whole.")

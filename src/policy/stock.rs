@@ -104,7 +104,7 @@ fn outside(address: IpAddr, (name, span): (&str, Span), draft: &Draft) -> Diagno
     let network = &draft.network.name;
     let title = format!("{address} of `{name}` is not in the network `{network}`");
     Diagnostic::error(code::INVENTORY_DIFFERS, title)
-        .at(span, "its address is the inventory's")
+        .at(span, "has no `at`, so that its address is the inventory's")
         .also(draft.network.span, "the network")
         .help("make the inventory anew: `tidegate inventory`")
 }
@@ -120,7 +120,7 @@ pub(super) fn contradiction(
     let other = known.iter().find(|address| !written.contains(address))?;
     let title = format!("the inventory has another address of `{name}`: {other}");
     let warning = Diagnostic::warning(code::INVENTORY_STALE, title)
-        .at(span, "the policy's `at` is taken")
+        .at(span, "rules are made for the `at` that is written here")
         .help("start the container with the address that the policy says");
     Some(warning)
 }
@@ -132,8 +132,8 @@ pub(super) fn of_now<'d>(
     let names: Vec<_> = drafts.map(|draft| &draft.container).collect();
     let first = names.first()?;
     let title = match names.len() {
-        1 => format!("the address of `{}` is the inventory's", first.name),
-        more => format!("the addresses of {more} containers are the inventory's"),
+        1 => format!("`{}` has the address that the inventory found", first.name),
+        more => format!("{more} containers have the addresses that the inventory found"),
     };
     let warning = Diagnostic::warning(code::ADDRESS_OF_NOW, title)
         .at(first.span, "has no `at`")

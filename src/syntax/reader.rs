@@ -166,7 +166,8 @@ impl<'a> Reader<'a> {
         let message = format!("this file has {MISTAKES} mistakes; its rest is not read");
         let at = self.scanner.at;
         let error = Diagnostic::error(code::TOO_MANY_MISTAKES, message)
-            .at(self.span(at..at), "stopped here");
+            .at(self.span(at..at), "stopped here")
+            .help("mend the first ones: the others may follow from them");
         self.diagnostics.push(error);
     }
 
@@ -231,4 +232,30 @@ fn ends(rule: Rule, keyword: Option<Keyword>) -> &'static [&'static str] {
 fn too_complex(place: Span) -> Diagnostic {
     Diagnostic::error(code::TOO_COMPLEX, "this statement takes too long to read")
         .at(place, "reading was given up")
+        .help("write shorter lists, or put the names into a `trust` set")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::text::{Style, render};
+    use crate::source::SourceMap;
+
+    /// No text of a file's size is known to take so many steps: the message stands here alone.
+    #[test]
+    fn a_text_that_takes_too_long_is_told() {
+        let mut sources = SourceMap::default();
+        let source = sources.add("shop.tide", "allow a -> b\n");
+        let place = Span {
+            source,
+            start: 0,
+            end: 12,
+        };
+        let style = Style {
+            colour: false,
+            width: 100,
+        };
+        let text = render(&[too_complex(place)], &sources, "", style);
+        crate::diag::told(code::TOO_COMPLEX, &text);
+    }
 }

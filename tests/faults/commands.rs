@@ -306,7 +306,7 @@ fn a_match_that_this_machine_has_not_is_told_before_anything_is_touched() {
             (|_| {}, "error[T0503]: iptables-legacy-save failed, "),
             (
                 |place| drop(deploy::uninstall(&place.env.host).unwrap()),
-                "error[T0508]: IPv4 rules do not load: ",
+                "error[T0508]: the IPv4 rules do not load\n",
             ),
         ];
         for (prepare, says) in cases {

@@ -27,11 +27,11 @@ pub(in crate::policy) fn check(
             if let Some(name) = elsewhere {
                 let offered = &draft.container.name;
                 let title =
-                    format!("`{name}` is on another host, and cannot be told at a published port");
+                    format!("a published port cannot know `{name}`, which is on another host");
                 diagnostics.push(
                     Diagnostic::warning(code::OFFER_LOST, title)
-                        .at(exposure.span, "this lets nobody of there in")
-                        .note("Docker gives connections to another host's port their own host's address.")
+                        .at(exposure.span, format!("nothing that comes here is from `{name}`"))
+                        .note("A connection to another host leaves with the address of its own host, not the container's.")
                         .help(format!("write `link {name} -> {offered}`, or an `allow` to the container")),
                 );
             }

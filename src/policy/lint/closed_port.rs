@@ -70,7 +70,7 @@ fn nobody(exposure: &Exposure, family: Family, first: &str) -> Diagnostic {
     };
     let warning = Diagnostic::warning(
         code::CLOSED_PORT,
-        "nobody in this `from` can come to the port",
+        "nobody in this `from` can reach the port",
     )
     .at(exposure.span, who)
     .note(format!("It is reached by {family} alone."));

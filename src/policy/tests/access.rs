@@ -186,7 +186,8 @@ allow any -> a : 80/tcp
     9 | link a -> db
       |      ^ a rule for this needs an address of `a`
       |
-      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with
+              an `--inventory` that knows it
     ");
 }
 
@@ -218,7 +219,8 @@ allow a -> outside
     13 | deny a -> outside
        |      ^ a deny needs every address of `a`
        |
-       = help: give it a fixed address of fd00:18::/64, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+       = help: give it a fixed address of fd00:18::/64, as in `on shop at ADDRESS`, or compile with
+               an `--inventory` that knows it
 
     error[T0339]: this deny has a hole: the IPv4 address of `b` on `back` is not known
       --> p.tide:14:17
@@ -229,7 +231,8 @@ allow a -> outside
     14 | deny outside -> b
        |                 ^ a deny needs every address of `b`
        |
-       = help: give it a fixed address of 172.19.0.0/16, as in `on back at ADDRESS`, or compile with an `--inventory` that knows it
+       = help: give it a fixed address of 172.19.0.0/16, as in `on back at ADDRESS`, or compile with
+               an `--inventory` that knows it
     ");
 }
 

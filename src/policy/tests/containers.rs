@@ -60,7 +60,8 @@ warning[T0352]: 172.18.0.1 is usually the bridge's own address
 10 | container c on shop at 172.18.0.1
    |                        ^^^^^^^^^^ the first address of 172.18.0.0/16
    |
-   = note: Docker gives it to the bridge unless the network was created with another gateway; no container can then have it.
+   = note: Docker gives it to the bridge unless the network was created with another gateway; no
+           container can then have it.
 "#);
 }
 

@@ -60,7 +60,8 @@ error[T0322]: a published port must say `from` whom
   |          the container's side
   |
   = note: Docker alone opens a published port to everybody who reaches the host.
-  = help: add `from any` if that is meant, or `from` with trust sets, networks or containers; without `as` the port is for linked containers only
+  = help: add `from any` if that is meant, or `from` with trust sets, networks or containers;
+          without `as` the port is for linked containers only
 "#);
 }
 
@@ -293,6 +294,7 @@ container c on shop { expose 80/tcp from host }
     9 |   expose 80/tcp from any
       |                      ^^^ a rule for this needs an address of `a`
       |
-      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with
+              an `--inventory` that knows it
     ");
 }

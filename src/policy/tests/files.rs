@@ -92,7 +92,7 @@ include ""
 include "../../b.tide"
 trust x { file "../../../etc/shadow" }
 "#)]), @r#"
-error[T0206]: this is no file in the policy's folder
+error[T0206]: this file is outside the policy's folder
  --> p.tide:6:9
   |
 6 | include "/etc/passwd"
@@ -101,7 +101,7 @@ error[T0206]: this is no file in the policy's folder
   = note: A policy is read as one folder, so that it can be reviewed and moved as a whole.
   = help: put the file into the folder of the main policy, or into one below it
 
-error[T0206]: this is no file in the policy's folder
+error[T0206]: this file is outside the policy's folder
  --> p.tide:8:9
   |
 8 | include ""
@@ -110,7 +110,7 @@ error[T0206]: this is no file in the policy's folder
   = note: A policy is read as one folder, so that it can be reviewed and moved as a whole.
   = help: put the file into the folder of the main policy, or into one below it
 
-error[T0206]: this is no file in the policy's folder
+error[T0206]: this file is outside the policy's folder
  --> sub/a.tide:2:9
   |
 2 | include "../../b.tide"
@@ -119,7 +119,7 @@ error[T0206]: this is no file in the policy's folder
   = note: A policy is read as one folder, so that it can be reviewed and moved as a whole.
   = help: put the file into the folder of the main policy, or into one below it
 
-error[T0206]: this is no file in the policy's folder
+error[T0206]: this file is outside the policy's folder
  --> sub/a.tide:3:11
   |
 3 | trust x { file "../../../etc/shadow" }

@@ -110,7 +110,8 @@ host {
     10 |   engine docker nftables
        |   ---------------------- Docker accepts in tables of its own
        |
-       = note: A packet has to pass both. Docker accepts published ports in its table `docker-bridges`, and FORWARD would still drop them.
+       = note: A packet has to pass both. Docker accepts published ports in its table
+               `docker-bridges`, and FORWARD would still drop them.
        = help: leave out `forward`: declared networks are closed without it
 
     warning[T0355]: Docker's nftables backend does not start without forwarding
@@ -352,7 +353,8 @@ warning[T0350]: `forwarding on` without `forward drop`
 8 | host { forwarding on }
   |        ^^^^^^^^^^^^^ FORWARD's policy is left as it is
   |
-  = note: Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself. Networks that this policy does not declare stay reachable for neighbours.
+  = note: Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself.
+          Networks that this policy does not declare stay reachable for neighbours.
   = help: add `forward drop` to the block
 "#);
 }
@@ -378,7 +380,8 @@ warning[T0351]: IPv6 forwarding is on, and no uplink is named
 8 |   subnet 172.18.0.0/16, fd00:18::/64
   |                         ------------ because of this subnet
   |
-  = note: A kernel that forwards IPv6 stops taking router advertisements, and the host may lose its IPv6 route. On a named uplink it goes on taking them.
+  = note: A kernel that forwards IPv6 stops taking router advertisements, and the host may lose
+          its IPv6 route. On a named uplink it goes on taking them.
   = help: add `uplink` with the interface that faces outside
 "#);
 }

@@ -42,13 +42,14 @@ fn each_host_has_its_own_bridges_ports_and_policy() {
 fn a_published_port_tells_nobody_of_another_host() {
     let text = PAIR.replacen("from any", "from db, any", 1);
     insta::assert_snapshot!(said(&text), @"
-    warning[T0367]: `db` is on another host, and cannot be told at a published port
+    warning[T0367]: a published port cannot know `db`, which is on another host
       --> p.tide:11:40
        |
     11 | container web on shop at 172.18.0.10 { expose 80/tcp as 80 from db, any }
-       |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ this lets nobody of there in
+       |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ nothing that comes here is from `db`
        |
-       = note: Docker gives connections to another host's port their own host's address.
+       = note: A connection to another host leaves with the address of its own host, not the
+               container's.
        = help: write `link db -> web`, or an `allow` to the container
     ");
     let own = PAIR.replacen("from any", "from shop", 1);
@@ -240,6 +241,7 @@ container db on stock at 172.19.0.10 { expose 5432/tcp from shop }
     13 | container db on stock at 172.19.0.10 { expose 5432/tcp from shop }
        |                                        ------------------------- needed here
        |
-       = help: add `route 172.18.0.0/16 via ADDRESS`, with the other host's address, unless a router knows the way
+       = help: add `route 172.18.0.0/16 via ADDRESS`, with the other host's address, unless a router
+               knows the way
     ");
 }

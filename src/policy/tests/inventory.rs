@@ -48,13 +48,14 @@ fn containers_get_their_addresses_from_it() {
 fn a_container_that_it_does_not_know_is_an_error_and_opens_nothing() {
     let without = INVENTORY.replace("  db: {networks: {shop: [172.18.0.3]}}\n", "");
     insta::assert_snapshot!(shown(loaded(POLICY, &without)), @"
-    warning[T0360]: the address of `web` is the inventory's
+    warning[T0360]: `web` has the address that the inventory found
      --> p.tide:5:11
       |
     5 | container web on shop { expose 80/tcp as 80 from any }
       |           ^^^ has no `at`
       |
-      = note: Docker may give another container that address when they start again, and with it what the policy opens for this one.
+      = note: Docker may give another container that address when they start again, and with it what
+              the policy opens for this one.
       = help: fix it with `at` and `docker run --ip`, or compile anew whenever containers start
 
     error[T0339]: the address of the container `db` is not known
@@ -65,7 +66,8 @@ fn a_container_that_it_does_not_know_is_an_error_and_opens_nothing() {
     7 | link web -> db
       |             ^^ a rule for this needs an address of `db`
       |
-      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with
+              an `--inventory` that knows it
     ");
 }
 
@@ -84,13 +86,14 @@ fn an_inventory_of_other_networks_is_refused() {
       = note: Its containers would have addresses that no rule knows.
       = help: add 172.19.0.0/16 to `subnet`, or make the inventory anew
 
-    warning[T0360]: the addresses of 2 containers are the inventory's
+    warning[T0360]: 2 containers have the addresses that the inventory found
      --> p.tide:5:11
       |
     5 | container web on shop { expose 80/tcp as 80 from any }
       |           ^^^ has no `at`
       |
-      = note: Docker may give another container that address when they start again, and with it what the policy opens for this one.
+      = note: Docker may give another container that address when they start again, and with it what
+              the policy opens for this one.
       = help: fix it with `at` and `docker run --ip`, or compile anew whenever containers start
 
     error[T0357]: 172.19.0.3 of `db` is not in the network `shop`
@@ -100,19 +103,20 @@ fn an_inventory_of_other_networks_is_refused() {
       |         ---- the network
     ...
     6 | container db on shop { expose 5432/tcp }
-      |           ^^ its address is the inventory's
+      |           ^^ has no `at`, so that its address is the inventory's
       |
       = help: make the inventory anew: `tidegate inventory`
     ");
     let twice = INVENTORY.replace("172.18.0.3", "172.18.0.2");
     insta::assert_snapshot!(shown(loaded(POLICY, &twice)), @"
-    warning[T0360]: the addresses of 2 containers are the inventory's
+    warning[T0360]: 2 containers have the addresses that the inventory found
      --> p.tide:5:11
       |
     5 | container web on shop { expose 80/tcp as 80 from any }
       |           ^^^ has no `at`
       |
-      = note: Docker may give another container that address when they start again, and with it what the policy opens for this one.
+      = note: Docker may give another container that address when they start again, and with it what
+              the policy opens for this one.
       = help: fix it with `at` and `docker run --ip`, or compile anew whenever containers start
 
     error[T0319]: 172.18.0.2 is given twice
@@ -160,17 +164,18 @@ fn what_the_policy_fixes_counts_and_is_told() {
      --> p.tide:5:11
       |
     5 | container web on shop at 172.18.0.9 { expose 80/tcp as 80 from any }
-      |           ^^^ the policy's `at` is taken
+      |           ^^^ rules are made for the `at` that is written here
       |
       = help: start the container with the address that the policy says
 
-    warning[T0360]: the address of `db` is the inventory's
+    warning[T0360]: `db` has the address that the inventory found
      --> p.tide:6:11
       |
     6 | container db on shop { expose 5432/tcp }
       |           ^^ has no `at`
       |
-      = note: Docker may give another container that address when they start again, and with it what the policy opens for this one.
+      = note: Docker may give another container that address when they start again, and with it what
+              the policy opens for this one.
       = help: fix it with `at` and `docker run --ip`, or compile anew whenever containers start
     ");
     let renamed = INVENTORY.replace("bridge: br-shop", "bridge: br-0123456789ab");
@@ -192,7 +197,8 @@ fn what_the_policy_fixes_counts_and_is_told() {
     7 | link web -> db
       |      ^^^ a rule for this needs an address of `web`
       |
-      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with
+              an `--inventory` that knows it
 
     error[T0339]: the address of the container `db` is not known
      --> p.tide:7:13
@@ -202,6 +208,7 @@ fn what_the_policy_fixes_counts_and_is_told() {
     7 | link web -> db
       |             ^^ a rule for this needs an address of `db`
       |
-      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+      = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with
+              an `--inventory` that knows it
     ");
 }

@@ -102,7 +102,7 @@ trust more { 2001:db8:1::/48 }
 container a on shop { expose 1-2,4/tcp as 192.0.2.1:1-3 from six }
 container b on shop at 172.18.0.40 { expose 3/tcp from six, more }
 "), @r"
-warning[T0603]: nobody in this `from` can come to the port
+warning[T0603]: nobody in this `from` can reach the port
   --> p.tide:14:23
    |
 14 | container a on shop { expose 1-2,4/tcp as 192.0.2.1:1-3 from six }
@@ -111,7 +111,7 @@ warning[T0603]: nobody in this `from` can come to the port
    = note: It is reached by IPv4 alone.
    = help: publish it on an address of their family, or name somebody else
 
-warning[T0603]: nobody in this `from` can come to the port
+warning[T0603]: nobody in this `from` can reach the port
   --> p.tide:15:38
    |
 15 | container b on shop at 172.18.0.40 { expose 3/tcp from six, more }

@@ -162,7 +162,8 @@ error[T0117]: `any` cannot be declared
 2 | network any {
   |         ^^^ this name has a meaning of its own
   |
-  = note: `any` is everybody, `outside` is what arrives by an uplink, `host` is the machine itself.
+  = note: `any` is everybody, `outside` is what arrives by an uplink, `host` is the machine
+          itself.
   = help: choose another name
 
 error[T0117]: `outside` cannot be declared
@@ -171,7 +172,8 @@ error[T0117]: `outside` cannot be declared
 6 | trust outside { 203.0.113.0/24 }
   |       ^^^^^^^ this name has a meaning of its own
   |
-  = note: `any` is everybody, `outside` is what arrives by an uplink, `host` is the machine itself.
+  = note: `any` is everybody, `outside` is what arrives by an uplink, `host` is the machine
+          itself.
   = help: choose another name
 
 error[T0117]: `host` cannot be declared
@@ -180,7 +182,8 @@ error[T0117]: `host` cannot be declared
 7 | container host on any
   |           ^^^^ this name has a meaning of its own
   |
-  = note: `any` is everybody, `outside` is what arrives by an uplink, `host` is the machine itself.
+  = note: `any` is everybody, `outside` is what arrives by an uplink, `host` is the machine
+          itself.
   = help: choose another name
 "#);
 }
@@ -283,6 +286,9 @@ error[T0210]: there is no ICMP type `zzz`
 9 | allow any -> web : icmp zzz
   |                         ^^^ not a type's name
   |
-  = help: the names are address-mask-reply, address-mask-request, destination-unreachable, echo-reply, echo-request, neighbour-advertisement, neighbour-solicitation, packet-too-big, parameter-problem, redirect, router-advertisement, router-solicitation, time-exceeded, timestamp-reply, timestamp-request
+  = help: the names are address-mask-reply, address-mask-request, destination-unreachable,
+          echo-reply, echo-request, neighbour-advertisement, neighbour-solicitation,
+          packet-too-big, parameter-problem, redirect, router-advertisement,
+          router-solicitation, time-exceeded, timestamp-reply, timestamp-request
 "#);
 }

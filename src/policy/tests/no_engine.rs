@@ -54,7 +54,8 @@ warning[T0350]: `forwarding on` without `forward drop`
 10 |   forwarding on
    |   ^^^^^^^^^^^^^ FORWARD's policy is left as it is
    |
-   = note: Without an engine nobody else sets the policy of FORWARD to DROP. Networks that this policy does not declare stay reachable for neighbours.
+   = note: Without an engine nobody else sets the policy of FORWARD to DROP. Networks that this
+           policy does not declare stay reachable for neighbours.
    = help: add `forward drop` to the block
 "#);
 }
@@ -73,7 +74,8 @@ fn published_ports_need_to_know_where_they_lead() {
        |           |
        |           has no fixed address
        |
-       = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+       = help: give it a fixed address of 172.18.0.0/16, as in `on shop at ADDRESS`, or compile with
+               an `--inventory` that knows it
     ");
 }
 
@@ -93,7 +95,8 @@ fn a_port_on_an_address_leads_to_one_of_the_same_family() {
        |           |
        |           has no fixed IPv6 address
        |
-       = help: give it a fixed address of fd00:18::/64, as in `on shop at ADDRESS`, or compile with an `--inventory` that knows it
+       = help: give it a fixed address of fd00:18::/64, as in `on shop at ADDRESS`, or compile with
+               an `--inventory` that knows it
     ");
 }
 
@@ -140,7 +143,8 @@ error[T0371]: a port on ::1 cannot be translated
 11 | container web on shop at fd00:18::10 { expose 80/tcp as [::1]:8080 from host }
    |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ published on the IPv6 loopback address
    |
-   = note: The kernel lets loopback addresses leave for another interface in IPv4 only (route_localnet).
+   = note: The kernel lets loopback addresses leave for another interface in IPv4 only
+           (route_localnet).
    = help: publish it on 127.0.0.1, or on another address of the host
 "#);
 }

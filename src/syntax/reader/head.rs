@@ -227,11 +227,21 @@ pub(super) fn misspelt(context: Context, written: &str, right: &str, place: Span
 }
 
 fn misplaced(written: &str, home: Context, place: Span) -> Diagnostic {
-    let message = match home {
-        Context::File => format!("`{written}` stands only outside of blocks"),
-        _ => format!("`{written}` stands only in a `{}` block", home.word()),
+    let (message, label, help) = match home {
+        Context::File => (
+            format!("`{written}` stands only outside of blocks"),
+            "a block is open here".to_owned(),
+            "close the block before it, or move the line behind it".to_owned(),
+        ),
+        _ => (
+            format!("`{written}` stands only in a `{0}` block", home.word()),
+            format!("no `{0}` block is open here", home.word()),
+            format!("move it into the `{0}` block that it is about", home.word()),
+        ),
     };
-    Diagnostic::error(code::MISPLACED, message).at(place, "misplaced")
+    Diagnostic::error(code::MISPLACED, message)
+        .at(place, label)
+        .help(help)
 }
 
 fn unknown(context: Context, written: &str, place: Span) -> Diagnostic {

@@ -145,7 +145,8 @@ error[T0111]: unknown item `firewall`
 1 | firewall { x }
   | ^^^^^^^^ not a keyword
   |
-  = note: An item starts with one of `allow`, `container`, `deny`, `expect`, `host`, `include`, `link`, `network`, `trust`.
+  = note: An item starts with one of `allow`, `container`, `deny`, `expect`, `host`, `include`,
+          `link`, `network`, `trust`.
 
 error[T0111]: unknown setting `vlan`
  --> test.tide:3:3
@@ -153,7 +154,8 @@ error[T0111]: unknown setting `vlan`
 3 |   vlan 7
   |   ^^^^ not a keyword
   |
-  = note: In a `network` block stand `antispoof`, `bridge`, `egress`, `host-access`, `icc`, `subnet`.
+  = note: In a `network` block stand `antispoof`, `bridge`, `egress`, `host-access`, `icc`,
+          `subnet`.
 
 error[T0110]: expected an item, found `;`
  --> test.tide:5:1
@@ -161,7 +163,8 @@ error[T0110]: expected an item, found `;`
 5 | ; x
   | ^ not expected here
   |
-  = note: An item starts with one of `allow`, `container`, `deny`, `expect`, `host`, `include`, `link`, `network`, `trust`.
+  = note: An item starts with one of `allow`, `container`, `deny`, `expect`, `host`, `include`,
+          `link`, `network`, `trust`.
 "##);
 }
 
@@ -180,19 +183,25 @@ error[T0112]: `expose` stands only in a `container` block
  --> test.tide:1:1
   |
 1 | expose 80/tcp
-  | ^^^^^^ misplaced
+  | ^^^^^^ no `container` block is open here
+  |
+  = help: move it into the `container` block that it is about
 
 error[T0112]: `bridge` stands only in a `network` block
  --> test.tide:3:3
   |
 3 |   bridge br0
-  |   ^^^^^^ misplaced
+  |   ^^^^^^ no `network` block is open here
+  |
+  = help: move it into the `network` block that it is about
 
 error[T0112]: `link` stands only outside of blocks
  --> test.tide:4:3
   |
 4 |   link a -> b
-  |   ^^^^ misplaced
+  |   ^^^^ a block is open here
+  |
+  = help: close the block before it, or move the line behind it
 "##);
 }
 
@@ -431,7 +440,8 @@ error[T0117]: `any` cannot be declared
 3 | container any on n
   |           ^^^ this name has a meaning of its own
   |
-  = note: `any` is everybody, `outside` is what arrives by an uplink, `host` is the machine itself.
+  = note: `any` is everybody, `outside` is what arrives by an uplink, `host` is the machine
+          itself.
   = help: choose another name
 "##);
 }

@@ -245,7 +245,8 @@ error[T0102]: this file holds characters that nobody can see
 1 | # a�b
   |    ^ U+202E, and 4 more
   |
-  = note: Control characters and those that turn the direction of writing could make a policy look like another one.
+  = note: Control characters and those that turn the direction of writing could make a policy
+          look like another one.
 "##);
 }
 

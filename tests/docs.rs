@@ -45,7 +45,7 @@ fn is_clean(name: &str, mut compiled: Compiled) {
 fn every_code_is_documented_and_no_other() {
     let documented: Vec<String> = text("docs/codes.md")
         .lines()
-        .filter(|line| line.starts_with("| T"))
+        .filter(|line| line.starts_with("| [T"))
         .map(str::to_owned)
         .collect();
     let line = |entry: &Entry| {
@@ -53,7 +53,10 @@ fn every_code_is_documented_and_no_other() {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        format!("| {} | {level} | {} |", entry.code, entry.meaning)
+        format!(
+            "| [{0}](codes/{0}.md) | {level} | {1} |",
+            entry.code, entry.meaning
+        )
     };
     let mut known: Vec<String> = code::ALL.iter().map(line).collect();
     known.sort();

@@ -79,6 +79,24 @@ fn every_link_leads_somewhere() {
     assert!(count > 100, "only {count}");
 }
 
+/// As a book the manual has its pages and nothing else of the repository.
+#[test]
+fn links_of_the_manual_lead_to_pages_of_it() {
+    let manual = repository().join("docs").canonicalize().unwrap();
+    for (name, text) in pages() {
+        for link in links(&text).iter().filter(|link| !link.contains("://")) {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() {
+                continue;
+            }
+            let target = path(&name).parent().unwrap().join(file);
+            let target = target.canonicalize().unwrap();
+            let is_page = target.is_file() && target.starts_with(&manual);
+            assert!(is_page, "{name}: {link}");
+        }
+    }
+}
+
 #[test]
 fn every_page_is_in_the_contents_once() {
     let contents = links(&page("SUMMARY.md").1);

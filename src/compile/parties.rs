@@ -1,6 +1,6 @@
 //! The parties of a policy in its manifest, and as much of the policy as they tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
@@ -140,6 +140,7 @@ pub fn recovered(manifest: &Manifest) -> Result<Policy, RecoverError> {
         trusts: Vec::new(),
         accesses: Vec::new(),
         expectations: Vec::new(),
+        names: BTreeMap::new(),
     })
 }
 

@@ -117,6 +117,16 @@ impl Diagnostic {
         self
     }
 
+    /// Adds a line behind a statement of a block.
+    #[must_use]
+    pub fn line_behind(self, statement: Span, line: &str) -> Self {
+        let end = Span {
+            start: statement.end,
+            ..statement
+        };
+        self.fix(end, format!("\n  {line}"))
+    }
+
     /// Returns all that is said but for other places, a line each.
     pub(crate) fn full_text(&self) -> String {
         let labels = self.labels.iter().filter(|label| label.primary);

@@ -315,42 +315,42 @@ container a on shop {{ expose 1,3/tcp as 1,3 from low, office, high }}
 "
     )), @r"
 warning[T0611]: `office` adds nothing to `staff`
-  --> p.tide:14:1
+  --> p.tide:14:14
    |
 14 | allow staff, office -> web : 8000/tcp
-   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ whoever is `office` is `staff`, too
+   |              ^^^^^^ whoever is `office` is `staff`, too
    |
    = help: take it out if the others are meant, else them
 
 warning[T0611]: `web` adds nothing to `shop`
-  --> p.tide:16:1
+  --> p.tide:16:13
    |
 16 | allow more, web, db, shop -> shop : icmp
-   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ whoever is `web` is `shop`, too
+   |             ^^^ whoever is `web` is `shop`, too
    |
    = help: take it out if the others are meant, else them
 
 warning[T0611]: `db` adds nothing to `shop`
-  --> p.tide:16:1
+  --> p.tide:16:18
    |
 16 | allow more, web, db, shop -> shop : icmp
-   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ whoever is `db` is `shop`, too
+   |                  ^^ whoever is `db` is `shop`, too
    |
    = help: take it out if the others are meant, else them
 
 warning[T0611]: `low` adds nothing to `office`
-  --> p.tide:19:23
+  --> p.tide:19:50
    |
 19 | container a on shop { expose 1,3/tcp as 1,3 from low, office, high }
-   |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ whoever is `low` is `office`, too
+   |                                                  ^^^ whoever is `low` is `office`, too
    |
    = help: take it out if the others are meant, else them
 
 warning[T0611]: `high` adds nothing to `office`
-  --> p.tide:19:23
+  --> p.tide:19:63
    |
 19 | container a on shop { expose 1,3/tcp as 1,3 from low, office, high }
-   |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ whoever is `high` is `office`, too
+   |                                                               ^^^^ whoever is `high` is `office`, too
    |
    = help: take it out if the others are meant, else them
 ");

@@ -149,4 +149,5 @@ fn engine_will_not_start(engine: Span) -> Diagnostic {
     Diagnostic::warning(code::NFTABLES_NEEDS_FORWARDING, title)
         .at(engine, "refuses to start while net.ipv4.ip_forward is 0")
         .help("add `forwarding on` to the block")
+        .line_behind(engine, "forwarding on")
 }

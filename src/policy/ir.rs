@@ -1,5 +1,6 @@
 //! The policy after names are looked up and every check has passed: what lowering reads.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -25,9 +26,33 @@ pub struct Policy {
     pub trusts: Vec<Trust>,
     pub accesses: Vec<Access>,
     pub expectations: Vec<Expectation>,
+    /// Where the names stand of statements that have several on a side, by the statement's place.
+    pub names: BTreeMap<Span, Names>,
+}
+
+/// Places of the names on both sides of a statement; those of a `from` are on the left.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    pub left: Vec<Span>,
+    pub right: Vec<Span>,
 }
 
 impl Policy {
+    /// Returns the place of a name on the left side of a statement, or in a `from`; the whole
+    /// statement where that is not known.
+    pub fn left_name(&self, statement: Span, at: usize) -> Span {
+        let names = self.names.get(&statement);
+        let place = names.and_then(|names| names.left.get(at));
+        place.copied().unwrap_or(statement)
+    }
+
+    /// Like [`Policy::left_name`], on the right side.
+    pub fn right_name(&self, statement: Span, at: usize) -> Span {
+        let names = self.names.get(&statement);
+        let place = names.and_then(|names| names.right.get(at));
+        place.copied().unwrap_or(statement)
+    }
+
     /// Returns the name of somebody as the policy writes it.
     pub fn name(&self, party: Party) -> &str {
         let name = match party {

@@ -1,5 +1,7 @@
 //! From all files' items to the policy.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, code};
@@ -13,7 +15,7 @@ use super::containers::{self, Surroundings};
 use super::exposures::Exposures;
 use super::hosts::{self, Hosts};
 use super::imports::Imports;
-use super::ir::{ContainerId, NetworkId, Policy, TrustId};
+use super::ir::{ContainerId, Names, NetworkId, Policy, TrustId};
 use super::names::{Entity, Scope};
 use super::reader::Reader;
 use super::{networks, settings, stock, trust};
@@ -129,8 +131,26 @@ pub(super) fn resolve(
         trusts,
         accesses,
         expectations,
+        names: names(&items),
     };
     hosts.split(&networks, shared, diagnostics)
+}
+
+/// Returns the places of names of which a statement has several.
+fn names(items: &Items<'_>) -> BTreeMap<Span, Names> {
+    let places = |names: &[Name]| names.iter().map(|name| name.span).collect::<Vec<_>>();
+    let accesses = items.accesses.iter().map(|it| {
+        let (left, right) = (places(&it.left), places(&it.right));
+        (it.span, Names { left, right })
+    });
+    let exposures = items.containers.iter().flat_map(|it| &it.exposures);
+    let exposures = exposures.map(|it| {
+        let left = places(it.from.as_deref().unwrap_or_default());
+        let right = Vec::new();
+        (it.span, Names { left, right })
+    });
+    let several = |(_, names): &(Span, Names)| names.left.len() > 1 || names.right.len() > 1;
+    accesses.chain(exposures).filter(several).collect()
 }
 
 /// Declares all names in the order of their kinds. Ids are places in the lists of items.

@@ -220,6 +220,7 @@ fn left_open(span: Span, engine: Engine) -> Diagnostic {
             "{why} Networks that this policy does not declare stay reachable for neighbours."
         ))
         .help("add `forward drop` to the block")
+        .line_behind(span, "forward drop")
 }
 
 fn no_uplink(span: Span, subnet: Span) -> Diagnostic {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tidegate::compile::{Compiled, Proof, compile_with};
 use tidegate::compose::{self, Variables};
-use tidegate::diag::{Code, code};
+use tidegate::diag::{Code, Diagnostic, code};
 use tidegate::import;
 use tidegate::inventory::Inventory;
 
@@ -270,6 +270,48 @@ fn of_examples_on_pages() {
         }
     }
     assert!(untold.is_empty(), "{}", untold.join("\n"));
+}
+
+/// Says how the edit that an example's message suggests does not mend it, if it has one.
+fn unmended(code: Code, text: &str) -> Option<String> {
+    let compiled = policy(text).compiled();
+    let found = compiled.diagnostics.iter().find(|it| it.code == code)?;
+    let fix = found.fix.as_ref()?;
+    let (start, end) = (fix.span.start as usize, fix.span.end as usize);
+    let edited = format!("{}{}{}", &text[..start], fix.replacement, &text[end..]);
+    let after = policy(&edited).compiled();
+    let place = |it: &Diagnostic| {
+        it.labels
+            .iter()
+            .any(|label| label.span.start as usize == start)
+    };
+    let stays = |it: &&Diagnostic| {
+        it.code == code && place(it) || it.code.0.starts_with("T01") && code.0 > "T02"
+    };
+    let left = after.diagnostics.iter().find(stays)?;
+    Some(format!("{code}: {}\n{edited}", left.message))
+}
+
+#[test]
+fn suggested_edits_mend_what_they_are_for() {
+    let mut count = 0;
+    let mut wrong = Vec::new();
+    for entry in code::ALL {
+        let first = examples(entry.page).into_iter().next();
+        let Some((_, text)) = first.filter(|(word, _)| *word == "tide") else {
+            continue;
+        };
+        let text = whole(text);
+        let compiled = policy(text.clone()).compiled();
+        let mut of_code = compiled
+            .diagnostics
+            .iter()
+            .filter(|it| it.code == entry.code);
+        count += usize::from(of_code.any(|it| it.fix.is_some()));
+        wrong.extend(unmended(entry.code, &text));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 10, "only {count} examples have an edit");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::source::Span;
 /// Somebody in a list, all of whose packets others in it send, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spare {
-    /// The whole statement.
+    /// The name, or the whole statement where its place is not known.
     pub span: Span,
     pub party: Party,
     /// The one that holds it all, where one alone does.
@@ -28,7 +28,12 @@ pub fn spare_sources(policies: &[Policy], budget: usize) -> Result<Vec<Spare>, T
     let lies = spaces.0.iter_mut().map(Says::false_sources).collect();
     let mut found = Vec::new();
     for (span, list) in lists(policy) {
-        found.extend(spare(&mut spaces, span, list, &lies));
+        let spare = spare(&mut spaces, list, &lies);
+        found.extend(spare.into_iter().map(|(at, party, within)| Spare {
+            span: policy.left_name(span, at),
+            party,
+            within,
+        }));
     }
     if spaces.are_exhausted() {
         return Err(TooMany);
@@ -50,7 +55,12 @@ fn lists(policy: &Policy) -> Vec<(Span, &[Party])> {
     all
 }
 
-fn spare(spaces: &mut Spaces<'_>, span: Span, list: &[Party], lies: &Row) -> Vec<Spare> {
+/// Returns places in the list, who is there, and who alone holds it all.
+fn spare(
+    spaces: &mut Spaces<'_>,
+    list: &[Party],
+    lies: &Row,
+) -> Vec<(usize, Party, Option<Party>)> {
     let senders = list.iter().map(|it| sender(spaces, *it, lies));
     let senders: Vec<Row> = senders.collect();
     let items = senders.iter().map(|row| Item {
@@ -69,11 +79,7 @@ fn spare(spaces: &mut Spaces<'_>, span: Span, list: &[Party], lies: &Row) -> Vec
         };
         let mut others = list.iter().zip(&senders).filter(|(it, _)| *it != party);
         let within = others.find(|(_, other)| is_nothing(&spaces.except(row, other)));
-        found.push(Spare {
-            span,
-            party: *party,
-            within: within.map(|(it, _)| *it),
-        });
+        found.push((at, *party, within.map(|(it, _)| *it)));
     }
     found
 }

@@ -37,8 +37,17 @@ fn not_forwarding(host: &Host, engine: Span) -> Option<Diagnostic> {
         .note("A kernel that does not forward carries no packet to a container or from it.");
     match host.forwarding {
         Some((true, _)) => None,
-        Some((false, off)) => Some(error.also(off, "off here").help("write `forwarding on`")),
-        None => Some(error.help("add `forwarding on` to the block")),
+        Some((false, off)) => Some(
+            error
+                .also(off, "off here")
+                .help("write `forwarding on`")
+                .fix(off, "forwarding on"),
+        ),
+        None => Some(
+            error
+                .help("add `forwarding on` to the block")
+                .line_behind(engine, "forwarding on"),
+        ),
     }
 }
 

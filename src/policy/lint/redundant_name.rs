@@ -12,18 +12,19 @@ use super::names::statements;
 pub(super) fn check(policy: &Policy) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for statement in statements(policy) {
-        for list in sides(statement) {
-            found.extend(redundant(
-                policy,
-                &list,
-                statement.first().map(|it| it.span),
-            ));
-        }
+        let Some(span) = statement.first().map(|it| it.span) else {
+            continue;
+        };
+        let [left, right] = sides(statement);
+        found.extend(redundant(policy, &left, |at| policy.left_name(span, at)));
+        found.extend(redundant(policy, &right, |at| policy.right_name(span, at)));
     }
     for container in &policy.containers {
         let statements = container.exposures.chunk_by(|a, b| a.span == b.span);
         let first = statements.filter_map(<[_]>::first);
-        found.extend(first.filter_map(|it| redundant(policy, &it.from, Some(it.span))));
+        found.extend(
+            first.filter_map(|it| redundant(policy, &it.from, |at| policy.left_name(it.span, at))),
+        );
     }
     found
 }
@@ -34,26 +35,39 @@ fn sides(statement: &[Access]) -> [Vec<Party>; 2] {
     [left.unwrap_or_default(), right.collect()]
 }
 
-fn redundant(policy: &Policy, list: &[Party], span: Option<Span>) -> Option<Diagnostic> {
-    let (title, label) = match list.iter().find(|party| **party != Party::Any) {
-        Some(other) if list.contains(&Party::Any) => (
-            format!("`{}` adds nothing to `any`", policy.name(*other)),
-            "`any` is everybody",
-        ),
+fn redundant(policy: &Policy, list: &[Party], place: impl Fn(usize) -> Span) -> Option<Diagnostic> {
+    let everybody = list.contains(&Party::Any);
+    let (at, party, title, label) = match list.iter().position(|party| *party != Party::Any) {
+        Some(at) if everybody => {
+            let party = *list.get(at)?;
+            let title = format!("`{}` adds nothing to `any`", policy.name(party));
+            (at, party, title, "`any` beside it is everybody")
+        }
         _ => {
-            let twice = policy.name(twice(list)?);
-            (format!("`{twice}` stands twice in one list"), "in this one")
+            let (at, party) = twice(list)?;
+            let title = format!("`{}` stands twice in one list", policy.name(party));
+            (at, party, title, "again here")
         }
     };
-    let warning = Diagnostic::warning(code::REDUNDANT_NAME, title).at(span?, label);
-    if list.contains(&Party::Any) {
+    let warning = Diagnostic::warning(code::REDUNDANT_NAME, title).at(place(at), label);
+    let first = list
+        .iter()
+        .position(|it| *it == party)
+        .filter(|first| *first != at);
+    let warning = match first.map(&place) {
+        Some(first) if Some(first) != warning.place() => warning.also(first, "first here"),
+        _ => warning,
+    };
+    if everybody {
         Some(warning.help("take `any` out if only the others are meant, else the others"))
     } else {
         Some(warning.help("take one of them out"))
     }
 }
 
-fn twice(list: &[Party]) -> Option<Party> {
+/// Returns the first that stands in a list again, and where.
+fn twice(list: &[Party]) -> Option<(usize, Party)> {
     let mut seen = HashSet::new();
-    list.iter().copied().find(|party| !seen.insert(*party))
+    let mut all = list.iter().copied().enumerate();
+    all.find(|(_, party)| !seen.insert(*party))
 }

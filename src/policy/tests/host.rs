@@ -120,7 +120,11 @@ host {
     10 |   engine docker nftables
        |   ^^^^^^^^^^^^^^^^^^^^^^ refuses to start while net.ipv4.ip_forward is 0
        |
-       = help: add `forwarding on` to the block
+    help: add `forwarding on` to the block
+       |
+    10 ~   engine docker nftables
+    11 +   forwarding on
+       |
     ");
 }
 
@@ -355,7 +359,11 @@ warning[T0350]: `forwarding on` without `forward drop`
   |
   = note: Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself.
           Networks that this policy does not declare stay reachable for neighbours.
-  = help: add `forward drop` to the block
+help: add `forward drop` to the block
+  |
+8 ~ host { forwarding on
+9 ~   forward drop }
+  |
 "#);
 }
 

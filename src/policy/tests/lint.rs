@@ -147,42 +147,46 @@ deny any, host -> web, any : 22/tcp
 link web, db, web -> db : 5432/tcp
 "), @r"
 warning[T0604]: `office` stands twice in one list
-  --> p.tide:14:1
+  --> p.tide:14:15
    |
 14 | allow office, office -> shop : icmp
-   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ in this one
+   |       ------  ^^^^^^ again here
+   |       |
+   |       first here
    |
    = help: take one of them out
 
 warning[T0604]: `host` adds nothing to `any`
-  --> p.tide:15:1
+  --> p.tide:15:11
    |
 15 | deny any, host -> web, any : 22/tcp
-   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `any` is everybody
+   |           ^^^^ `any` beside it is everybody
    |
    = help: take `any` out if only the others are meant, else the others
 
 warning[T0604]: `web` adds nothing to `any`
-  --> p.tide:15:1
+  --> p.tide:15:19
    |
 15 | deny any, host -> web, any : 22/tcp
-   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `any` is everybody
+   |                   ^^^ `any` beside it is everybody
    |
    = help: take `any` out if only the others are meant, else the others
 
 warning[T0604]: `web` stands twice in one list
-  --> p.tide:16:1
+  --> p.tide:16:15
    |
 16 | link web, db, web -> db : 5432/tcp
-   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ in this one
+   |      ---      ^^^ again here
+   |      |
+   |      first here
    |
    = help: take one of them out
 
 warning[T0604]: `office` adds nothing to `any`
-  --> p.tide:13:23
+  --> p.tide:13:55
    |
 13 | container a on shop { expose 1,3/tcp as 1,3 from any, office }
-   |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `any` is everybody
+   |                                                       ^^^^^^ `any` beside it is everybody
    |
    = help: take `any` out if only the others are meant, else the others
 

@@ -19,7 +19,11 @@ error[T0370]: `engine none` without `forwarding on`
   |        ^^^^^^^^^^^ nobody else turns forwarding on
   |
   = note: A kernel that does not forward carries no packet to a container or from it.
-  = help: add `forwarding on` to the block
+help: add `forwarding on` to the block
+  |
+7 ~ host { engine none
+8 ~   forwarding on }
+  |
 "#);
     insta::assert_snapshot!(said_in_shop("
 host {
@@ -36,7 +40,11 @@ error[T0370]: `engine none` without `forwarding on`
    |   -------------- off here
    |
    = note: A kernel that does not forward carries no packet to a container or from it.
-   = help: write `forwarding on`
+help: write `forwarding on`
+   |
+10 -   forwarding off
+10 +   forwarding on
+   |
 "#);
 }
 
@@ -56,7 +64,11 @@ warning[T0350]: `forwarding on` without `forward drop`
    |
    = note: Without an engine nobody else sets the policy of FORWARD to DROP. Networks that this
            policy does not declare stay reachable for neighbours.
-   = help: add `forward drop` to the block
+help: add `forward drop` to the block
+   |
+10 ~   forwarding on
+11 +   forward drop
+   |
 "#);
 }
 

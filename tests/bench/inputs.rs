@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use tidegate::policy::{LoadError, Loader};
 
-pub struct Files(pub BTreeMap<String, String>);
+pub(crate) struct Files(pub(crate) BTreeMap<String, String>);
 
 impl Loader for Files {
     fn load(&self, name: &str) -> Result<String, LoadError> {
@@ -13,11 +13,11 @@ impl Loader for Files {
     }
 }
 
-pub const HEAD: &str = "host {\n  uplink eth0\n  forwarding on\n  forward drop\n}\n\
+pub(crate) const HEAD: &str = "host {\n  uplink eth0\n  forwarding on\n  forward drop\n}\n\
                     network shop {\n  bridge br-shop\n  subnet 10.128.0.0/16\n}\n";
 
 /// Makes a policy of containers with one published port each, every one for a source of its own.
-pub fn exposures(count: usize) -> Files {
+pub(crate) fn exposures(count: usize) -> Files {
     let mut files = BTreeMap::new();
     let mut main = HEAD.to_owned();
     for part in 0..count.div_ceil(2500) {
@@ -40,7 +40,7 @@ pub fn exposures(count: usize) -> Files {
 }
 
 /// Makes a policy of `exposures` published ports, all for one set of `count` prefixes, no two of which touch.
-pub fn prefixes(count: u32, exposures: u32) -> Files {
+pub(crate) fn prefixes(count: u32, exposures: u32) -> Files {
     let prefix = |at: u32| {
         let [a, b, c, d] = (0x0b00_0000 + at * 24_576).to_be_bytes();
         format!("{a}.{b}.{c}.{d}/{}\n", 20 + at % 12)

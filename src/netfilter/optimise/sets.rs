@@ -29,11 +29,15 @@ pub(super) enum Members {
     Various(Vec<(IpNet, Option<Origin>)>),
 }
 
+type Content = (Table, Side, Target, Arc<[IpNet]>);
+/// Where a list lies in memory, and its length.
+type Place = (Table, Side, Target, usize, usize);
+
 #[derive(Default)]
 pub(super) struct Sets {
     /// By content; the same list in memory is found at once.
-    seen: HashMap<(Table, Side, Target, Arc<[IpNet]>), ChainName>,
-    same: HashMap<(Table, Side, Target, usize, usize), ChainName>,
+    seen: HashMap<Content, ChainName>,
+    same: HashMap<Place, ChainName>,
     planted: BTreeMap<(Table, ChainName), Planted>,
 }
 
@@ -87,15 +91,14 @@ impl Forest {
 
     fn fresh(&mut self, table: Table, side: Side, nets: &[IpNet], target: &Target) -> ChainName {
         let mut text = format!("{side:?} {target:?}");
-        let name = loop {
+        loop {
             let hash = content(&text, nets);
             let name = ChainName::of_set(hash.get(..DIGITS).unwrap_or(""));
             if self.take(table, &name) {
-                break name;
+                return name;
             }
             text.push('+');
-        };
-        name
+        }
     }
 
     fn plant(&mut self, table: Table, name: &ChainName, rules: Vec<Rule>, origin: Option<Origin>) {

@@ -27,7 +27,7 @@ impl Forest {
         let list = if list.len() < self.shape.list {
             list
         } else {
-            merge_ports(list)
+            merge_ports(&list)
         };
         if list.len() < self.shape.list {
             return list;
@@ -88,7 +88,7 @@ impl Forest {
                 Some(entry) => (Vec::new(), entry.origin.clone()),
                 None => (entries, None),
             };
-            let aim = self.aim(table, &key, &origin, &sources, target);
+            let aim = self.aim(table, &key, origin.as_ref(), &sources, target);
             let rule = |source, origin| Rule {
                 source,
                 destinations: None,
@@ -120,14 +120,14 @@ impl Forest {
         &mut self,
         table: Table,
         key: &Rule,
-        origin: &Option<Origin>,
+        origin: Option<&Origin>,
         sources: &[Entry],
         target: &Target,
     ) -> Target {
         let Some(destinations) = &key.destinations else {
             return target.clone();
         };
-        let origin = origin.clone().or_else(|| sources.first()?.origin.clone());
+        let origin = origin.or_else(|| sources.first()?.origin.as_ref()).cloned();
         let members = Members::Alike(destinations.clone(), origin);
         let chain = self.set_chain(table, Side::Destination, members, target);
         Target::Jump(chain)
@@ -177,13 +177,12 @@ fn groups(rules: Vec<Rule>) -> Vec<Group> {
             origin: rule.origin.take(),
         };
         let place = places.get(&rule).copied().unwrap_or(groups.len());
-        match groups.get_mut(place) {
-            Some(group) => group.entries.push(entry),
-            None => {
-                places.insert(rule.clone(), place);
-                let entries = vec![entry];
-                groups.push(Group { key: rule, entries });
-            }
+        if let Some(group) = groups.get_mut(place) {
+            group.entries.push(entry);
+        } else {
+            places.insert(rule.clone(), place);
+            let entries = vec![entry];
+            groups.push(Group { key: rule, entries });
         }
     }
     groups
@@ -214,21 +213,21 @@ fn members(mut entries: Vec<Entry>) -> Members {
 
 /// Puts rules that differ in their ports alone together, fifteen ports in a rule. Only where that makes
 /// a short list of a long one: else ports are what a tree tells rules by.
-fn merge_ports(list: Vec<Rule>) -> Vec<Rule> {
+fn merge_ports(list: &[Rule]) -> Vec<Rule> {
     let mut merged: Vec<(Rule, Vec<PortRange>)> = Vec::new();
     let mut places: HashMap<Rule, usize> = HashMap::new();
-    for rule in &list {
+    for rule in list {
         let Some((key, ports)) = ported(rule) else {
             merged.push((rule.clone(), Vec::new()));
             continue;
         };
         let place = places.get(&key).and_then(|at| merged.get_mut(*at));
-        match place.filter(|(_, all)| room(all) + room(&[ports]) <= MAX_PORTS) {
-            Some((_, all)) => all.push(ports),
-            None => {
-                places.insert(key, merged.len());
-                merged.push((rule.clone(), vec![ports]));
-            }
+        let place = place.filter(|(_, all)| room(all) + room(&[ports]) <= MAX_PORTS);
+        if let Some((_, all)) = place {
+            all.push(ports);
+        } else {
+            places.insert(key, merged.len());
+            merged.push((rule.clone(), vec![ports]));
         }
     }
     merged.into_iter().map(together).collect()

@@ -19,8 +19,8 @@ use crate::inventory::Inventory;
 use crate::lint;
 use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
 use crate::netfilter::{
-    ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, policy_name, render,
-    render_chains,
+    ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, optimised, policy_name,
+    render, render_chains,
 };
 use crate::policy::ir::{Backend, Engine, Policy, Route};
 use crate::policy::{self, Loaded, Loader};
@@ -95,16 +95,34 @@ impl Compiled {
 
 /// Compiles the policy whose main file `loader` knows as `main`.
 pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
-    compile_with(loader, main, None, Proof::Needed)
+    compile_with(loader, main, None, How::default())
 }
 
 /// What becomes of rules that are too many to be proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Proof {
     /// They are a mistake.
+    #[default]
     Needed,
     /// They are written all the same, with a warning.
     Wanted,
+}
+
+/// What long lists become.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rules {
+    /// Trees of chains.
+    #[default]
+    Optimised,
+    /// Lists, a rule for each prefix.
+    Plain,
+}
+
+/// How a policy is compiled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct How {
+    pub proof: Proof,
+    pub rules: Rules,
 }
 
 /// Like [`compile`], with addresses of an inventory for containers to which the policy gives none.
@@ -112,7 +130,7 @@ pub fn compile_with(
     loader: &dyn Loader,
     main: &str,
     inventory: Option<&Inventory>,
-    proof: Proof,
+    how: How,
 ) -> Compiled {
     let Loaded {
         sources,
@@ -123,9 +141,9 @@ pub fn compile_with(
     let expectations = first.map_or(0, |policy| policy.expectations.len());
     let mut bundles = Vec::with_capacity(policies.len());
     for policy in &policies {
-        if let Some(rulesets) = rulesets(policy, &mut diagnostics) {
+        if let Some(rulesets) = rulesets(policy, how.rules, &mut diagnostics) {
             let bundle = bundle(policy, rulesets, &sources, main);
-            diagnostics.extend(prove(policy, &bundle, proof));
+            diagnostics.extend(prove(policy, &bundle, how.proof));
             bundles.push(bundle);
         }
     }
@@ -275,8 +293,11 @@ impl Emitted {
     }
 }
 
-fn rulesets(policy: &Policy, diagnostics: &mut Diagnostics) -> Option<Vec<Ruleset>> {
-    let lowered = Family::BOTH.map(|family| lower(policy, family));
+fn rulesets(policy: &Policy, rules: Rules, diagnostics: &mut Diagnostics) -> Option<Vec<Ruleset>> {
+    let lowered = Family::BOTH.map(|family| match rules {
+        Rules::Optimised => optimised(policy, family),
+        Rules::Plain => lower(policy, family),
+    });
     match lowered.into_iter().collect() {
         Ok(rulesets) => Some(rulesets),
         Err(error) => {
@@ -442,7 +463,7 @@ fn origins(ruleset: &Ruleset, sources: &SourceMap) -> Vec<SourceEntry> {
                     chain: chain.to_string(),
                     rule: number,
                     source: sources.place(origin.span),
-                    says: origin.says.clone(),
+                    says: origin.says.to_string(),
                 });
             }
         }

@@ -196,6 +196,10 @@ pub struct CompileArgs {
     #[arg(long)]
     pub unproven: bool,
 
+    /// Write long lists as lists, a rule for each prefix, instead of trees of chains
+    #[arg(long)]
+    pub no_optimise: bool,
+
     #[command(flatten)]
     pub levels: LevelArgs,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::{CheckArgs, CheckFormat};
 use super::failure::{Failure, FailureKind};
 use super::{Done, compose, levels, notes, policy};
-use crate::compile::{Compiled, Proof};
+use crate::compile::{Compiled, How};
 use crate::deploy;
 use crate::diag::Severity;
 use crate::diag::github::render_github;
@@ -17,7 +17,7 @@ use crate::import;
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     let levels = levels::read(&args.levels)?;
     let inventory = args.inventory.as_deref();
-    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, Proof::Needed)?;
+    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, How::default())?;
     compiled.lint();
     compare(&mut compiled, args)?;
     compiled.judge(&levels);
@@ -43,7 +43,7 @@ fn compare(compiled: &mut Compiled, args: &CheckArgs) -> Result<(), Failure> {
     let project = compose::project(&args.compose, &args.project)?;
     let origin = compose::origin(&args.compose);
     // What an inventory knows is of this moment; compose files are about every one.
-    let written = policy::read(&args.policy, None, Trust::Anybody, Proof::Needed)?;
+    let written = policy::read(&args.policy, None, Trust::Anybody, How::default())?;
     // Every host's view has all networks and containers.
     if let Some(policy) = written.policies.first() {
         let found = import::compare(policy, &project, &origin);

@@ -8,7 +8,7 @@ use super::args::CompileArgs;
 use super::failure::Failure;
 use super::{Done, levels, policy};
 use crate::artifact::{Bundle, Manifest};
-use crate::compile::Proof;
+use crate::compile::{How, Proof, Rules};
 use crate::host::{self, Trust};
 use crate::netfilter::Family;
 
@@ -21,8 +21,14 @@ pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
     } else {
         Proof::Needed
     };
+    let rules = if args.no_optimise {
+        Rules::Plain
+    } else {
+        Rules::Optimised
+    };
+    let how = How { proof, rules };
     let inventory = args.inventory.as_deref();
-    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, proof)?;
+    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, how)?;
     compiled.lint();
     compiled.judge(&levels);
     let (bundles, warnings) = if args.all_hosts {

@@ -34,6 +34,26 @@ impl ChainName {
         ))
     }
 
+    /// Returns the chain of a set of prefixes, named after what it holds.
+    pub(super) fn of_set(hash: &str) -> Self {
+        ChainName(format!("TIDE-set~{hash}"))
+    }
+
+    /// Returns a chain that belongs to this one: `TIDE-shop-in.12`. No network's or container's chain
+    /// ends so. Long names are cut as [`ChainName::of_network`] cuts them.
+    pub(super) fn below(&self, part: &str) -> Self {
+        let room = MAX.saturating_sub(part.len() + 1);
+        if self.0.len() <= room {
+            return ChainName(format!("{}.{part}", self.0));
+        }
+        let hash = sha256(self.0.as_bytes());
+        let kept = self.0.get(..room.saturating_sub(DIGITS + 1)).unwrap_or("");
+        ChainName(format!(
+            "{kept}~{}.{part}",
+            hash.get(..DIGITS).unwrap_or("")
+        ))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -104,6 +104,13 @@ fn write_rule(out: &mut String, rule: &Rule, ruleset: &Ruleset, sources: &Source
     if let Some(service) = rule.service {
         write_service(out, service, family);
     }
+    if let Some(ports) = &rule.ports {
+        let ports: Vec<String> = ports.iter().map(|ports| port_text(*ports)).collect();
+        word(
+            out,
+            format_args!("-m multiport --dports {}", ports.join(",")),
+        );
+    }
     if rule.to_local {
         word(out, format_args!("-m addrtype --dst-type LOCAL"));
     }

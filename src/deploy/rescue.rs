@@ -1,6 +1,6 @@
 //! Closes a machine at boot whose bundle cannot be read as a whole.
 
-use super::converge::{converge_each, families};
+use super::converge::{families, load_each};
 use super::error::{ApplyError, Problem};
 use super::state::TideState;
 use super::store;
@@ -20,7 +20,7 @@ pub(super) fn rules_alone(host: &dyn Host, problem: Problem) -> ApplyError {
         ) {
             any = true;
             // Whatever fails here, the bundle is the reason to tell.
-            let _ = converge_each(host, family, &wanted);
+            let _ = load_each(host, family, &wanted);
         }
     }
     if any {

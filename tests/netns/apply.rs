@@ -1,11 +1,12 @@
 //! Putting bundles in force beside the rules of others.
 
-use tidegate::deploy::{self, Options, Problem};
+use tidegate::deploy::{self, Options, Problem, store};
 use tidegate::host::Host;
 use tidegate::netfilter::{Family, Table};
 
 use crate::support::bundle::Sample;
 use crate::support::env::on_both;
+use crate::support::faulty::{Call, Faulty};
 
 const OTHERS: &str = "\
 *mangle
@@ -226,5 +227,33 @@ fn uninstall_leaves_what_is_not_ours() {
         for path in [deploy::store::STATE, deploy::store::SYSCTL_D] {
             assert!(!env.host.exists(path), "{path}");
         }
+    });
+}
+
+#[test]
+fn a_bundle_is_rehearsed_once_on_a_kernel_and_an_iptables() {
+    on_both(|env| {
+        let bundle = Sample::shop().bundle();
+        // Whoever rehearses on this host is refused.
+        let host = Faulty::new(env.host.clone(), |call| matches!(call, Call::Rehearse));
+        let apply = |bundle| deploy::apply(&host, bundle, Options::default());
+        apply(&bundle).unwrap_err();
+        deploy::apply(&env.host, &bundle, Options::default()).unwrap();
+        let flush = || env.load(Family::V4, "*mangle\n:TIDE-GATE - [0:0]\nCOMMIT\n");
+        flush();
+        assert!(apply(&bundle).unwrap().changed);
+        apply(&Sample::shop().with_both("5432", "9187").bundle()).unwrap_err();
+
+        let stamp = env.host.read(store::REHEARSED).unwrap().unwrap();
+        for name in ["tidegate", "kernel", "iptables", "bundle"] {
+            flush();
+            let other = stamp.replace(&format!("{name} "), &format!("{name} 9"));
+            assert_ne!(other, stamp);
+            env.host.write(store::REHEARSED, &other).unwrap();
+            apply(&bundle).unwrap_err();
+        }
+        env.host.write(store::REHEARSED, &stamp).unwrap();
+        apply(&bundle).unwrap();
+        assert!(deploy::drift(&env.host).unwrap().is_clean());
     });
 }

@@ -44,21 +44,23 @@ impl Forest {
             Some(rule) if range(Key::FirstPort, rule).is_some() => Key::FirstPort,
             _ => Key::Port,
         };
-        self.by_port(site, key, rules, rest.as_ref())
+        let leaf = self.shape.leaf(rules.len());
+        self.by_port(site, (key, leaf), rules, rest.as_ref())
     }
 
     fn by_port(
         &mut self,
         site: &Site<'_>,
-        key: Key,
+        (key, leaf): (Key, usize),
         rules: Vec<Rule>,
         rest: Option<&ChainName>,
     ) -> Vec<Rule> {
-        let short = rules.len() <= self.shape.fan_out;
+        let ways = self.shape.ways(rules.len(), leaf);
+        let short = rules.len() <= leaf;
         let parts = if short {
             Err(rules)
         } else {
-            split(sorted(key, rules), self.shape.fan_out)
+            split(sorted(key, rules), ways)
         };
         let mut body = Vec::new();
         match parts {
@@ -68,7 +70,7 @@ impl Forest {
             }
             Ok(ways) => {
                 for Way { condition, rules } in ways {
-                    let chain = self.by_port(site, key, rules, rest);
+                    let chain = self.by_port(site, (key, leaf), rules, rest);
                     let name = self.name(site.table, site.owner);
                     self.chains.insert((site.table, name.clone()), chain);
                     body.push(Rule {

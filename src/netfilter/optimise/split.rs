@@ -32,6 +32,12 @@ pub(super) struct Sorted {
     rules: Vec<Rule>,
 }
 
+impl Sorted {
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+}
+
 /// A range of numbers: of addresses with the bits of IPv4 on top, or of ports behind their protocol.
 type Range = (u128, u128);
 

@@ -9,10 +9,6 @@ use super::split::{Way, keyed, split};
 use crate::netfilter::rule::{Rule, Target};
 use crate::netfilter::{ChainName, Table};
 
-/// From so many rules on for each rule of a last chain, the last chains grow: `iptables-nft-restore`
-/// takes time with the square of the number of chains (1.8.9: 20,000 in 4 s, 100,000 in minutes).
-const RULES_A_LEAF: usize = 2_500;
-
 impl Forest {
     /// Makes a tree of a list, and the rule that calls it.
     pub(super) fn jump_to_tree(&mut self, site: &Site<'_>, list: Vec<Rule>) -> Vec<Rule> {
@@ -33,8 +29,7 @@ impl Forest {
         root: &ChainName,
         list: Vec<Rule>,
     ) -> Vec<ChainName> {
-        let longest = self.shape.list.saturating_sub(1).max(self.shape.fan_out);
-        let leaf = (list.len() / RULES_A_LEAF).clamp(self.shape.fan_out, longest);
+        let leaf = self.shape.leaf(list.len());
         let mut names = Vec::new();
         let mut open = vec![(root.clone(), list)];
         while let Some((name, list)) = open.pop() {
@@ -59,7 +54,8 @@ impl Forest {
         let Some((sorted, others)) = keyed(list) else {
             return Vec::new();
         };
-        let ways = match split(sorted, self.shape.fan_out) {
+        let ways = self.shape.ways(sorted.len(), leaf);
+        let ways = match split(sorted, ways) {
             Ok(ways) => ways,
             Err(mut list) => {
                 list.extend(others);

@@ -242,7 +242,8 @@ fn a_bundle_is_rehearsed_once_on_a_kernel_and_an_iptables() {
         let flush = || env.load(Family::V4, "*mangle\n:TIDE-GATE - [0:0]\nCOMMIT\n");
         flush();
         assert!(apply(&bundle).unwrap().changed);
-        apply(&Sample::shop().with_both("5432", "9187").bundle()).unwrap_err();
+        let other = Sample::shop().with_both("5432", "9187").bundle();
+        apply(&other).unwrap_err();
 
         let stamp = env.host.read(store::REHEARSED).unwrap().unwrap();
         for name in ["tidegate", "kernel", "iptables", "bundle"] {

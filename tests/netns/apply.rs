@@ -74,7 +74,7 @@ fn the_next_bundle_takes_the_place_of_the_one_before() {
         let text = env.everything().join("\n");
         assert!(text.contains(":TIDE-store-in"), "{text}");
         assert!(!text.contains("TIDE-shop-in"), "{text}");
-        let previous = env.host.read_folder(deploy::store::PREVIOUS).unwrap();
+        let previous = env.host.read_folder(store::PREVIOUS).unwrap();
         assert_eq!(previous.as_ref(), Some(first.files()));
     });
 }
@@ -111,7 +111,7 @@ fn a_rule_that_comes_back_otherwise_is_refused_before_anything_is_touched() {
         assert!(matches!(error.problem(), Problem::Differs(_)), "{error}");
         assert!(error.old_state_stands());
         assert_eq!(env.everything(), before);
-        assert!(!env.host.exists(deploy::store::CURRENT));
+        assert!(!env.host.exists(store::CURRENT));
     });
 }
 
@@ -164,7 +164,7 @@ fn a_setting_that_the_kernel_refuses_brings_everything_back() {
         assert_eq!(env.everything(), before);
         let forwarding = env.host.sysctl("net/ipv4/conf/all/forwarding").unwrap();
         assert_eq!(forwarding.as_deref(), Some("0\n"));
-        assert!(!env.host.exists(deploy::store::CURRENT));
+        assert!(!env.host.exists(store::CURRENT));
     });
 }
 
@@ -224,7 +224,7 @@ fn uninstall_leaves_what_is_not_ours() {
         let mut after = env.everything();
         after.retain(|line| !line.ends_with("filter :FORWARD DROP"));
         assert_eq!(after, before);
-        for path in [deploy::store::STATE, deploy::store::SYSCTL_D] {
+        for path in [store::STATE, store::SYSCTL_D] {
             assert!(!env.host.exists(path), "{path}");
         }
     });

@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::yaml;
+
 /// Largest text that is read, in bytes.
 pub const MAX_BYTES: u64 = 16 << 20;
 
@@ -85,7 +87,7 @@ impl Inventory {
 
     /// Reads a text of YAML.
     pub fn read(text: &str) -> Result<Self, InventoryError> {
-        serde_yaml::from_str(text).map_err(|error| InventoryError(error.to_string()))
+        yaml::read(text).map_err(InventoryError)
     }
 
     /// Writes it as YAML, the same text every time.

@@ -82,6 +82,11 @@ impl SourceMap {
         id
     }
 
+    /// Returns the names of all texts, in the order they were met.
+    pub fn ids(&self) -> impl Iterator<Item = SourceId> + use<> {
+        (0..u32::try_from(self.sources.len()).unwrap_or(u32::MAX)).map(SourceId)
+    }
+
     pub fn get(&self, id: SourceId) -> &Source {
         self.sources
             .get(id.0 as usize)

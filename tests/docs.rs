@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tidegate::compile::{Compiled, compile};
-use tidegate::diag::Severity;
 use tidegate::diag::code::{self, Entry};
+use tidegate::diag::{Diagnostics, Severity};
+use tidegate::source::SourceMap;
 
 use crate::support::files::{Files, Folder, repository};
 
@@ -14,7 +15,7 @@ fn text(path: &str) -> String {
 }
 
 /// Returns the files below a folder whose names end in `ending`.
-fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -151,6 +152,70 @@ fn the_policy_of_the_readme_compiles() {
     );
 }
 
+/// Returns the policies that a page shows.
+fn policies(page: &str) -> Vec<&str> {
+    let blocks = page.split("```").skip(1).step_by(2);
+    let blocks = blocks.filter_map(|block| block.split_once('\n'));
+    let policies = blocks.filter(|(word, text)| {
+        *word == "tide" || word.is_empty() && text.starts_with("# shop.tide")
+    });
+    policies.map(|(_, text)| text).collect()
+}
+
+/// What is shown is what `fmt` makes of it.
+#[test]
+fn every_policy_that_is_shown_has_the_one_layout() {
+    let mut shown = Vec::new();
+    for path in files(&repository().join("examples"), ".tide") {
+        shown.push((path.clone(), fs::read_to_string(&path).expect("text")));
+    }
+    let mut pages = files(&repository().join("docs"), ".md");
+    pages.extend(files(&repository().join("examples"), ".md"));
+    pages.push(repository().join("README.md"));
+    for path in pages {
+        let page = fs::read_to_string(&path).expect("text");
+        shown.extend(
+            policies(&page)
+                .iter()
+                .map(|text| (path.clone(), (*text).to_owned())),
+        );
+    }
+    let mut other = Vec::new();
+    let mut same = 0;
+    for (path, text) in shown {
+        match laid_out(&text) {
+            Some(new) if new != text => other.push(path.display().to_string()),
+            // Pages of codes show mistakes.
+            new => same += usize::from(new.is_some()),
+        }
+    }
+    assert!(other.is_empty(), "{}", other.join("\n"));
+    assert!(same > 100, "only {same}");
+}
+
+/// Returns a policy in its layout; nothing where it has mistakes in its syntax.
+fn laid_out(text: &str) -> Option<String> {
+    let source = SourceMap::default().add("policy.tide", text);
+    tidegate::format::format(source, text, &mut Diagnostics::default())
+}
+
+/// The policies of the tests are not all laid out well, but can be.
+#[test]
+fn every_policy_of_the_repository_keeps_its_meaning_when_laid_out() {
+    let mut paths = files(&repository().join("examples"), ".tide");
+    paths.extend(files(&repository().join("tests"), ".tide"));
+    assert!(paths.len() > 10, "only {}", paths.len());
+    for path in paths {
+        let text = fs::read_to_string(&path).expect("text");
+        // One waits for addresses that its test fills in.
+        let names = ["AT_WEB", "AT_DB", "AT_AUX"];
+        let text = names
+            .iter()
+            .fold(text, |text, name| text.replace(name, "172.17.0.2"));
+        crate::props::fmt::check(&text);
+    }
+}
+
 /// A test file that nobody names is a test that never runs.
 #[test]
 fn every_folder_of_tests_is_part_of_the_program() {
@@ -184,14 +249,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("source", &[]),
     ("net", &[]),
     ("diagram", &["net"]),
-    ("inventory", &[]),
-    ("compose", &["net"]),
+    ("yaml", &[]),
+    ("inventory", &["yaml"]),
+    ("compose", &["net", "yaml"]),
     ("diag", &["source"]),
     ("syntax", &["diag", "source"]),
+    ("format", &["diag", "source", "syntax"]),
     ("policy", &["diag", "inventory", "net", "source", "syntax"]),
     (
         "import",
-        &["compose", "diag", "inventory", "net", "policy", "syntax"],
+        &[
+            "compose",
+            "diag",
+            "format",
+            "inventory",
+            "net",
+            "policy",
+            "source",
+            "syntax",
+        ],
     ),
     ("netfilter", &["hash", "net", "policy", "source"]),
     (
@@ -200,6 +276,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("lint", &["diag", "meaning", "policy", "source"]),
     ("sysctl", &["policy", "source"]),
+    (
+        "lsp",
+        &[
+            "compile", "diag", "format", "net", "policy", "question", "source", "syntax",
+        ],
+    ),
     ("artifact", &["hash", "netfilter"]),
     (
         "question",
@@ -234,7 +316,14 @@ const LAYERS: &[(&str, &[&str])] = &[
         "host",
         &["artifact", "diag", "inventory", "netfilter", "policy"],
     ),
-    ("deploy", &["artifact", "diag", "hash", "host", "netfilter"]),
+    (
+        "deploy",
+        &["artifact", "diag", "hash", "host", "netfilter", "question"],
+    ),
+    (
+        "doctor",
+        &["artifact", "deploy", "diag", "host", "netfilter"],
+    ),
     (
         "cli",
         &[
@@ -243,11 +332,16 @@ const LAYERS: &[(&str, &[&str])] = &[
             "compose",
             "deploy",
             "diag",
+            "doctor",
+            "format",
             "host",
             "import",
             "inventory",
+            "lsp",
             "netfilter",
+            "policy",
             "question",
+            "source",
         ],
     ),
 ];

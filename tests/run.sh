@@ -11,9 +11,11 @@ title() { printf '\n== %s\n' "$*"; }
 root() { [ "$(id -u)" = 0 ]; }
 
 install_packages() {
-    local package missing=()
-    for package in gcc libc6-dev mmdebstrap debian-archive-keyring iptables nftables iproute2 \
-        conntrack procps util-linux systemd-container shellcheck; do
+    local package missing=() emulator=()
+    [ -z "${TIDEGATE_QEMU:-}" ] || emulator=(qemu-system-x86 e2fsprogs)
+    for package in "${emulator[@]}" acl gcc libc6-dev mmdebstrap debian-archive-keyring iptables \
+        nftables iproute2 conntrack procps systemd util-linux systemd-container shellcheck strace \
+        faketime dpkg-dev binutils; do
         dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] && return
@@ -24,8 +26,11 @@ install_packages() {
 if root && command -v apt-get >/dev/null; then
     title 'Debian packages'
     install_packages
-    title 'a Debian root file system for Docker hosts'
+    title 'Debian root file systems for Docker hosts'
     tests/lab/rootfs.sh
+    tests/lab/rootfs.sh firewalls
+    title 'a Debian root file system with other firewall tools'
+    tests/lab/company.sh
     # From here on a machine that cannot run them fails these tests.
     export TIDEGATE_LAB_REQUIRED=1
 else
@@ -38,7 +43,7 @@ cargo fmt --check
 title 'lints'
 cargo clippy --locked --all-targets -- -D warnings
 if command -v shellcheck >/dev/null; then
-    mapfile -t scripts < <(find tests examples .ci -name '*.sh' -o -path .ci/run)
+    mapfile -t scripts < <(find tests examples packaging .ci -name '*.sh' -o -path .ci/run -o -path 'packaging/deb/*')
     shellcheck -x "${scripts[@]}"
 fi
 
@@ -50,6 +55,19 @@ if timeout 60 cargo deny --locked fetch db >/dev/null 2>&1; then
     cargo deny --locked check --disable-fetch advisories || echo 'warning: see the advisories above'
 else
     echo 'advisories: left out, their database cannot be reached'
+fi
+
+if [ -n "${TIDEGATE_LAB_REQUIRED:-}" ]; then
+    title 'packages, of two versions'
+    # They pack a few megabytes: building them takes longer than they ever run.
+    export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off
+    command -v cargo-deb >/dev/null || cargo install --quiet --locked --no-default-features cargo-deb
+    command -v cargo-generate-rpm >/dev/null || cargo install --quiet --locked cargo-generate-rpm
+    rm -rf target/packages
+    packaging/build.sh
+    packaging/build.sh 99.0.0
+    export TIDEGATE_PACKAGES=$PWD/target/packages
+    unset CARGO_PROFILE_RELEASE_OPT_LEVEL CARGO_PROFILE_RELEASE_LTO
 fi
 
 title 'tests'

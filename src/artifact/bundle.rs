@@ -19,13 +19,13 @@ pub struct Bundle {
 /// What is wrong with a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BundleError {
-    #[error("{0} does not match its SHA-256 in {MANIFEST}: it was changed after it was compiled")]
+    #[error("{} does not match its SHA-256 in {MANIFEST}: it was changed after it was compiled", .0.escape_debug())]
     Changed(String),
     #[error("{MANIFEST} cannot be read: {0}")]
     Manifest(String),
-    #[error("{0} is missing")]
+    #[error("{} is missing", .0.escape_debug())]
     Missing(String),
-    #[error("{0} is not named in {MANIFEST}")]
+    #[error("{} is not named in {MANIFEST}", .0.escape_debug())]
     Stranger(String),
     #[error("{MANIFEST} has format {0}; this tidegate reads format {FORMAT}")]
     Format(u32),
@@ -116,10 +116,26 @@ fn read_manifest(text: &str) -> Result<Manifest, BundleError> {
         format: u32,
     }
     let bad = |error: serde_json::Error| BundleError::Manifest(error.to_string());
+    if has_control(text) {
+        let why = "a text in it holds a line end or another control character";
+        return Err(BundleError::Manifest(why.to_owned()));
+    }
     // The format first: a newer manifest may have fields that this version calls unknown.
     let head: Head = serde_json::from_str(text).map_err(bad)?;
     if head.format != FORMAT {
         return Err(BundleError::Format(head.format));
     }
     serde_json::from_str(text).map_err(bad)
+}
+
+/// Returns whether a text in JSON holds a control character, which only an escape can spell. No policy
+/// puts one there; in a message it would begin a line that looks like one of ours.
+fn has_control(json: &str) -> bool {
+    let mut letters = json.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\\' && !matches!(letters.next(), Some('"' | '\\' | '/')) {
+            return true;
+        }
+    }
+    false
 }

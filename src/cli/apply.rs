@@ -1,15 +1,22 @@
 //! `tidegate apply`.
 
+use std::fmt::Write as _;
+use std::time::Duration;
+
 use super::args::ApplyArgs;
 use super::failure::Failure;
 use super::policy::Checked;
 use super::{Done, notes, policy, target};
-use crate::deploy::{self, Options};
+use crate::artifact::Bundle;
+use crate::deploy::{self, Options, Outcome};
+use crate::diag::code;
+use crate::host::LinuxHost;
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
     let options = Options {
         boot: args.boot,
+        keep_connections: args.keep_connections,
         ..Options::default()
     };
     let with = policy::With {
@@ -24,10 +31,18 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
         }
         Some(path) => {
             let Checked { bundle, warnings } = target::bundle(path, &with)?;
+            if let Some(wait) = args.confirm {
+                return on_trial(&host, &bundle, warnings, options, wait);
+            }
             let outcome = deploy::apply(&host, &bundle, options)?;
             (bundle, warnings, outcome)
         }
     };
+    Ok(said(&bundle, &outcome, warnings))
+}
+
+/// Says what stands.
+pub(super) fn said(bundle: &Bundle, outcome: &Outcome, warnings: String) -> Done {
     let state = if outcome.changed {
         "in force"
     } else {
@@ -35,10 +50,41 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     };
     let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
     let line = format!("{policy}, version {version}: {state}\n");
-    let text = line + &notes(&outcome.notes);
-    Ok(Done {
-        text,
-        warnings,
+    Done {
+        text: line + &notes(&outcome.notes),
+        warnings: warnings + &not_cut(outcome),
         yes: true,
-    })
+    }
+}
+
+/// Says loudly that connections may go on which the rules would not let begin.
+pub(super) fn not_cut(outcome: &Outcome) -> String {
+    let Some(why) = &outcome.not_cut else {
+        return String::new();
+    };
+    format!(
+        "warning[{}]: connections that lost their permission were not cut: {why}\n\
+         help: mend what the message names, then apply again\n",
+        code::NOT_CUT
+    )
+}
+
+fn on_trial(
+    host: &LinuxHost,
+    bundle: &Bundle,
+    warnings: String,
+    options: Options,
+    wait: Duration,
+) -> Result<Done, Failure> {
+    let (outcome, trial) = deploy::try_out(host, bundle, options, wait)?;
+    let mut done = said(bundle, &outcome, warnings);
+    if let Some(trial) = trial {
+        let left = trial.left(host)?.map_or(0, deploy::seconds);
+        let back = trial.back();
+        let _ = writeln!(
+            done.text,
+            "`tidegate confirm` within {left} s keeps it; else {back} comes back"
+        );
+    }
+    Ok(done)
 }

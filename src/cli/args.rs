@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -17,18 +18,27 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     Apply(ApplyArgs),
+    #[command(hide = true)]
+    AwaitConfirmation(AwaitArgs),
     Check(CheckArgs),
     Compile(CompileArgs),
     Completions(CompletionsArgs),
+    Confirm(ConfirmArgs),
     Diff(DiffArgs),
+    Doctor(DoctorArgs),
     Drift(DriftArgs),
     Explain(ExplainArgs),
+    Fmt(FmtArgs),
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
+    /// Serve an editor over standard input and output: the Language Server Protocol
+    Lsp,
     Manual(ManualArgs),
     Matrix(MatrixArgs),
     Plan(PlanArgs),
+    Rollback(RollbackArgs),
+    Status(StatusArgs),
     Trace(TraceArgs),
     Uninstall(UninstallArgs),
     Watch(WatchArgs),
@@ -52,6 +62,81 @@ pub struct ApplyArgs {
     /// Put the installed bundle in force; whatever fails, keep what could be loaded
     #[arg(long, conflicts_with = "what")]
     pub boot: bool,
+
+    /// Go back by itself unless `tidegate confirm` comes within this time, as in 60s or 2m
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "boot")]
+    pub confirm: Option<Duration>,
+
+    /// Leave connections that the new rules would not let begin
+    #[arg(long)]
+    pub keep_connections: bool,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// The longest time that a confirmation is waited for.
+const DAY: u64 = 24 * 60 * 60;
+
+/// Reads `90`, `90s`, `2m` or `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match text.get(digits.len()..) {
+        Some("" | "s") => 1,
+        Some("m") => 60,
+        Some("h") => 60 * 60,
+        _ => return Err("it ends in s, m or h, or in no letter for seconds".to_owned()),
+    };
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = digits.parse::<u64>().ok().filter(|_| is_number);
+    let seconds = seconds.and_then(|count| count.checked_mul(unit));
+    match seconds.filter(|seconds| (1..=DAY).contains(seconds)) {
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => Err("it is a whole number, of one second to one day".to_owned()),
+    }
+}
+
+/// Wait for a time, then go back unless the bundle on trial was confirmed
+#[derive(Debug, Args)]
+pub struct AwaitArgs {
+    /// Milliseconds since the machine started
+    #[arg(long)]
+    pub until: u64,
+
+    /// Leave the session of whoever called
+    #[arg(long)]
+    pub detach: bool,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Keep the bundle that `tidegate apply --confirm` put in force
+#[derive(Debug, Args)]
+pub struct ConfirmArgs {
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Go back to the bundle before
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// First digits of another version; see `tidegate status`
+    pub version: Option<String>,
+
+    /// Leave connections that the rules would not let begin
+    #[arg(long)]
+    pub keep_connections: bool,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Tell which bundle is in force, whether it is confirmed, and what the next boot brings
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 
     #[command(flatten)]
     pub host: HostArgs,
@@ -216,6 +301,16 @@ pub struct MatrixArgs {
     pub format: TableFormat,
 }
 
+/// Tell what on this machine can undo the policy, and what to do about it; exit status 1 where anything can
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
 /// Tell how this machine differs from its installed bundle
 #[derive(Debug, Args)]
 pub struct DriftArgs {
@@ -235,6 +330,22 @@ pub struct DriftArgs {
 pub struct ExplainArgs {
     /// As in T0203; without it, every code with its meaning
     pub code: Option<String>,
+}
+
+/// Lay out policy files the one way; comments stay, and so does the meaning
+#[derive(Debug, Args)]
+pub struct FmtArgs {
+    /// Policy files, folders with `.tide` files in them or below, or `-` for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub paths: Vec<PathBuf>,
+
+    /// Write nothing; list the files that would change, exit status 1 where any
+    #[arg(long)]
+    pub check: bool,
+
+    /// Write nothing; print what would change, exit status 1 where anything
+    #[arg(long)]
+    pub diff: bool,
 }
 
 /// Write a first policy from compose files or from a running engine
@@ -294,6 +405,10 @@ pub struct InstallArgs {
     /// Start `tidegate watch` at boot; the policy must be in /etc/tidegate
     #[arg(long, conflicts_with_all = ["inventory", "host_name"])]
     pub watch: bool,
+
+    /// Have the timer tell every minute what differs, and change nothing; without it, it mends that, too
+    #[arg(long)]
+    pub report_only: bool,
 
     #[command(flatten)]
     pub host: HostArgs,
@@ -405,6 +520,11 @@ pub struct PlanArgs {
 /// Remove the rules, the units and everything else that tidegate has written
 #[derive(Debug, Args)]
 pub struct UninstallArgs {
+    /// Take the rules and settings out of force and stop the units, but keep the bundle, and start it
+    /// at the next boot again
+    #[arg(long)]
+    pub keep_bundle: bool,
+
     #[command(flatten)]
     pub host: HostArgs,
 }

@@ -1,27 +1,42 @@
 //! `tidegate drift`.
 
+use std::io;
+
 use super::Done;
 use super::args::{DriftArgs, Format};
 use super::failure::Failure;
 use super::target;
 use crate::deploy::{self, report::DriftReport};
+use crate::host::{self, Urgency};
 
+/// What was mended is in force again: that is no failure, but nothing to be silent about.
 pub(super) fn run(args: &DriftArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
     if !args.repair {
         let report = deploy::drift(&host)?;
-        return Ok(Done {
-            text: shown(&report, args.format),
-            warnings: String::new(),
-            yes: report.is_clean(),
-        });
+        let yes = report.is_clean();
+        return Ok(done(shown(&report, args.format), yes, yes, args.format));
     }
     let (before, after) = deploy::repair(&host)?;
-    Ok(Done {
-        text: repaired(&before, &after, args.format),
+    let text = repaired(&before, &after, args.format);
+    Ok(done(text, before.is_clean(), after.is_clean(), args.format))
+}
+
+fn done(text: String, was_clean: bool, is_clean: bool, format: Format) -> Done {
+    let urgency = match (was_clean, is_clean) {
+        (true, true) => Urgency::Info,
+        (false, true) => Urgency::Warning,
+        (_, false) => Urgency::Error,
+    };
+    let text = match format {
+        Format::Json => text,
+        Format::Text => host::for_journal(io::stdout(), &text, urgency),
+    };
+    Done {
+        text,
         warnings: String::new(),
-        yes: after.is_clean(),
-    })
+        yes: is_clean,
+    }
 }
 
 fn shown(report: &DriftReport, format: Format) -> String {

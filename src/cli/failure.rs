@@ -53,18 +53,27 @@ impl Failure {
 
 impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
+        let problem = error.problem();
+        if error.old_state_stands() && problem.is_answer() {
+            return Failure::coded(FailureKind::No, &problem.to_string(), problem);
+        }
         let kind = if error.old_state_stands() {
             FailureKind::Host
         } else {
             FailureKind::Stuck
         };
-        Failure::coded(kind, &error.to_string(), error.problem())
+        Failure::coded(kind, &error.to_string(), problem)
     }
 }
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Failure::coded(FailureKind::Host, &problem.to_string(), &problem)
+        let kind = if problem.is_answer() {
+            FailureKind::No
+        } else {
+            FailureKind::Host
+        };
+        Failure::coded(kind, &problem.to_string(), &problem)
     }
 }
 

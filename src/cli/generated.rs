@@ -22,7 +22,7 @@ pub(super) fn manual(args: &ManualArgs) -> Result<Done, Failure> {
     all.build();
     let verbs = all
         .get_subcommands()
-        .filter(|verb| verb.get_name() != "help");
+        .filter(|verb| verb.get_name() != "help" && !verb.is_hide_set());
     let mut pages = vec![("tidegate".to_owned(), all.clone())];
     pages.extend(verbs.map(|verb| (format!("tidegate-{}", verb.get_name()), verb.clone())));
     for (name, command) in &pages {

@@ -28,6 +28,7 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
         target::bundle(&args.what, &with)?
     };
     deploy::install(&host, &bundle, watched.as_deref())?;
+    deploy::report_only(&host, args.report_only)?;
     let mut lines = vec!["keep the policy itself in /etc/tidegate".to_owned()];
     if args.host.root == Path::new("/") {
         let watch = watched.map(|name| format!(" {}", deploy::instance(&name)));
@@ -74,6 +75,11 @@ fn watched(args: &InstallArgs) -> Result<String, Failure> {
 
 pub(super) fn remove(args: &UninstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
+    if args.keep_bundle {
+        let left = deploy::disarm(&host)?;
+        let text = "rules and settings of tidegate are out of force; its bundle stays\n";
+        return Ok(Done::yes(text.to_owned() + &notes(&left)));
+    }
     let left = deploy::uninstall(&host)?;
     let text = "rules, units and files of tidegate are gone\n".to_owned();
     Ok(Done::yes(text + &notes(&left)))

@@ -5,15 +5,19 @@ pub mod args;
 mod check;
 mod compile;
 mod compose;
+mod confirm;
 mod diff;
+mod doctor;
 mod drift;
 mod explain;
 pub mod failure;
+mod fmt;
 mod generated;
 mod import;
 mod install;
 mod inventory;
 mod levels;
+mod lsp;
 mod matrix;
 mod plan;
 mod policy;
@@ -29,7 +33,7 @@ use std::process::ExitCode;
 use args::{Cli, Verb};
 use failure::Failure;
 
-use crate::host;
+use crate::host::{self, Urgency};
 
 /// What a command has to say when it did what it was asked.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ const BUG: u8 = 70;
 pub fn run(cli: &Cli) -> ExitCode {
     // Nothing is looked at after a panic, so nothing half done can be seen.
     match std::panic::catch_unwind(AssertUnwindSafe(|| run_verb(&cli.verb))) {
-        Ok(Ok(done)) => said(&done),
+        Ok(Ok(done)) => said(&done, acts(&cli.verb)),
         Ok(Err(failure)) => failed(&failure),
         Err(_) => ExitCode::from(BUG),
     }
@@ -68,31 +72,55 @@ pub fn run(cli: &Cli) -> ExitCode {
 fn run_verb(verb: &Verb) -> Result<Done, Failure> {
     match verb {
         Verb::Apply(args) => apply::run(args),
+        Verb::AwaitConfirmation(args) => confirm::wait(args),
         Verb::Check(args) => check::run(args),
         Verb::Compile(args) => compile::run(args),
         Verb::Completions(args) => Ok(generated::completions(args)),
+        Verb::Confirm(args) => confirm::run(args),
         Verb::Diff(args) => diff::run(args),
+        Verb::Doctor(args) => doctor::run(args),
         Verb::Drift(args) => drift::run(args),
         Verb::Explain(args) => explain::run(args),
+        Verb::Fmt(args) => fmt::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
+        Verb::Lsp => lsp::run(),
         Verb::Manual(args) => generated::manual(args),
         Verb::Matrix(args) => matrix::run(args),
         Verb::Plan(args) => plan::run(args),
+        Verb::Rollback(args) => confirm::rollback(args),
+        Verb::Status(args) => confirm::status(args),
         Verb::Trace(args) => trace::run(args),
         Verb::Uninstall(args) => install::remove(args),
         Verb::Watch(args) => watch::run(args),
     }
 }
 
-fn said(done: &Done) -> ExitCode {
+/// Returns whether a command is run for what it does, not for what it prints.
+fn acts(verb: &Verb) -> bool {
+    match verb {
+        Verb::Apply(_) | Verb::Compile(_) | Verb::Install(_) | Verb::Uninstall(_) => true,
+        Verb::Drift(args) => args.repair,
+        _ => false,
+    }
+}
+
+fn said(done: &Done, acts: bool) -> ExitCode {
     // Losing warnings is no reason to fail.
-    let _ = host::print(anstream::stderr().lock(), &done.warnings);
+    let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning);
+    let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
+    let answer = ExitCode::from(u8::from(!done.yes));
     match host::print(io::stdout().lock(), &done.text) {
-        Ok(()) => ExitCode::from(u8::from(!done.yes)),
+        Ok(()) => answer,
         Err(error) => {
-            let message = format!("cannot write to standard output: {error}");
+            let message = format!("cannot write to standard output: {}", host::reason(&error));
+            if acts {
+                let text = format!("warning: {message}\nnote: what was asked for is done\n");
+                let text = host::for_journal(io::stderr(), &text, Urgency::Warning);
+                let _ = host::print_coloured(anstream::stderr().lock(), &text);
+                return answer;
+            }
             let help = "look where it leads: a full disk?";
             failed(&Failure::new(failure::FailureKind::Host, &message, help))
         }
@@ -101,7 +129,8 @@ fn said(done: &Done) -> ExitCode {
 
 fn failed(failure: &Failure) -> ExitCode {
     // With standard error gone too, the exit status has to do.
-    let _ = host::print(anstream::stderr().lock(), &failure.text);
+    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
+    let _ = host::print_coloured(anstream::stderr().lock(), &text);
     failure.exit_code()
 }
 

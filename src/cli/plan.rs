@@ -12,7 +12,7 @@ use super::{Done, notes, policy, target};
 use crate::compile::Subject;
 use crate::deploy::{self, NewRules, Preview};
 use crate::host::Host;
-use crate::question::{self, Diff, Differences, Side, SideKind};
+use crate::question::{self, Diff, Side, SideKind};
 
 pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
@@ -24,27 +24,30 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
     let (subject, warnings) = target::named(&args.what, &with)?;
     let preview = deploy::preview(&host, &subject.bundle)?;
     let mut all = Vec::new();
+    let mut cut = host.flows().ok().map(|flows| (flows, 0));
     for rules in &preview.rules {
-        all.push(differences(&host, rules, &subject)?);
+        let (before, after) = sides(&host, rules, &subject)?;
+        if let Some((flows, count)) = &mut cut {
+            *count += deploy::doomed(&after.machine, flows).len();
+        }
+        let found = question::differences(&before, &after);
+        all.push(found.map_err(|error| unknown(&error))?);
     }
     let diff = Diff::of(all);
+    let fate = established(&preview, cut.map(|(_, count)| count));
     Ok(Done {
         text: match args.format {
-            TableFormat::Json => format!("{:#}\n", as_json(&diff, &preview)),
-            TableFormat::Markdown => diff.as_markdown() + "\n" + &steps(&preview, "- "),
-            TableFormat::Text => connections(&diff) + &steps(&preview, ""),
+            TableFormat::Json => format!("{:#}\n", as_json(&diff, &preview, &fate)),
+            TableFormat::Markdown => diff.as_markdown() + "\n" + &steps(&preview, "- ", &fate),
+            TableFormat::Text => connections(&diff) + &steps(&preview, "", &fate),
         },
         warnings: warnings + &notes(&preview.notes),
         yes: preview.steps.is_empty(),
     })
 }
 
-/// Compares the running machine with itself, the new rules loaded and the new routes set.
-fn differences(
-    host: &dyn Host,
-    rules: &NewRules,
-    subject: &Subject,
-) -> Result<Differences, Failure> {
+/// Returns the running machine, and itself with the new rules loaded and the new routes set.
+fn sides(host: &dyn Host, rules: &NewRules, subject: &Subject) -> Result<(Side, Side), Failure> {
     let family = rules.family;
     let (addresses, routes) = (host.addresses()?, host.routes(family)?);
     let machine = question::of_live(&rules.now, &addresses, &routes, family);
@@ -64,7 +67,7 @@ fn differences(
             .routes
             .extend(device.map(|device| (route.prefix, device)));
     }
-    question::differences(&before, &after).map_err(|error| unknown(&error))
+    Ok((before, after))
 }
 
 fn connections(diff: &Diff) -> String {
@@ -75,7 +78,7 @@ fn connections(diff: &Diff) -> String {
 }
 
 /// Writes what would be done, and what becomes of connections that are there.
-fn steps(preview: &Preview, mark: &str) -> String {
+fn steps(preview: &Preview, mark: &str, fate: &Fate) -> String {
     let mut text = String::new();
     for step in &preview.steps {
         let _ = writeln!(text, "{mark}{step}");
@@ -83,12 +86,20 @@ fn steps(preview: &Preview, mark: &str) -> String {
     if preview.steps.is_empty() {
         let _ = writeln!(text, "{mark}already in force");
     }
-    let _ = writeln!(text, "{mark}{}", established(preview));
+    let _ = writeln!(text, "{mark}{}", fate.says);
     text
 }
 
-/// Our chains let packets of known connections go on, and nobody makes the kernel forget one.
-fn established(preview: &Preview) -> String {
+/// What becomes of connections that are there.
+struct Fate {
+    says: String,
+    /// How many `apply` would cut, where the kernel tells which there are.
+    cut: Option<usize>,
+}
+
+/// Our chains let packets of known connections go on; the kernel is made to forget those that the new
+/// rules would not let begin.
+fn established(preview: &Preview, cut: Option<usize>) -> Fate {
     let drops = |step: &String| step.ends_with("the policy of FORWARD becomes DROP");
     let but = if preview.steps.iter().any(drops) {
         ", but FORWARD's new policy drops those that no rule accepts"
@@ -100,14 +111,22 @@ fn established(preview: &Preview) -> String {
         Some(count) => format!("; {count} are tracked"),
         None => String::new(),
     };
-    format!("established connections stay{but}{tracked}")
+    let fate = match cut {
+        None => "the kernel does not tell which established connections would be cut".to_owned(),
+        Some(0) => format!("established connections stay{but}{tracked}"),
+        Some(1) => format!("1 established connection is cut, all others stay{but}{tracked}"),
+        Some(cut) => {
+            format!("{cut} established connections are cut, all others stay{but}{tracked}")
+        }
+    };
+    Fate { says: fate, cut }
 }
 
-fn as_json(diff: &Diff, preview: &Preview) -> Value {
+fn as_json(diff: &Diff, preview: &Preview, fate: &Fate) -> Value {
     json!({
         "connections": diff.as_json(),
         "steps": preview.steps,
         "notes": preview.notes,
-        "established": {"says": established(preview), "tracked": preview.tracked},
+        "established": {"says": fate.says, "tracked": preview.tracked, "cut": fate.cut},
     })
 }

@@ -6,9 +6,10 @@ use super::failure::{Failure, FailureKind};
 use crate::artifact::Bundle;
 use crate::compile::{Compiled, How, Subject, compile_with};
 use crate::diag::text::{Style, render};
-use crate::diag::{Severity, code};
+use crate::diag::{Diagnostic, Severity, code};
 use crate::host::{self, FolderLoader, Trust, shown as shown_path};
 use crate::inventory::{self, Inventory};
+use crate::source::SourceMap;
 
 /// Columns that messages are trimmed to; wide enough for a policy's lines.
 const WIDTH: usize = 120;
@@ -178,11 +179,16 @@ pub(super) struct With<'a> {
 
 /// Returns all diagnostics as text, with colours that the stream takes out where nobody sees them.
 pub(super) fn shown(compiled: &Compiled, path: &Path) -> String {
+    told(&compiled.diagnostics, &compiled.sources, &base(path))
+}
+
+/// Like [`shown`], of files below `base`.
+pub(super) fn told(all: &[Diagnostic], sources: &SourceMap, base: &str) -> String {
     let style = Style {
         colour: true,
         width: WIDTH,
     };
-    render(&compiled.diagnostics, &compiled.sources, &base(path), style)
+    render(all, sources, base, style)
 }
 
 /// Returns the policy's folder as the user wrote it; empty for the current one.
@@ -192,7 +198,7 @@ pub(super) fn base(path: &Path) -> String {
 }
 
 /// Counts what is of one severity: `1 mistake`, `3 mistakes`.
-pub(super) fn count(all: &[crate::diag::Diagnostic], severity: Severity, word: &str) -> String {
+pub(super) fn count(all: &[Diagnostic], severity: Severity, word: &str) -> String {
     let number = all.iter().filter(|one| one.severity == severity).count();
     let ending = if number == 1 { "" } else { "s" };
     format!("{number} {word}{ending}")

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::args::WatchArgs;
 use super::failure::Failure;
 use super::policy::{self, Checked};
-use super::{Done, target};
+use super::{Done, apply, target};
 use crate::artifact::Bundle;
 use crate::compile::{How, compile_with};
 use crate::deploy::{self, Burst, store};
-use crate::host::{self, FolderLoader, KeptLoader, LinuxHost, News, Notice, Trust};
+use crate::host::{self, FolderLoader, KeptLoader, LinuxHost, News, Notice, Trust, Urgency};
 use crate::inventory::Inventory;
 
 const CONSEQUENCE: &str = "it is not followed";
@@ -29,6 +29,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<Done, Failure> {
         host,
         last: None,
         is_ready: false,
+        is_held: false,
         live_restore: false,
     };
     let news = host::follow(&args.socket)?;
@@ -78,6 +79,8 @@ struct Watch<'a> {
     /// What this process put in force last.
     last: Option<Bundle>,
     is_ready: bool,
+    /// It leaves a bundle on trial alone.
+    is_held: bool,
     live_restore: bool,
 }
 
@@ -129,6 +132,9 @@ impl Watch<'_> {
 
     /// Follows, or else closes: old rules may be about addresses that are another's by now.
     fn try_once(&mut self) -> bool {
+        if self.holds() {
+            return false;
+        }
         let Err(failure) = self.refresh() else {
             self.ready();
             return true;
@@ -138,6 +144,17 @@ impl Watch<'_> {
             complain(&failure);
         }
         false
+    }
+
+    /// Tells whether somebody tries out another bundle: its end, either way, is theirs to choose.
+    fn holds(&mut self) -> bool {
+        let held = deploy::on_trial(&self.host).is_ok_and(|trial| trial.is_some());
+        if held && !self.is_held {
+            say("a bundle waits for its confirmation, and is left alone until then\n");
+            host::notify(Notice::Ready);
+        }
+        self.is_held = held;
+        held
     }
 
     fn ready(&mut self) {
@@ -160,18 +177,22 @@ impl Watch<'_> {
             return Ok(());
         }
         if self.last.is_none() {
-            let _ = host::print(anstream::stderr().lock(), &warnings);
+            let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
         }
         self.put(bundle)
     }
 
     fn close(&mut self) -> Result<(), Failure> {
+        if self.holds() {
+            return Ok(());
+        }
         self.put(self.closed.clone())
     }
 
     fn put(&mut self, bundle: Bundle) -> Result<(), Failure> {
         let begun = Instant::now();
         let outcome = deploy::follow(&self.host, &bundle, &self.closed)?;
+        let _ = host::print(anstream::stderr().lock(), &apply::not_cut(&outcome));
         if outcome.changed {
             let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
             let took = begun.elapsed().as_millis();
@@ -202,5 +223,6 @@ fn say(text: &str) {
 }
 
 fn complain(failure: &Failure) {
-    let _ = host::print(anstream::stderr().lock(), &failure.text);
+    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
+    let _ = host::print_coloured(anstream::stderr().lock(), &text);
 }

@@ -4,6 +4,7 @@ use serde_yaml::value::TaggedValue;
 use serde_yaml::{Mapping, Value};
 
 use super::{ComposeError, Variables, interpolate};
+use crate::yaml;
 
 /// Lists that grow from file to file; those of other keys are replaced.
 const GROWING: [&str; 5] = ["depends_on", "expose", "links", "networks", "ports"];
@@ -15,8 +16,8 @@ pub(super) fn parse(file: &str, text: &str, variables: &Variables) -> Result<Val
         path,
         message,
     };
-    let read = serde_yaml::from_str(text);
-    let mut value: Value = read.map_err(|error| failed(String::new(), error.to_string()))?;
+    let read = yaml::read(text);
+    let mut value: Value = read.map_err(|error| failed(String::new(), error))?;
     let merged = value.apply_merge();
     merged.map_err(|error| failed(String::new(), error.to_string()))?;
     fill(&mut value, variables, String::new()).map_err(|(path, message)| failed(path, message))?;

@@ -1,17 +1,21 @@
 //! Compares a machine with its installed bundle.
 
-use super::apply::{self, SettingStatus, families, live, status};
+use super::apply;
 use super::compare::{RuleChange, compare, never_meet};
+use super::confirm;
+use super::converge::{families, live};
 use super::error::{ApplyError, Problem};
 use super::overrides;
 use super::plan::{is_ours, layout};
 use super::report::{Drift, DriftKind, DriftReport};
 use super::routes;
 use super::settings::{self, Setting};
+use super::standing::{SettingStatus, status};
 use super::state::{
     DOCKER_USER, EngineChain, FORWARD, Hook, TideState, TideTable, is_jumped_to, is_tide, jump,
 };
 use super::store::{self, Fragment};
+use super::trial::{self, Trial};
 use crate::artifact::{Bundle, HookEntry, SourceEntry};
 use crate::host::{Host, HostError};
 use crate::netfilter::save::{self, ChainPolicy, TableText};
@@ -22,12 +26,37 @@ use crate::netfilter::{Family, Table};
 pub fn drift(host: &dyn Host) -> Result<DriftReport, Problem> {
     let _lock = host.lock()?;
     store::heal(host)?;
+    if let Some(trial) = trial::of(host)? {
+        return on_trial(host, &trial);
+    }
     match store::installed(host) {
         Ok(None) => Err(Problem::NotInstalled),
         Ok(Some(bundle)) => Ok(Drifts::of(host, &bundle)?.report(&bundle)),
         Err(problem) if is_damage(&problem) => Ok(damaged(&problem)),
         Err(problem) => Err(problem),
     }
+}
+
+/// Compares with a bundle on trial: what is kept for the next boot is still the one before.
+fn on_trial(host: &dyn Host, trial: &Trial) -> Result<DriftReport, Problem> {
+    let bundle = Trial::bundle(host)?;
+    let mut drifts = Drifts::new(host);
+    drifts.machine(&bundle)?;
+    let back = trial.back();
+    match trial.left(host)? {
+        _ if trial.confirmed => {}
+        Some(left) => drifts.notes.push(format!(
+            "it waits for a confirmation, {} s left; then {back} comes back",
+            confirm::seconds(left)
+        )),
+        None => {
+            let says = format!("{back} should be in force again");
+            drifts
+                .list
+                .push(Drift::new(DriftKind::Unconfirmed).says(says));
+        }
+    }
+    Ok(drifts.report(&bundle))
 }
 
 /// Puts the installed bundle in force again if the machine differs from it, and looks again.
@@ -38,7 +67,11 @@ pub fn repair(host: &dyn Host) -> Result<(DriftReport, DriftReport), ApplyError>
     if before.is_clean() {
         return Ok((before.clone(), before));
     }
-    apply::apply_installed(host, apply::Options::default())?;
+    let options = apply::Options {
+        again: true,
+        ..apply::Options::default()
+    };
+    apply::apply_installed(host, options)?;
     // The repair is done and stands, whatever looking again says.
     let after = drift(host).map_err(ApplyError::Partial)?;
     Ok((before, after))
@@ -75,25 +108,35 @@ struct Drifts<'a> {
 
 impl<'a> Drifts<'a> {
     fn of(host: &'a dyn Host, bundle: &Bundle) -> Result<Self, Problem> {
-        let mut drifts = Drifts {
+        let mut drifts = Drifts::new(host);
+        drifts.machine(bundle)?;
+        let overridden = overrides::overridden(host, &bundle.manifest().sysctls)?;
+        drifts.notes.extend(overridden);
+        drifts.files(bundle)?;
+        Ok(drifts)
+    }
+
+    fn new(host: &'a dyn Host) -> Self {
+        Drifts {
             host,
             list: Vec::new(),
             notes: Vec::new(),
-        };
-        for family in families(host) {
-            drifts.family(bundle, family)?;
         }
-        if !host.has_ipv6() {
+    }
+
+    /// Compares what is in the kernel.
+    fn machine(&mut self, bundle: &Bundle) -> Result<(), Problem> {
+        for family in families(self.host) {
+            self.family(bundle, family)?;
+        }
+        if !self.host.has_ipv6() {
             let note = "this kernel has no IPv6: IPv6 rules and settings were not compared";
-            drifts.notes.push(note.to_owned());
+            self.notes.push(note.to_owned());
         }
-        drifts.settings(bundle)?;
-        let overridden = overrides::overridden(host, &bundle.manifest().sysctls)?;
-        drifts.notes.extend(overridden);
-        drifts.routes(bundle)?;
-        drifts.modules(bundle);
-        drifts.files(bundle)?;
-        Ok(drifts)
+        self.settings(bundle)?;
+        self.routes(bundle)?;
+        self.modules(bundle);
+        Ok(())
     }
 
     fn report(self, bundle: &Bundle) -> DriftReport {

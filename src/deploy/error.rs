@@ -21,10 +21,16 @@ pub enum Problem {
     Host(#[from] HostError),
     #[error("the engine that runs is not the one of the policy: {0}")]
     Engine(String),
+    #[error("this machine cannot be asked about its connections: {0}")]
+    Flows(String),
     #[error("{0}")]
     Key(#[from] KeyError),
     #[error("{place}: this kernel has no setting {key}")]
     NoSetting { key: String, place: String },
+    #[error("nothing to go back to: {0}")]
+    NothingBefore(String),
+    #[error("no bundle waits for a confirmation")]
+    NothingWaits,
     #[error("no bundle is installed in /var/lib/tidegate/current")]
     NotInstalled,
     #[error("{family} rules do not load: {error}")]
@@ -48,10 +54,18 @@ pub enum Problem {
     },
     #[error("the bundle's rules do more than its manifest says: {0}")]
     State(#[from] StateError),
+    #[error("{0}")]
+    TooLate(String),
     #[error("{family} rules were loaded, but others keep changing them")]
     Unstable { family: Family },
     #[error("the {family} rules on this machine cannot be read: {error}")]
     Unreadable { family: Family, error: SaveError },
+    #[error("{policy}, version {version}, waits for a confirmation, {seconds} s left")]
+    Waiting {
+        policy: String,
+        version: String,
+        seconds: u64,
+    },
     #[error("{place}: the kernel took {key} = {wanted} but says {found}")]
     WrongValue {
         key: String,
@@ -82,19 +96,36 @@ impl Problem {
             Problem::Bundle(_) => code::BUNDLE_DAMAGED,
             Problem::Differs(_) => code::REHEARSAL_DIFFERS,
             Problem::Host(HostError::Locked { .. }) => code::LOCKED,
+            Problem::Host(HostError::NotArmed(_)) => code::NOT_ARMED,
             Problem::Host(HostError::Occupied { .. }) => code::FOLDER_OCCUPIED,
-            Problem::Host(HostError::Unsafe { .. }) => code::UNSAFE_FILE,
+            Problem::Host(HostError::Outside(_) | HostError::Unsafe { .. }) => code::UNSAFE_FILE,
             Problem::Engine(_) => code::OTHER_ENGINE,
+            Problem::Flows(_) => code::NOT_CUT,
             Problem::Host(_) => code::HOST_FAILED,
             Problem::Key(_) | Problem::NoSetting { .. } => code::NO_SETTING,
+            Problem::NothingBefore(_) => code::NOTHING_BEFORE,
+            Problem::NothingWaits => code::NOTHING_WAITS,
             Problem::NotInstalled => code::NOT_INSTALLED,
             Problem::Rejected { .. } => code::RULES_REJECTED,
             Problem::Route { .. } | Problem::RoutesUnreadable { .. } => code::ROUTE_REFUSED,
             Problem::State(_) => code::RULES_STRANGE,
+            Problem::TooLate(_) => code::TOO_LATE,
             Problem::Unstable { .. } => code::RULES_UNSTABLE,
+            Problem::Waiting { .. } => code::CONFIRMATION_AWAITED,
             Problem::Unreadable { .. } => code::RULES_UNREADABLE,
             Problem::Setting { .. } | Problem::WrongValue { .. } => code::SETTING_REFUSED,
         }
+    }
+
+    /// Returns whether it is an answer, and no failure of the machine.
+    pub fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Problem::NothingBefore(_)
+                | Problem::NothingWaits
+                | Problem::TooLate(_)
+                | Problem::Waiting { .. }
+        )
     }
 
     /// Returns what to do about it.
@@ -107,17 +138,32 @@ impl Problem {
             Problem::RoutesUnreadable { .. } => "run `ip -json route` and mend what it says",
             Problem::Differs(_) => "this iptables prints rules in another way; please report it",
             Problem::Host(HostError::Locked { .. }) => "wait for it to end, then try again",
+            Problem::Host(HostError::NotArmed(_)) => {
+                "mend what the message names; without `--confirm` nobody is needed"
+            }
             Problem::Host(HostError::NoCommand(_)) => "install the package that has it",
             Problem::Host(HostError::Occupied { .. }) => {
                 "name a folder that is empty, not there, or holds a bundle"
             }
+            Problem::Host(HostError::Outside(_)) => "make it a relative link, or a folder",
             Problem::Host(HostError::Unsafe { .. }) => {
                 "give it to root alone: chown root:root and chmod go-w, folders above it too"
             }
             Problem::Engine(_) => "change the policy or the daemon as it says, then try again",
-            Problem::Host(_) => "mend what the message names, then try again",
+            Problem::Host(HostError::Hangs { .. }) => {
+                "find out what it waits for: run it by hand, under strace"
+            }
+            Problem::Flows(_) | Problem::Host(_) => "mend what the message names, then try again",
             Problem::Key(_) | Problem::NoSetting { .. } => {
                 "take the sysctl out of the policy, or load the module that brings it"
+            }
+            Problem::NothingBefore(_) => "`tidegate status` lists the versions that are kept",
+            Problem::NothingWaits => "`tidegate status` tells what is in force",
+            Problem::TooLate(_) => {
+                "apply it again, with more time: `tidegate apply --confirm DURATION`"
+            }
+            Problem::Waiting { .. } => {
+                "keep it with `tidegate confirm`, or go back at once with `tidegate rollback`"
             }
             Problem::NotInstalled => "run `tidegate install` or `tidegate apply BUNDLE` first",
             Problem::Rejected { .. } => {
@@ -135,6 +181,9 @@ impl Problem {
 /// A bundle that is not in force, and what is instead.
 #[derive(Debug, Error)]
 pub enum ApplyError {
+    /// Of what has to go, a part is gone.
+    #[error("{0}\nsome of tidegate's rules and files are gone, the others are as they were")]
+    Begun(Problem),
     /// Only at boot, where the state before is a machine without rules.
     #[error("{0}\nwhat was loaded stays: before it, this machine had no rules")]
     Partial(Problem),
@@ -153,7 +202,8 @@ impl ApplyError {
     /// Returns what stood in the way.
     pub fn problem(&self) -> &Problem {
         match self {
-            ApplyError::Partial(problem)
+            ApplyError::Begun(problem)
+            | ApplyError::Partial(problem)
             | ApplyError::Refused(problem)
             | ApplyError::WentBack(problem) => problem,
             ApplyError::Stuck { problem, .. } => problem,

@@ -1,12 +1,14 @@
 //! Puts tidegate on a machine for good, and takes it away.
 
-use super::apply::{converge, families};
-use super::error::Problem;
+use super::confirm;
+use super::converge::{converge, families};
+use super::error::{ApplyError, Problem};
 use super::routes;
 use super::state::TideState;
 use super::store::{self, Fragment};
+use super::trial::{self, Trial};
 use crate::artifact::Bundle;
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, Lock};
 
 const PROGRAM: &str = "/usr/sbin/tidegate";
 pub const POLICIES: &str = "/etc/tidegate";
@@ -15,6 +17,16 @@ const MAIN_UNIT: &str = "tidegate.service";
 const WATCH_UNIT: &str = "tidegate-watch@.service";
 const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 const UNITS: &str = "/etc/systemd/system";
+/// Takes `--repair` away from the unit that the timer starts; systemd.unit(5) on `.d` folders.
+const REPORT_ONLY: &str = "/etc/systemd/system/tidegate-drift.service.d/report-only.conf";
+const REPORT_ONLY_TEXT: &str = "\
+# Written by `tidegate install --report-only`; `tidegate install` removes it.
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/tidegate drift
+";
+/// Where packages put units; file-hierarchy(7), systemd.unit(5).
+const PACKAGED_UNITS: &str = "/usr/lib/systemd/system";
 
 /// A unit file and the units that start it, the `WantedBy=` of its `[Install]`.
 struct Unit {
@@ -27,7 +39,14 @@ const UNIT_FILES: [Unit; 5] = [
     Unit {
         name: "tidegate-drift.service",
         text: include_str!("../../systemd/tidegate-drift.service"),
-        wanted_by: &[],
+        wanted_by: &[
+            "firewalld.service",
+            "ip6tables.service",
+            "iptables.service",
+            "netfilter-persistent.service",
+            "nftables.service",
+            "ufw.service",
+        ],
     },
     Unit {
         name: "tidegate-drift.timer",
@@ -42,7 +61,16 @@ const UNIT_FILES: [Unit; 5] = [
     Unit {
         name: MAIN_UNIT,
         text: include_str!("../../systemd/tidegate.service"),
-        wanted_by: &["multi-user.target", "docker.service"],
+        wanted_by: &[
+            "multi-user.target",
+            "docker.service",
+            "firewalld.service",
+            "ip6tables.service",
+            "iptables.service",
+            "netfilter-persistent.service",
+            "nftables.service",
+            "ufw.service",
+        ],
     },
     Unit {
         name: WATCH_UNIT,
@@ -52,8 +80,13 @@ const UNIT_FILES: [Unit; 5] = [
 ];
 
 impl Unit {
+    /// Returns the path of this tool's copy, which comes before a package's file of that name.
     fn path(&self) -> String {
         format!("{UNITS}/{}", self.name)
+    }
+
+    fn packaged(&self) -> String {
+        format!("{PACKAGED_UNITS}/{}", self.name)
     }
 
     /// Returns the links that `systemctl enable` would make.
@@ -62,18 +95,39 @@ impl Unit {
         self.wanted_by.iter().map(link)
     }
 
-    fn install(&self, host: &dyn Host) -> Result<(), HostError> {
+    /// Puts the unit on the machine, and returns where it is.
+    ///
+    /// A copy of what a package brought would hide what its next version brings.
+    fn put(&self, host: &dyn Host) -> Result<String, HostError> {
+        if host.read_linked(&self.packaged())?.as_deref() == Some(self.text) {
+            host.remove(&self.path())?;
+            return Ok(self.packaged());
+        }
         host.write(&self.path(), self.text)?;
-        self.links()
-            .try_for_each(|link| host.link(&link, &self.path()))
+        Ok(self.path())
     }
 
+    fn install(&self, host: &dyn Host) -> Result<String, HostError> {
+        let path = self.put(host)?;
+        for link in self.links() {
+            host.link(&link, &path)?;
+        }
+        Ok(path)
+    }
+
+    /// Removes what [`Unit::install`] has made; a package's file stays.
     fn remove(&self, host: &dyn Host) -> Result<(), HostError> {
         for link in self.links() {
-            host.remove(&link)?;
+            remove_alone(host, &link)?;
         }
         host.remove(&self.path())
     }
+}
+
+/// Returns the units: name, text, and the links that enable each.
+pub fn units() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let unit = |unit: &Unit| (unit.name, unit.text, unit.links().collect());
+    UNIT_FILES.iter().map(unit).collect()
 }
 
 /// Installs the program, its units, and a bundle for the next boot; changes no rule. `watched` is the
@@ -81,6 +135,12 @@ impl Unit {
 pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Result<(), Problem> {
     let _lock = host.lock()?;
     store::heal(host)?;
+    if let Some(trial) = trial::of(host)? {
+        return Err(confirm::waiting(
+            &trial,
+            trial.left(host)?.unwrap_or_default(),
+        ));
+    }
     // Before anything is written: rules that apply would refuse are not to be found at boot.
     for family in crate::netfilter::Family::BOTH {
         TideState::of_bundle(bundle, family)?;
@@ -96,13 +156,44 @@ pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Resul
     }
     // Units last: what they start is there by now.
     for unit in &UNIT_FILES {
-        unit.install(host)?;
-    }
-    if let Some(name) = watched {
-        let link = format!("{WANTS}/{}", instance(name));
-        host.link(&link, &format!("{UNITS}/{WATCH_UNIT}"))?;
+        let path = unit.install(host)?;
+        if let (WATCH_UNIT, Some(name)) = (unit.name, watched) {
+            host.link(&format!("{WANTS}/{}", instance(name)), &path)?;
+        }
     }
     Ok(host.systemctl(&["daemon-reload"])?)
+}
+
+/// Has the timer only report what differs, or mend it as well.
+pub fn report_only(host: &dyn Host, yes: bool) -> Result<(), Problem> {
+    let _lock = host.lock()?;
+    if yes {
+        host.write(REPORT_ONLY, REPORT_ONLY_TEXT)?;
+    } else {
+        remove_alone(host, REPORT_ONLY)?;
+    }
+    Ok(host.systemctl(&["daemon-reload"])?)
+}
+
+/// Removes a file, and its folder if that is empty then.
+fn remove_alone(host: &dyn Host, path: &str) -> Result<(), HostError> {
+    host.remove(path)?;
+    match path.rsplit_once('/') {
+        Some((folder, _)) => host.remove_empty_folder(folder),
+        None => Ok(()),
+    }
+}
+
+/// Returns whether a unit is there that loads the rules at boot; a package has it elsewhere.
+pub(super) fn is_installed(host: &dyn Host) -> bool {
+    let units = [UNITS, PACKAGED_UNITS].map(|folder| format!("{folder}/{MAIN_UNIT}"));
+    units.iter().any(|unit| host.exists(unit))
+}
+
+/// Returns the units that can be asked about by name: a template is none.
+pub(super) fn unit_names() -> Vec<&'static str> {
+    let names = UNIT_FILES.iter().map(|unit| unit.name);
+    names.filter(|name| *name != WATCH_UNIT).collect()
 }
 
 /// Returns the unit that follows a policy.
@@ -112,44 +203,94 @@ pub fn instance(name: &str) -> String {
 
 /// Removes the rules from the kernel, and with them all that [`install`] and apply have written.
 ///
-/// Returns what is left as it is, and how to change that.
-pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, Problem> {
-    // Whoever follows an engine would put its rules back.
-    host.systemctl(&["stop", &instance("*")])?;
-    let _lock = host.lock()?;
+/// Returns what is left as it is, and how to change that. What fails half way can be done again.
+pub fn uninstall(host: &dyn Host) -> Result<Vec<String>, ApplyError> {
+    let _lock = calm(host)?;
+    take_away(host).map_err(ApplyError::Begun)
+}
+
+/// Removes the rules from the kernel and the files under /etc that would have settings without them,
+/// and stops the units. The bundle stays, and so does what starts it at boot.
+///
+/// Returns what is left as it is, and how to change that. What fails half way can be done again.
+pub fn disarm(host: &dyn Host) -> Result<Vec<String>, ApplyError> {
+    let _lock = calm(host)?;
+    put_down(host).map_err(ApplyError::Begun)
+}
+
+/// Stops whoever follows an engine, who would put its rules back, and takes the lock.
+fn calm(host: &dyn Host) -> Result<Lock, ApplyError> {
+    let stopped = host.systemctl(&["stop", &instance("*")]);
+    let lock = stopped.and_then(|()| host.lock());
+    lock.map_err(|error| ApplyError::Refused(error.into()))
+}
+
+fn take_away(host: &dyn Host) -> Result<Vec<String>, Problem> {
+    take_out_of_force(host)?;
+    store::keep_current(host)?;
+    host.remove_folder(store::STATE)?;
+    host.remove_empty_folder(POLICIES)?;
+    let mut left = LEFT.map(str::to_owned).to_vec();
+    let copied = host.exists(&format!("{UNITS}/{MAIN_UNIT}"));
+    if host.exists(&format!("{PACKAGED_UNITS}/{MAIN_UNIT}")) {
+        remove_units(host)?;
+        left.push(PACKAGE_LEFT.to_owned());
+    } else if copied {
+        remove_units(host)?;
+        host.remove(PROGRAM)?;
+    }
+    Ok(left)
+}
+
+fn put_down(host: &dyn Host) -> Result<Vec<String>, Problem> {
+    take_out_of_force(host)?;
+    if is_installed(host) {
+        stop_units(host)?;
+    }
+    Ok(LEFT.map(str::to_owned).to_vec())
+}
+
+/// Forwarding without the rules would be more open than a machine that never had any, so the
+/// settings of the next boot go with them.
+fn take_out_of_force(host: &dyn Host) -> Result<(), Problem> {
     for family in families(host) {
         converge(host, family, &TideState::uninstalled())?;
     }
     routes::remove(host)?;
-    host.remove(store::SYSCTL_D)?;
-    host.remove(store::MODULES_LOAD)?;
-    store::keep_current(host)?;
-    host.remove_folder(store::STATE)?;
-    host.remove_empty_folder(POLICIES)?;
-    // Without the units, a package brought the program, and takes it away.
-    if host.exists(&format!("{UNITS}/{MAIN_UNIT}")) {
-        remove_units(host)?;
-        host.remove(PROGRAM)?;
+    if trial::of(host)?.is_some() {
+        routes::remove_of(host, &Trial::bundle(host)?)?;
     }
-    Ok(LEFT.iter().map(|&note| note.to_owned()).collect())
+    trial::forget(host)?;
+    trial::forget_return(host)?;
+    host.disarm();
+    host.remove(store::SYSCTL_D)?;
+    Ok(host.remove(store::MODULES_LOAD)?)
+}
+
+fn stop_units(host: &dyn Host) -> Result<(), HostError> {
+    let names = UNIT_FILES.iter().map(|unit| unit.name);
+    let names = names.filter(|name| *name != WATCH_UNIT);
+    let stop: Vec<&str> = ["stop"].into_iter().chain(names).collect();
+    host.systemctl(&stop)
 }
 
 /// Stops and removes the units, the one that shows that they are installed last.
 fn remove_units(host: &dyn Host) -> Result<(), HostError> {
-    let names = UNIT_FILES.iter().map(|unit| unit.name);
-    let names = names.filter(|name| *name != WATCH_UNIT);
-    let stop: Vec<&str> = ["stop"].into_iter().chain(names).collect();
-    host.systemctl(&stop)?;
+    stop_units(host)?;
     for link in host.names(WANTS)? {
         if link.starts_with(WATCH_UNIT.trim_end_matches(".service")) {
             host.remove(&format!("{WANTS}/{link}"))?;
         }
     }
+    remove_alone(host, REPORT_ONLY)?;
     for unit in &UNIT_FILES {
         unit.remove(host)?;
     }
     host.systemctl(&["daemon-reload"])
 }
+
+const PACKAGE_LEFT: &str = "program, units and manual are a package's, and stay; to remove them: \
+     apt purge tidegate, or dnf remove tidegate";
 
 const LEFT: [&str; 2] = [
     "FORWARD's policy stays as it is; to accept again: iptables -P FORWARD ACCEPT; \

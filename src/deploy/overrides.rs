@@ -18,6 +18,10 @@ const FOLDERS: [&str; 5] = [
 ];
 /// Read last of all by sysctl(8).
 const LAST: &str = "/etc/sysctl.conf";
+/// Says whether ufw is enabled, ufw(8).
+const UFW: &str = "/etc/ufw/ufw.conf";
+/// Set by ufw each time that it starts, if it is enabled.
+const UFW_SYSCTL: &str = "/etc/ufw/sysctl.conf";
 
 /// Returns a note for each setting that a later file sets to something else.
 pub fn overridden(host: &dyn Host, entries: &[SysctlEntry]) -> Result<Vec<String>, Problem> {
@@ -56,7 +60,10 @@ fn later_files(host: &dyn Host) -> Result<Vec<(String, String)>, Problem> {
         }
     }
     let mut files = Vec::new();
-    for path in by_name.into_values().chain([LAST.to_owned()]) {
+    let ufw = host.read_linked(UFW)?.unwrap_or_default();
+    let ufw = ufw.lines().any(|line| line.trim() == "ENABLED=yes");
+    let last = [LAST].into_iter().chain(ufw.then_some(UFW_SYSCTL));
+    for path in by_name.into_values().chain(last.map(str::to_owned)) {
         if let Some(text) = host.read_linked(&path)? {
             files.push((path, text));
         }

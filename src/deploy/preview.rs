@@ -1,9 +1,11 @@
 //! What putting a bundle in force would do, without doing any of it.
 
-use super::apply::{Job, Options, changed, live};
+use super::apply::Options;
+use super::converge::live;
 use super::error::Problem;
+use super::job::{Job, changed};
 use super::plan::{steps, transaction};
-use super::store;
+use super::{confirm, store, trial};
 use crate::artifact::Bundle;
 use crate::host::Host;
 use crate::netfilter::Family;
@@ -41,6 +43,13 @@ pub fn preview(host: &dyn Host, bundle: &Bundle) -> Result<Preview, Problem> {
         notes: job.notes.clone(),
         tracked: tracked(host)?,
     };
+    if let Some(trial) = trial::of(host)? {
+        let left = trial.left(host)?.unwrap_or_default();
+        let problem = confirm::waiting(&trial, left);
+        preview
+            .notes
+            .push(format!("{problem}: until then `apply` refuses"));
+    }
     for rules in &job.rules {
         let (family, now) = (rules.family, host.save(rules.family)?);
         let tables = live(host, family)?;

@@ -6,7 +6,7 @@
 use super::error::{Difference, Problem};
 use super::plan::transaction;
 use super::state::TideState;
-use crate::host::Host;
+use crate::host::{Host, HostError};
 use crate::netfilter::save::{self, Tables};
 use crate::netfilter::{Family, Table};
 
@@ -26,7 +26,10 @@ pub(super) fn rehearse(host: &dyn Host, family: Family, wanted: &TideState) -> R
         return Ok(());
     };
     let loaded = host.rehearse(family, &[STAND_IN, &text]);
-    let loaded = loaded.map_err(|error| Problem::Rejected { family, error })?;
+    let loaded = loaded.map_err(|error| match error {
+        HostError::Command { .. } => Problem::Rejected { family, error },
+        other => other.into(),
+    })?;
     let loaded = read(family, &loaded)?;
     for table in Table::ALL {
         compare(family, table, &loaded, wanted)?;

@@ -31,6 +31,7 @@ pub enum DriftKind {
     RulesReordered,
     SysctlDiffers,
     SysctlMissing,
+    Unconfirmed,
 }
 
 impl DriftKind {
@@ -58,6 +59,7 @@ impl DriftKind {
             DriftKind::RulesReordered => "rules in another order",
             DriftKind::SysctlDiffers => "kernel setting differs",
             DriftKind::SysctlMissing => "kernel setting not there",
+            DriftKind::Unconfirmed => "bundle that nobody confirmed still in force",
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::error::Problem;
 use super::store;
+use super::trial::{self, Trial};
 use crate::artifact::{Bundle, RouteEntry};
 use crate::host::Host;
 use crate::netfilter::Family;
@@ -75,7 +76,11 @@ impl<'a> Routes<'a> {
         let entries = &bundle.manifest().routes;
         // A bundle that cannot be read any more is replaced, and its routes are not known.
         let installed = store::installed(host).ok().flatten();
-        let old = installed.map_or_else(Vec::new, |old| old.manifest().routes.clone());
+        let mut old = installed.map_or_else(Vec::new, |old| old.manifest().routes.clone());
+        if trial::of(host)?.is_some() {
+            let on_trial = Trial::bundle(host).ok();
+            old.extend(on_trial.map_or_else(Vec::new, |it| it.manifest().routes.clone()));
+        }
         if entries.is_empty() && old.is_empty() {
             let (wanted, stale) = (Vec::new(), Vec::new());
             return Ok(Routes { wanted, stale });
@@ -116,6 +121,14 @@ impl<'a> Routes<'a> {
         let gone =
             gone.map(|route| format!("the route to {} via {} goes", route.prefix, route.via));
         new.chain(gone).collect()
+    }
+
+    /// Returns lines for `ip -batch` that bring back the routes of others which ours replace.
+    pub(super) fn replaced(&self) -> Vec<String> {
+        let missing = self.wanted.iter().filter(|route| !route.is_done());
+        missing
+            .filter_map(|route| Some(route.before.as_ref()?.line()))
+            .collect()
     }
 
     /// Sets what is missing, one by one, so that an error names its line of the policy.
@@ -180,10 +193,15 @@ pub(super) fn missing<'b>(
 
 /// Removes the routes of the installed bundle that are there.
 pub(super) fn remove(host: &dyn Host) -> Result<(), Problem> {
-    let Some(bundle) = store::installed(host).ok().flatten() else {
-        return Ok(());
-    };
-    let routes = Routes::new(host, &bundle)?;
+    match store::installed(host).ok().flatten() {
+        Some(bundle) => remove_of(host, &bundle),
+        None => Ok(()),
+    }
+}
+
+/// Removes the routes of a bundle that are there.
+pub(super) fn remove_of(host: &dyn Host, bundle: &Bundle) -> Result<(), Problem> {
+    let routes = Routes::new(host, bundle)?;
     let there = routes.wanted.iter().filter(|route| route.is_done());
     let text: String = there.map(|route| delete(route.entry)).collect();
     if text.is_empty() {
@@ -229,7 +247,7 @@ fn is_possible(host: &dyn Host, route: &RouteEntry) -> bool {
 
 fn live(host: &dyn Host) -> Result<Vec<Live>, Problem> {
     let mut found = Vec::new();
-    for family in super::apply::families(host) {
+    for family in super::converge::families(host) {
         let text = host.routes(family)?;
         found.extend(parse(family, &text)?);
     }

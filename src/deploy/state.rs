@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::plan::is_ours;
 use crate::artifact::{Bundle, HookEntry, Place};
-use crate::netfilter::save::{self, ChainPolicy, SaveError, TableText, Tables};
+use crate::netfilter::save::{self, ChainPolicy, Insert, SaveError, TableText, Tables};
 use crate::netfilter::{Family, Table};
 
 pub(super) const DOCKER_USER: &str = "DOCKER-USER";
@@ -98,27 +98,49 @@ impl TideState {
     /// Its rules may do no more than its manifest says: write chains named `TIDE-*`, hook them in
     /// where the manifest has a hook, and set FORWARD's policy.
     pub fn of_bundle(bundle: &Bundle, family: Family) -> Result<Self, StateError> {
-        let texts = save::parse(bundle.rules(family)).map_err(|e| StateError::Text(family, e))?;
+        let state = TideState::of_text(bundle.rules(family), family, |table, _| {
+            let hooks = bundle.manifest().hooks.iter();
+            let here = hooks.filter(|hook| hook.family == family && hook.table == table);
+            here.cloned().collect()
+        })?;
+        state.check_forward(bundle, family)?;
+        Ok(state)
+    }
+
+    /// Returns what the rules of a bundle say by themselves, where its manifest cannot be read.
+    ///
+    /// They may do no more than those of any bundle: write chains named `TIDE-*`, hook them in, and
+    /// set FORWARD's policy.
+    pub fn of_rules(rules: &str, family: Family) -> Result<Self, StateError> {
+        TideState::of_text(rules, family, |table, text| {
+            let inserts = text.inserts.iter();
+            inserts.map(|it| promise(family, table, it)).collect()
+        })
+    }
+
+    /// Returns what a text wants, if its hooks are those of `promised`.
+    fn of_text(
+        text: &str,
+        family: Family,
+        promised: impl Fn(Table, &TableText) -> Vec<HookEntry>,
+    ) -> Result<Self, StateError> {
+        let texts = save::parse(text).map_err(|error| StateError::Text(family, error))?;
         let mut state = TideState::default();
         for table in Table::ALL {
-            let entries = || {
-                let hooks = bundle.manifest().hooks.iter();
-                hooks.filter(move |hook| hook.family == family && hook.table == table)
-            };
             let empty = TableText::default();
             let text = texts.table(table).unwrap_or(&empty);
-            check_hooks(family, table, text, entries())?;
+            let hooks = promised(table, text);
+            check_hooks(family, table, text, hooks.iter())?;
             let wanted = TideTable {
                 chains: own_chains(family, table, text)?,
-                hooks: entries().map(hook).collect(),
+                hooks: hooks.iter().map(hook).collect(),
                 forward: text.chains.get(FORWARD).and_then(|chain| chain.policy),
-                docker_user: engine_chain(entries()),
+                docker_user: engine_chain(hooks.iter()),
             };
             if wanted != TideTable::default() {
                 state.tables.insert(table, wanted);
             }
         }
-        state.check_forward(bundle, family)?;
         Ok(state)
     }
 
@@ -145,6 +167,12 @@ impl TideState {
         }
     }
 
+    /// Returns the state with FORWARD's policy.
+    pub(super) fn with_forward(mut self, policy: ChainPolicy) -> Self {
+        self.tables.entry(Table::Filter).or_default().forward = Some(policy);
+        self
+    }
+
     fn check_forward(&self, bundle: &Bundle, family: Family) -> Result<(), StateError> {
         let written = self.table(Table::Filter).and_then(|filter| filter.forward);
         let promised = bundle.manifest().forward.as_ref();
@@ -166,6 +194,22 @@ impl FromIterator<(Table, TideTable)> for TideState {
     fn from_iter<I: IntoIterator<Item = (Table, TideTable)>>(tables: I) -> Self {
         let tables = tables.into_iter().collect();
         TideState { tables }
+    }
+}
+
+/// Returns what a manifest would say of a hook: in `DOCKER-USER` others' rules come first.
+fn promise(family: Family, table: Table, insert: &Insert) -> HookEntry {
+    HookEntry {
+        family,
+        table,
+        chain: insert.chain.clone(),
+        target: save::target(&insert.rule).unwrap_or_default().to_owned(),
+        place: if insert.chain == DOCKER_USER {
+            Place::BeforeReturn
+        } else {
+            Place::First
+        },
+        says: String::new(),
     }
 }
 

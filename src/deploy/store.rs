@@ -4,14 +4,17 @@
 //! `current`. Killed between the two, only `current` is missing: [`heal`] ends it.
 
 use super::error::Problem;
-use crate::artifact::{Bundle, MODULES, SYSCTL};
+use crate::artifact::{Bundle, MODULES, RULES_V4, RULES_V6, SYSCTL};
 use crate::host::{Host, HostError};
+use crate::netfilter::Family;
 
 /// What is loaded at the next boot instead of `current`, whose addresses are of this one.
 pub const BOOT: &str = "/var/lib/tidegate/boot";
 /// There from the first bundle of this boot with addresses of the moment.
 const FOLLOWED: &str = "/run/tidegate/followed";
 pub const CURRENT: &str = "/var/lib/tidegate/current";
+/// Its time of writing is when the current bundle came in force.
+pub const MANIFEST: &str = "/var/lib/tidegate/current/manifest.json";
 pub const MODULES_LOAD: &str = "/etc/modules-load.d/tidegate.conf";
 pub const PREVIOUS: &str = "/var/lib/tidegate/previous";
 pub const STATE: &str = "/var/lib/tidegate";
@@ -73,6 +76,17 @@ pub fn for_boot(host: &dyn Host) -> Option<Bundle> {
     Bundle::read(files).ok()
 }
 
+/// Returns the rules of the bundle that a boot begins with, whatever the rest of it says.
+pub fn rules_for_boot(host: &dyn Host) -> Vec<(Family, String)> {
+    let early = !host.exists(FOLLOWED) && host.exists(BOOT);
+    let folder = if early { BOOT } else { CURRENT };
+    let mut files = host.read_folder(folder).ok().flatten().unwrap_or_default();
+    [(Family::V4, RULES_V4), (Family::V6, RULES_V6)]
+        .into_iter()
+        .filter_map(|(family, name)| Some((family, files.remove(name)?)))
+        .collect()
+}
+
 /// Returns whether the installed files are the bundle's, byte for byte.
 pub fn is_installed(host: &dyn Host, bundle: &Bundle) -> Result<bool, HostError> {
     Ok(host.read_folder(CURRENT)?.as_ref() == Some(bundle.files()))
@@ -92,8 +106,17 @@ pub fn publish(host: &dyn Host) -> Result<(), HostError> {
     host.rename(STAGED, CURRENT)
 }
 
-/// Ends a change of bundles that failed, so that the one before is the current one.
+/// Removes what was written beside the current bundle.
+pub fn unstage(host: &dyn Host) -> Result<(), HostError> {
+    host.remove_folder(STAGED)
+}
+
+/// Ends a change of bundles that failed after [`stage`], so that the one before is the current one.
 pub fn withdraw(host: &dyn Host) -> Result<(), HostError> {
+    // It was published, and what failed came behind that: the disk's word for it, if nothing else.
+    if host.exists(CURRENT) && !host.exists(STAGED) {
+        host.rename(CURRENT, STAGED)?;
+    }
     if !host.exists(CURRENT) && host.exists(PREVIOUS) {
         host.rename(PREVIOUS, CURRENT)?;
     }
@@ -125,8 +148,12 @@ impl Fragment {
         })
     }
 
-    /// Writes or removes the file.
+    /// Writes or removes the file, if it is not so already: going back must not need a disk that has
+    /// just been found full.
     pub fn put(&self, host: &dyn Host) -> Result<(), HostError> {
+        if self.found(host).is_ok_and(|found| found == *self) {
+            return Ok(());
+        }
         match &self.text {
             Some(text) => host.write(self.path, text),
             None => host.remove(self.path),

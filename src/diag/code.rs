@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Severity, suggest};
 
 /// A stable code such as `T0203`; the first two digits name the stage: 01 syntax, 02 names, 03
-/// meaning, 04 rules, 05 host, 06 lints. A code is never used again for something else.
+/// meaning, 04 rules, 05 host, 06 lints, 07 what else is on a host. A code is never used again for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub &'static str);
 
@@ -190,6 +190,12 @@ codes! {
     FOLDER_OCCUPIED = "T0513", "The folder for a bundle holds something else.";
     ROUTE_REFUSED = "T0514", "A route that this machine does not take, or routes that cannot be read.";
     OTHER_ENGINE = "T0515", "An engine that runs otherwise than the policy says.";
+    CONFIRMATION_AWAITED = "T0516", "A bundle that waits for a confirmation is in the way.";
+    NOTHING_WAITS = "T0517", "Nothing waits for a confirmation.";
+    TOO_LATE = "T0518", "A confirmation that came too late.";
+    NOT_ARMED = "T0519", "Nobody can be called who would go back in time.";
+    NOTHING_BEFORE = "T0520", "No bundle, or not one alone, to go back to.";
+    NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can come to.";
@@ -201,4 +207,30 @@ codes! {
     DENIES_NOTHING = "T0610" warning, "A denial of what is closed without it.";
     SPARE_SOURCE = "T0611" warning, "Somebody in a list whom others in it hold already.";
     NOT_COMPARED = "T0612" warning, "Statements that are too many to be compared with each other.";
+    OTHER_VARIANT = "T0701", "Rules in the iptables that is not the machine's usual one.";
+    SAVED_RULES = "T0702", "Saved rules that a service loads over tidegate's.";
+    NFTABLES_FLUSHES = "T0703", "A service that empties all tables of nftables.";
+    UFW = "T0704", "What ufw does to the policy.";
+    FIREWALLD = "T0705", "What firewalld does to the policy.";
+    SCRIPT_FLUSHES = "T0706", "A script that empties or replaces rules.";
+    RULE_IN_FRONT = "T0707", "A rule of others in front of tidegate's.";
+    UNTRACKED = "T0708", "Packets that pass without connection tracking.";
+    REDIRECTED = "T0709", "Packets that others lead elsewhere.";
+    QUEUED = "T0710", "Packets about which a program decides.";
+    AROUND_NETFILTER = "T0711", "A way around the rules.";
+    ENGINE_ON_NETWORK = "T0712", "An engine that anybody on the network may command.";
+    ENGINE_SOCKET = "T0713", "Who may command the engine.";
+    CONTAINER_POWERS = "T0714", "A container that can change the rules.";
+    ENGINE_SETTINGS = "T0715", "An engine that is not as the policy takes it to be.";
+    OTHER_ENGINE_BESIDE = "T0716", "Another engine on the same machine.";
+    SETTING_UNDONE = "T0717", "A file that undoes a kernel setting of the policy.";
+    KERNEL_SETTING = "T0718", "A kernel setting that opens more than the policy says.";
+    CONNECTIONS_FULL = "T0719", "A table of connections that is nearly full.";
+    UNITS = "T0720", "A unit of tidegate that does not do its work.";
+    NO_BUNDLE = "T0721", "No bundle, or none that can be used.";
+    DRIFTED = "T0722", "A machine that differs from its bundle.";
+    OLD_IPTABLES = "T0723", "A release of iptables that is too old.";
+    NOT_LOOKED_AT = "T0724", "Something that could not be looked at.";
+    DOCKER_USER_DECIDES = "T0725", "Rules of others in DOCKER-USER that decide first.";
+    MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
 }

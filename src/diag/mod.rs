@@ -117,7 +117,7 @@ impl Diagnostic {
     }
 
     /// Returns all that is said but for other places, a line each.
-    fn full_text(&self) -> String {
+    pub(crate) fn full_text(&self) -> String {
         let labels = self.labels.iter().filter(|label| label.primary);
         let labels = labels.map(|label| label.text.as_str());
         let mut lines = vec![self.message.as_str()];
@@ -128,7 +128,7 @@ impl Diagnostic {
         lines.join("\n")
     }
 
-    fn place(&self) -> Option<Span> {
+    pub(crate) fn place(&self) -> Option<Span> {
         self.labels
             .iter()
             .find(|label| label.primary)

@@ -1,12 +1,18 @@
 //! Runs the commands of other packages: by a fixed search path, without a shell, with an
 //! environment of our own.
 
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use super::HostError;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
 use super::error::io_error;
+use super::folder::Folder;
+use super::linux::is_root;
+use super::{HostError, Trust, files, pipes};
 use crate::netfilter::Family;
 
 /// Where commands are looked for; never where the caller's PATH says.
@@ -25,6 +31,11 @@ pub enum Variant {
 impl Variant {
     /// Returns a command's name, as in `ip6tables-nft-restore`.
     pub(super) fn command(self, family: Family, verb: &str) -> String {
+        format!("{}-{verb}", self.program(family))
+    }
+
+    /// Returns the program's name, as in `ip6tables-nft`.
+    pub(super) fn program(self, family: Family) -> String {
         let tool = match family {
             Family::V4 => "iptables",
             Family::V6 => "ip6tables",
@@ -34,7 +45,16 @@ impl Variant {
             Variant::Legacy => "-legacy",
             Variant::Nft => "-nft",
         };
-        format!("{tool}{infix}-{verb}")
+        format!("{tool}{infix}")
+    }
+
+    /// Returns the word of `--iptables` for it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Variant::Auto => "auto",
+            Variant::Legacy => "legacy",
+            Variant::Nft => "nft",
+        }
     }
 }
 
@@ -42,31 +62,71 @@ fn find(name: &str) -> Result<PathBuf, HostError> {
     let paths = FOLDERS
         .iter()
         .map(|folder| PathBuf::from(folder).join(name));
-    paths
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| HostError::NoCommand(name.to_owned()))
+    let path = paths.into_iter().find(|path| path.is_file());
+    let path = path.ok_or_else(|| HostError::NoCommand(name.to_owned()))?;
+    if is_root() {
+        check(&path)?;
+    }
+    Ok(path)
 }
+
+/// Refuses a program that others than root may change or replace. The path may be a link, as
+/// Debian's alternatives are: where it is and where it leads are looked at.
+fn check(path: &Path) -> Result<(), HostError> {
+    let real = path.canonicalize().map_err(io_error("find", path))?;
+    for path in [path, &real] {
+        let folder = files::parent(path);
+        let folder = folder.canonicalize().map_err(io_error("find", path))?;
+        Folder::open(&folder, Trust::Root)?;
+    }
+    let metadata = real.metadata().map_err(io_error("look at", &real))?;
+    Trust::Root.check(&real, &metadata)
+}
+
+/// How long a command may take: what hangs must not keep a boot for ever. Loading 100,000 rules
+/// takes some seconds, and iptables waits ten for its own lock.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs a command to its end and returns what it printed.
 ///
 /// Whether it exists, starts and ends well are errors, the last with all it said.
 pub(super) fn run(name: &str, arguments: &[&str], input: &str) -> Result<String, HostError> {
-    let path = find(name)?;
-    let child = start(&path, arguments).map_err(io_error("start", &path))?;
-    let output = talk(child, input).map_err(io_error("run", &path))?;
-    if !output.status.success() {
-        return Err(HostError::Command {
-            command: [&[name], arguments].concat().join(" "),
-            status: output.status.to_string(),
-            stderr: String::from_utf8_lossy(&output.stderr)
-                .trim_end()
-                .to_owned(),
-        });
-    }
-    String::from_utf8(output.stdout).map_err(|_| HostError::NotText(path))
+    run_within(PATIENCE, name, arguments, input)
 }
 
+/// Like [`run`], with a time of its own, after which the command is killed.
+pub(super) fn run_within(
+    patience: Duration,
+    name: &str,
+    arguments: &[&str],
+    input: &str,
+) -> Result<String, HostError> {
+    let path = find(name)?;
+    let command = || [&[name], arguments].concat().join(" ");
+    let mut child = start(&path, arguments).map_err(io_error("start", &path))?;
+    let said = pipes::talk(&mut child, input, Instant::now() + patience);
+    if !matches!(said, Ok(Some(_))) {
+        end(&mut child);
+    }
+    let status = child.wait().map_err(io_error("run", &path))?;
+    let Some([stdout, stderr]) = said.map_err(io_error("run", &path))? else {
+        return Err(HostError::Hangs {
+            command: command(),
+            seconds: patience.as_secs_f32(),
+        });
+    };
+    if !status.success() {
+        return Err(HostError::Command {
+            command: command(),
+            status: status.to_string(),
+            stderr: String::from_utf8_lossy(&stderr).trim_end().to_owned(),
+        });
+    }
+    String::from_utf8(stdout).map_err(|_| HostError::Garbled(command()))
+}
+
+/// Starts a command in a process group of its own: what a terminal sends to ours at Ctrl-C must not
+/// end it half way.
 #[expect(clippy::disallowed_methods, reason = "this is where processes start")]
 fn start(path: &PathBuf, arguments: &[&str]) -> std::io::Result<Child> {
     Command::new(path)
@@ -74,20 +134,17 @@ fn start(path: &PathBuf, arguments: &[&str]) -> std::io::Result<Child> {
         .env_clear()
         .env("LC_ALL", "C")
         .env("PATH", FOLDERS.join(":"))
+        .current_dir("/")
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
 }
 
-/// Gives the child its input while reading its output: either alone can fill a pipe and hang.
-fn talk(mut child: Child, input: &str) -> std::io::Result<Output> {
-    let pipe = child.stdin.take();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // A child that stops reading early says why in its status.
-            pipe.map(|mut pipe| pipe.write_all(input.as_bytes()))
-        });
-        child.wait_with_output()
-    })
+/// Kills a command with all that it has started.
+fn end(child: &mut Child) {
+    let group = i32::try_from(child.id()).map(Pid::from_raw);
+    // That it has ended by itself meanwhile is fine.
+    let _ = group.map(|group| killpg(group, Signal::SIGKILL));
 }

@@ -66,7 +66,7 @@ pub(super) fn facts(socket: &Path) -> Result<EngineFacts, HostError> {
     })
 }
 
-fn ask<T>(
+pub(super) fn ask<T>(
     socket: &Path,
     question: impl AsyncFnOnce(Docker) -> Result<T, bollard::errors::Error>,
 ) -> Result<T, HostError> {

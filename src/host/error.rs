@@ -5,20 +5,31 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::diag::hidden::is_hidden;
+use crate::diag::hidden::{escaped, is_hidden};
 
 #[derive(Debug, Error)]
 pub enum HostError {
-    #[error("{command} failed, {status}: {stderr}")]
+    #[error("{command} failed, {status}: {}", escaped(stderr))]
     Command {
         command: String,
         status: String,
         /// All that the command said.
         stderr: String,
     },
-    #[error("the engine behind {} does not answer: {error}", shown(path))]
+    #[error("the kernel's table of connections: {}", reason(.0))]
+    Conntrack(io::Error),
+    #[error(
+        "the engine behind {} does not answer: {}",
+        shown(path),
+        escaped(error)
+    )]
     Engine { path: PathBuf, error: String },
-    #[error("cannot {action} {}: {source}", shown(path))]
+    /// What it printed is no text.
+    #[error("{0} printed what is not UTF-8 text")]
+    Garbled(String),
+    #[error("{command} did not end within {seconds} s, and was killed")]
+    Hangs { command: String, seconds: f32 },
+    #[error("cannot {action} {}: {}", shown(path), reason(source))]
     Io {
         action: &'static str,
         path: PathBuf,
@@ -26,9 +37,11 @@ pub enum HostError {
     },
     #[error("another tidegate, process {pid}, is changing this machine")]
     Locked { pid: String },
-    #[error("{0} is not a name")]
+    #[error("{0} is not a name that can be used here")]
     Name(String),
-    #[error("cannot make a network namespace to rehearse in: {0}")]
+    #[error("nobody can be called to look after the time: {0}")]
+    NotArmed(String),
+    #[error("cannot make a network namespace to rehearse in: {}", reason(.0))]
     Namespace(io::Error),
     #[error("the command {0} is not installed (looked in {folders})", folders = super::command::FOLDERS.join(", "))]
     NoCommand(String),
@@ -38,6 +51,8 @@ pub enum HostError {
     NotText(PathBuf),
     #[error("{} is {why}", shown(path))]
     Occupied { path: PathBuf, why: &'static str },
+    #[error("{} leads out of the folder that --root names", shown(.0))]
+    Outside(PathBuf),
     #[error("{} is larger than {limit} bytes", shown(path))]
     TooLarge { path: PathBuf, limit: u64 },
     #[error("{} {why}", shown(path))]
@@ -54,6 +69,13 @@ pub(super) fn io_error<'a>(
         path: path.to_owned(),
         source,
     }
+}
+
+/// Returns an I/O error for people: what the system calls it, without the number of that.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    text.to_owned()
 }
 
 /// Returns a path for people. Letters that do not show, such as those that move a terminal's cursor

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
 
 use super::error::io_error;
+use super::folder::Folder;
 use super::{HostError, Trust};
 
 /// The largest file of a bundle that is read.
@@ -28,9 +29,10 @@ pub enum FileKind {
 
 pub fn kind(path: &Path) -> FileKind {
     match fs::metadata(path) {
-        Err(_) => FileKind::Absent,
+        Err(error) if error.kind() == ErrorKind::NotFound => FileKind::Absent,
         Ok(metadata) if metadata.is_dir() => FileKind::Folder,
-        Ok(_) => FileKind::Other,
+        // What cannot be looked at says why when it is read.
+        Ok(_) | Err(_) => FileKind::Other,
     }
 }
 
@@ -39,34 +41,24 @@ pub fn folder_of(path: &Path) -> Option<PathBuf> {
     parent(path).canonicalize().ok()
 }
 
-/// Reads a regular file of at most `limit` bytes, following no link at the end of the path.
+/// Reads a regular file of at most `limit` bytes, following no link at the end of the path; with
+/// [`Trust::Root`], every folder above it is checked, too.
 ///
-/// Anything else is refused before it is opened: opening a FIFO waits, opening a device acts.
 /// Returns nothing if there is no such file.
 pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<Option<String>, HostError> {
-    let before = match path.symlink_metadata() {
+    let folder = match parent(path).canonicalize() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        looked => looked.map_err(io_error("look at", path))?,
+        folder => folder.map_err(io_error("look at", path))?,
     };
-    trust.check(path, &before)?;
-    if !before.is_file() {
+    let Some(name) = path.file_name() else {
         return Err(HostError::NotRegular(path.to_owned()));
-    }
-    let file = open(path).map_err(io_error("open", path))?;
-    // Again, on what was opened: the path may lead elsewhere by now.
-    let opened = file.metadata().map_err(io_error("look at", path))?;
-    trust.check(path, &opened)?;
-    if !opened.is_file() {
-        return Err(HostError::NotRegular(path.to_owned()));
-    }
-    read_text(file, path, limit).map(Some)
+    };
+    Folder::open(&folder, trust)?.read(name, path, limit)
 }
 
 /// Reads a file that the user names; that there is none is an error.
 pub fn read_file(path: &Path, limit: u64, trust: Trust) -> Result<String, HostError> {
-    let missing = || io_error("find", path)(ErrorKind::NotFound.into());
-    let folder = parent(path).canonicalize();
-    trust.check_folder(&folder.map_err(io_error("find", path))?)?;
+    let missing = || io_error("find", path)(Errno::ENOENT.into());
     read(path, limit, trust)?.ok_or_else(missing)
 }
 
@@ -84,26 +76,6 @@ pub(super) fn read_linked(path: &Path, limit: u64) -> Result<Option<String>, Hos
     }
 }
 
-fn open(path: &Path) -> std::io::Result<File> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path)
-}
-
-fn read_text(file: File, path: &Path, limit: u64) -> Result<String, HostError> {
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io_error("read", path))?;
-    if bytes.len() as u64 > limit {
-        let path = path.to_owned();
-        return Err(HostError::TooLarge { path, limit });
-    }
-    String::from_utf8(bytes).map_err(|_| HostError::NotText(path.to_owned()))
-}
-
 /// Reads every file of a bundle's folder, by name; nothing if there is no such folder.
 ///
 /// Errors: a folder within, a file that is too large or no text, and what `trust` refuses.
@@ -115,32 +87,87 @@ pub fn read_folder(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         found => found.map_err(io_error("find", path))?,
     };
-    trust.check_folder(&folder)?;
+    let open = Folder::open(&folder, trust)?;
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(&folder).map_err(io_error("list", path))? {
         let entry = entry.map_err(io_error("list", path))?;
-        let file = entry.path();
-        let name = entry.file_name().into_string();
-        let name = name.map_err(|_| HostError::NotText(file.clone()))?;
+        let (file, name) = (entry.path(), entry.file_name());
+        let read = open.read(&name, &file, BUNDLE_FILE)?;
+        let name = name.into_string();
+        let name = name.map_err(|_| HostError::NotText(file))?;
         if files.len() == BUNDLE_FILES {
             let why = "is not a bundle: it holds too many files";
             return Err(HostError::Unsafe { path: folder, why });
         }
-        if let Some(text) = read(&file, BUNDLE_FILE, trust)? {
+        if let Some(text) = read {
             files.insert(name, text);
         }
     }
     Ok(Some(files))
 }
 
-/// Writes a file beside the one it replaces, then renames it.
-///
-/// The name beside it is always the same, so what a killed tidegate leaves is overwritten.
 /// Writes a file so that, at any moment, the old text or the new one is there.
 pub fn write(path: &Path, text: &str) -> Result<(), HostError> {
+    replace(path, text.as_bytes(), 0o644)
+}
+
+/// Writes a file beside the one it replaces, then renames it.
+///
+/// The name beside it is always the same, so what a killed tidegate leaves is overwritten; what a
+/// full disk has cut short goes away at once.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HostError> {
     let beside = beside(path);
-    write_new(&beside, text.as_bytes(), 0o644)?;
+    let ended = write_new(&beside, bytes, mode).and_then(|()| rename(&beside, path));
+    if ended.is_err() {
+        // The first failure is the one to be told.
+        let _ = remove(&beside);
+    }
+    ended
+}
+
+/// Writes a file that is there anew, and leaves its owner and mode as they are: at any moment the old
+/// text or the new one is there.
+pub fn rewrite(path: &Path, text: &str) -> Result<(), HostError> {
+    let old = path.symlink_metadata().map_err(io_error("look at", path))?;
+    let beside = beside(path);
+    write_new(&beside, text.as_bytes(), 0o600)?;
+    // The owner first: a change of that takes rights away.
+    std::os::unix::fs::lchown(&beside, Some(old.uid()), Some(old.gid()))
+        .and_then(|()| fs::set_permissions(&beside, old.permissions()))
+        .map_err(|error| {
+            // What is left of it is overwritten the next time.
+            let _ = remove(&beside);
+            io_error("keep the owner of", path)(error)
+        })?;
     rename(&beside, path)
+}
+
+/// Returns the names of the policy files in a folder, sorted.
+pub fn policies_in(folder: &Path) -> Result<Vec<String>, HostError> {
+    let is_policy = |name: &String| Path::new(name).extension().is_some_and(|it| it == "tide");
+    Ok(names(folder)?.into_iter().filter(is_policy).collect())
+}
+
+/// Returns the policy files in a folder and the folders within it, sorted; links are not followed.
+pub fn policies_below(folder: &Path) -> Result<Vec<PathBuf>, HostError> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for name in names(&folder)? {
+            let path = folder.join(&name);
+            let metadata = path
+                .symlink_metadata()
+                .map_err(io_error("look at", &path))?;
+            // Folders of other programs, such as .git, hold no policies.
+            if metadata.is_dir() && !name.starts_with('.') {
+                folders.push(path);
+            } else if metadata.is_file() && path.extension().is_some_and(|it| it == "tide") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 pub(super) fn beside(path: &Path) -> PathBuf {
@@ -162,6 +189,17 @@ pub(super) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Host
         .and_then(|()| file.write_all(bytes))
         .and_then(|()| file.sync_all())
         .map_err(io_error("write", path))
+}
+
+/// Returns when a file was written, in seconds since 1970, UTC; nothing where there is none.
+pub(super) fn modified(path: &Path) -> Result<Option<u64>, HostError> {
+    let time = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        found => found.and_then(|found| found.modified()),
+    };
+    let time = time.map_err(io_error("look at", path))?;
+    let since = time.duration_since(std::time::UNIX_EPOCH);
+    Ok(since.ok().map(|since| since.as_secs()))
 }
 
 /// Returns the names of what is in a folder, sorted; none if there is no such folder.
@@ -248,10 +286,11 @@ pub(super) fn link(path: &Path, target: &str) -> Result<(), HostError> {
     rename(&beside, path)
 }
 
-/// Copies a program to `path`; one that runs from there goes on with its old text.
+/// Copies a program to `path`, unless it is there; one that runs from there goes on with its old text.
 pub(super) fn copy_program(from: &Path, path: &Path) -> Result<(), HostError> {
-    let beside = beside(path);
+    if from.canonicalize().ok() == path.canonicalize().ok() {
+        return Ok(());
+    }
     let bytes = fs::read(from).map_err(io_error("read", from))?;
-    write_new(&beside, &bytes, 0o755)?;
-    rename(&beside, path)
+    replace(path, &bytes, 0o755)
 }

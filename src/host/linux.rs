@@ -12,13 +12,34 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 
+use super::clock::{self, Moment};
 use super::command::{self, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
-use super::{Host, HostError, Lock, Trust, files, scratch};
+use super::folder::Folder;
+use super::{Access, ContainerPowers, Flow, Host, HostError, Lock, Trust};
+use super::{arm, conntrack, files, powers, scratch};
 use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
+/// The folders that are written to, and those above them, from the root folder on.
+const WRITTEN: [&str; 15] = [
+    "",
+    "etc",
+    "etc/modules-load.d",
+    "etc/sysctl.d",
+    "etc/systemd",
+    "etc/systemd/system",
+    "etc/tidegate",
+    "run",
+    "run/tidegate",
+    "usr",
+    "usr/sbin",
+    "var",
+    "var/lib",
+    "var/lib/tidegate",
+    "var/lib/tidegate/current",
+];
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// Returns whether this process may change the machine.
@@ -32,6 +53,7 @@ pub struct LinuxHost {
     root: PathBuf,
     variant: Variant,
     lock_wait: Duration,
+    patience: Duration,
 }
 
 impl LinuxHost {
@@ -40,6 +62,7 @@ impl LinuxHost {
             root: root.into(),
             variant,
             lock_wait: LOCK_WAIT,
+            patience: command::PATIENCE,
         }
     }
 
@@ -50,17 +73,48 @@ impl LinuxHost {
         self
     }
 
+    /// Sets how long iptables may take.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// Refuses a machine some of whose folders others than root may change: they could lead what is
+    /// written there to another place.
+    fn check_folders(&self) -> Result<(), HostError> {
+        let io = |error| io_error("find", &self.root)(error);
+        let root = self.root.canonicalize().map_err(io)?;
+        for name in WRITTEN {
+            let path = root.join(name);
+            let Ok(folder) = path.canonicalize() else {
+                continue; // to be made, in one that is checked as well
+            };
+            if !folder.starts_with(&root) {
+                return Err(HostError::Outside(path));
+            }
+            Folder::open(&folder, Trust::Root)?;
+        }
+        Ok(())
     }
 
     fn is_live(&self) -> bool {
         self.root == Path::new("/")
     }
+
+    /// Returns whether systemd is the init process of more than files; `sd_booted(3)`.
+    fn has_systemd(&self) -> bool {
+        self.is_live() && Path::new("/run/systemd/system").exists()
+    }
 }
 
 impl Host for LinuxHost {
     fn lock(&self) -> Result<Lock, HostError> {
+        self.check_folders()?;
         let path = self.path(LOCK);
         files::make_folder(path.parent().unwrap_or(&self.root))?;
         Lock::take(&path, self.lock_wait)
@@ -74,12 +128,14 @@ impl Host for LinuxHost {
     }
 
     fn save(&self, family: Family) -> Result<String, HostError> {
-        command::run(&self.variant.command(family, "save"), &[], "")
+        let name = self.variant.command(family, "save");
+        command::run_within(self.patience, &name, &[], "")
     }
 
     fn restore(&self, family: Family, text: &str) -> Result<(), HostError> {
         let name = self.variant.command(family, "restore");
-        command::run(&name, &["-w", "10", "--noflush"], text).map(drop)
+        let arguments = ["-w", "10", "--noflush"];
+        command::run_within(self.patience, &name, &arguments, text).map(drop)
     }
 
     fn rehearse(&self, family: Family, texts: &[&str]) -> Result<String, HostError> {
@@ -120,6 +176,14 @@ impl Host for LinuxHost {
         command::run("ip", &["-json", "address", "show"], "")
     }
 
+    fn flows(&self) -> Result<Vec<Flow>, HostError> {
+        conntrack::flows()
+    }
+
+    fn cut(&self, flows: &[&Flow]) -> Result<usize, HostError> {
+        conntrack::cut(flows)
+    }
+
     fn routes_batch(&self, text: &str) -> Result<(), HostError> {
         command::run("ip", &["-batch", "-"], text).map(drop)
     }
@@ -143,7 +207,13 @@ impl Host for LinuxHost {
     }
 
     fn load_module(&self, name: &str) -> Result<(), HostError> {
-        command::run("modprobe", &["--", name], "").map(drop)
+        let ended = command::run("modprobe", &["--", name], "").map(drop);
+        // Our units may not load modules; systemd has a unit for it, which tells no failure.
+        let unit = format!("modprobe@{name}.service");
+        if ended.is_err() && self.systemctl(&["start", &unit]).is_ok() && self.has_module(name) {
+            return Ok(());
+        }
+        ended
     }
 
     fn read(&self, path: &str) -> Result<Option<String>, HostError> {
@@ -152,6 +222,10 @@ impl Host for LinuxHost {
 
     fn read_linked(&self, path: &str) -> Result<Option<String>, HostError> {
         files::read_linked(&self.path(path), files::BUNDLE_FILE)
+    }
+
+    fn modified(&self, path: &str) -> Result<Option<u64>, HostError> {
+        files::modified(&self.path(path))
     }
 
     fn names(&self, path: &str) -> Result<Vec<String>, HostError> {
@@ -209,11 +283,74 @@ impl Host for LinuxHost {
         files::copy_program(&program, &path)
     }
 
+    fn iptables_version(&self) -> Result<String, HostError> {
+        command::run(&self.variant.program(Family::V4), &["--version"], "")
+    }
+
+    fn save_variant(&self, variant: Variant, family: Family) -> Result<String, HostError> {
+        command::run(&variant.command(family, "save"), &[], "")
+    }
+
+    fn nftables(&self) -> Result<String, HostError> {
+        command::run("nft", &["-j", "list", "ruleset"], "")
+    }
+
+    fn queues(&self) -> Result<String, HostError> {
+        command::run("tc", &["-json", "qdisc", "show"], "")
+    }
+
+    fn powers(&self) -> Result<Option<Vec<ContainerPowers>>, HostError> {
+        let socket = self.path(engine::SOCKET);
+        if engine::is_running(&socket) {
+            powers::powers(&socket).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn access(&self, path: &str) -> Result<Option<Access>, HostError> {
+        Access::of(&self.path(path))
+    }
+
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError> {
-        // This folder is there if and only if systemd is the init process, sd_booted(3).
-        if !self.is_live() || !Path::new("/run/systemd/system").exists() {
+        if !self.has_systemd() {
             return Ok(());
         }
         command::run("systemctl", arguments, "").map(drop)
+    }
+
+    fn units(&self, names: &[&str]) -> Result<Option<String>, HostError> {
+        if !self.has_systemd() {
+            return Ok(None);
+        }
+        let what = "--property=Id,LoadState,UnitFileState,ActiveState,Result";
+        let arguments = [&["show", what, "--"], names].concat();
+        command::run("systemctl", &arguments, "").map(Some)
+    }
+
+    fn moment(&self) -> Result<Moment, HostError> {
+        clock::moment()
+    }
+
+    fn time_of_day(&self) -> u64 {
+        clock::time_of_day()
+    }
+
+    fn arm(&self, deadline: &Moment) -> Result<(), HostError> {
+        let call = arm::Call {
+            root: &self.root,
+            variant: self.variant,
+            deadline,
+        };
+        if self.has_systemd() {
+            return call.by_systemd();
+        }
+        call.by_a_process()
+    }
+
+    fn disarm(&self) {
+        // A process of ours finds nothing to do at its time. So would the timer; but people would
+        // see it in their lists.
+        let _ = self.systemctl(&["stop", arm::TIMERS]);
     }
 }

@@ -6,11 +6,13 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
-use super::error::{io_error, shown};
+use super::error::{io_error, reason, shown};
 use super::{HostError, Trust, files};
+use crate::diag::hidden::is_hidden;
 use crate::policy::{LoadError, Loader};
 
-const POLICY_FILE: u64 = 1 << 20;
+/// The largest file of a policy, in bytes.
+pub const POLICY_FILE: u64 = 1 << 20;
 const TRUST_FILE: u64 = 16 << 20;
 
 /// Reads policy files and lists of addresses from one folder and the folders within it.
@@ -23,12 +25,14 @@ pub struct FolderLoader {
 impl FolderLoader {
     /// Returns the loader of the folder a policy is in, and the policy's name in it.
     ///
-    /// Errors: the folder cannot be found, or the path ends in no name.
+    /// Errors: the folder cannot be found, or the path ends in no name, or in one with letters that do
+    /// not show: it is part of messages and of the bundle.
     pub fn of_policy(policy: &Path, trust: Trust) -> Result<(Self, String), HostError> {
         let no_name = || HostError::Name(shown(policy));
         let name = policy
             .file_name()
             .and_then(OsStr::to_str)
+            .filter(|name| !name.contains(is_hidden))
             .ok_or_else(no_name)?;
         let folder = files::parent(policy);
         let folder = folder.canonicalize().map_err(io_error("find", folder))?;
@@ -49,7 +53,7 @@ impl FolderLoader {
         }
         let found = path.canonicalize().map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => LoadError::Missing,
-            _ => LoadError::Other(error.to_string()),
+            _ => LoadError::Other(reason(&error)),
         })?;
         if found.starts_with(&self.folder) {
             Ok(found)
@@ -64,8 +68,6 @@ impl FolderLoader {
 impl Loader for FolderLoader {
     fn load(&self, name: &str) -> Result<String, LoadError> {
         let path = self.find(name)?;
-        let folder = path.parent().unwrap_or(&self.folder);
-        self.trust.check_folder(folder).map_err(load_error)?;
         let text = files::read(&path, limit(name), self.trust).map_err(load_error)?;
         text.ok_or(LoadError::Missing)
     }

@@ -2,35 +2,52 @@
 //!
 //! [`Host`] is what putting a bundle in force needs of it; [`LinuxHost`] is the real one.
 
+mod arm;
 mod bundle;
+mod clock;
 mod command;
+mod conntrack;
 mod engine;
 mod error;
 mod files;
+mod folder;
 mod follow;
+mod input;
+mod journal;
 mod linux;
 mod loader;
 mod lock;
 mod notify;
 mod output;
 mod owner;
+mod pipes;
+mod powers;
 mod scratch;
 
 use std::collections::BTreeMap;
 
+pub use arm::detach;
 pub use bundle::write_bundle;
+pub use clock::{Moment, sleep_until};
 pub use command::Variant;
+pub use conntrack::{Ends, Flow};
 pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running as engine_runs};
-pub use error::{HostError, shown};
+pub use error::{HostError, reason, shown};
 pub use follow::{News, follow};
+pub use input::standard_input;
+pub use journal::{Urgency, for_journal};
 pub use linux::{LinuxHost, is_root};
-pub use loader::{FolderLoader, KeptLoader};
+pub use loader::{FolderLoader, KeptLoader, POLICY_FILE};
 pub use lock::Lock;
 pub use notify::{Notice, notify};
-pub use output::print;
-pub use owner::Trust;
+pub use output::{print, print_coloured};
+pub use owner::{Access, Trust};
+pub use powers::ContainerPowers;
 
-pub use self::files::{FileKind, folder_of, kind, read_file, read_folder, write as write_file};
+pub use self::files::{
+    FileKind, folder_of, kind, policies_below, policies_in, read_file, read_folder, rewrite,
+    write as write_file,
+};
 use crate::netfilter::Family;
 
 /// Reads and changes one machine.
@@ -64,6 +81,12 @@ pub trait Host {
     /// Returns all interfaces with their addresses, as `ip -json address` prints them; ip-address(8).
     fn addresses(&self) -> Result<String, HostError>;
 
+    /// Returns the connections that the kernel tracks, of both families.
+    fn flows(&self) -> Result<Vec<Flow>, HostError>;
+
+    /// Makes the kernel forget connections, and returns how many of them were still there.
+    fn cut(&self, flows: &[&Flow]) -> Result<usize, HostError>;
+
     /// Changes routes by a text for `ip -batch`.
     fn routes_batch(&self, text: &str) -> Result<(), HostError>;
 
@@ -79,6 +102,9 @@ pub trait Host {
 
     /// Returns the text of somebody else's file, links followed; nothing where there is none.
     fn read_linked(&self, path: &str) -> Result<Option<String>, HostError>;
+
+    /// Returns when a file was written, in seconds since 1970, UTC; nothing where there is none.
+    fn modified(&self, path: &str) -> Result<Option<u64>, HostError>;
 
     /// Returns the names of what is in a folder, sorted; none if there is no such folder.
     fn names(&self, path: &str) -> Result<Vec<String>, HostError>;
@@ -114,9 +140,46 @@ pub trait Host {
     /// Makes a symbolic link; one that is there is replaced.
     fn link(&self, path: &str, target: &str) -> Result<(), HostError>;
 
-    /// Copies the running program to `path`.
+    /// Copies the running program to `path`, unless it runs from there.
     fn copy_program(&self, path: &str) -> Result<(), HostError>;
+
+    /// Returns what `iptables --version` prints.
+    fn iptables_version(&self) -> Result<String, HostError>;
+
+    /// Returns the rules that one variant of iptables keeps, as its own iptables-save prints them.
+    fn save_variant(&self, variant: Variant, family: Family) -> Result<String, HostError>;
+
+    /// Returns all tables of nftables, as `nft -j list ruleset` prints them; libnftables-json(5).
+    fn nftables(&self) -> Result<String, HostError>;
+
+    /// Returns the queueing disciplines of all interfaces, as `tc -json qdisc` prints them; tc(8).
+    fn queues(&self) -> Result<String, HostError>;
+
+    /// Returns what the running containers may do to the machine, or nothing where no engine runs.
+    fn powers(&self) -> Result<Option<Vec<ContainerPowers>>, HostError>;
+
+    /// Returns who may use what a path leads to, or nothing if there is no such thing.
+    fn access(&self, path: &str) -> Result<Option<Access>, HostError>;
 
     /// Runs systemctl(1), where systemd runs this machine and the host is more than its files.
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError>;
+
+    /// Returns properties of units as `systemctl show` prints them; nothing where systemd does not
+    /// run this machine, or the host is no more than its files.
+    fn units(&self, names: &[&str]) -> Result<Option<String>, HostError>;
+
+    /// Returns the moment, which no clock that people set can move.
+    fn moment(&self) -> Result<Moment, HostError>;
+
+    /// Returns the time of day in seconds since 1970, UTC; for people to read alone.
+    fn time_of_day(&self) -> u64;
+
+    /// Has somebody look at `deadline` whether a bundle on trial was confirmed, whatever becomes of this
+    /// process: `tidegate await-confirmation`.
+    ///
+    /// Errors: nobody will.
+    fn arm(&self, deadline: &Moment) -> Result<(), HostError>;
+
+    /// Lets those whom [`Host::arm`] called go, as far as that is needed.
+    fn disarm(&self);
 }

@@ -1,4 +1,5 @@
 //! Tells systemd how far a service is; `NOTIFY_SOCKET` in `sd_notify(3)`.
+#![expect(clippy::disallowed_methods, reason = "this is where systemd is told")]
 
 use std::env;
 use std::os::linux::net::SocketAddrExt;

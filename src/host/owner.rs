@@ -1,6 +1,7 @@
 //! Who may write a file: what root puts in force, nobody else may have a hand in.
 
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -15,11 +16,39 @@ pub enum Trust {
     Root,
 }
 
+/// Who may use a file, as stat(2) tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    pub mode: u32,
+    /// The group's number.
+    pub gid: u32,
+}
+
+impl Access {
+    /// Returns the access to what a path leads to, or nothing if there is no such thing.
+    pub(super) fn of(path: &Path) -> Result<Option<Access>, HostError> {
+        match path.metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            looked => looked
+                .map(|it| {
+                    Some(Access {
+                        mode: it.mode(),
+                        gid: it.gid(),
+                    })
+                })
+                .map_err(io_error("look at", path)),
+        }
+    }
+}
+
 const OTHERS_MAY_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
 impl Trust {
-    /// Checks a file or folder by what its open descriptor, or the path itself, says of it.
+    /// Checks a file or folder by what its open descriptor says of it.
+    ///
+    /// An access list that lets others write shows among the bits of the group: there is its mask,
+    /// acl(5).
     pub(super) fn check(self, path: &Path, metadata: &Metadata) -> Result<(), HostError> {
         if self == Trust::Anybody {
             return Ok(());
@@ -40,18 +69,9 @@ impl Trust {
         Ok(())
     }
 
-    /// Checks a folder and every folder above it.
-    ///
-    /// `folder` must hold no link, as `std::fs::canonicalize` returns it. Above it, a folder like
-    /// /tmp is fine: its sticky bit keeps others from renaming what is root's, inode(7).
-    pub(super) fn check_folder(self, folder: &Path) -> Result<(), HostError> {
-        for path in folder.ancestors() {
-            let metadata = path.symlink_metadata().map_err(io_error("look at", path))?;
-            let shared = path != folder && metadata.uid() == 0 && metadata.mode() & STICKY != 0;
-            if !shared {
-                self.check(path, &metadata)?;
-            }
-        }
-        Ok(())
+    /// Returns whether only root may rename what is root's in a folder that others may write, as in
+    /// /tmp; inode(7).
+    pub(super) fn is_sticky(folder: &Metadata) -> bool {
+        folder.uid() == 0 && folder.mode() & STICKY != 0
     }
 }

@@ -1,5 +1,7 @@
 //! A network namespace that is thrown away: rules can be loaded there without touching anything.
 
+use std::thread::Builder;
+
 use nix::sched::{CloneFlags, unshare};
 
 use super::HostError;
@@ -16,6 +18,9 @@ pub(super) fn in_namespace<T: Send>(
         unshare(CloneFlags::CLONE_NEWNET).map_err(|error| HostError::Namespace(error.into()))?;
         work()
     };
-    let ended = std::thread::scope(|scope| scope.spawn(enter).join());
-    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    std::thread::scope(|scope| {
+        let thread = Builder::new().spawn_scoped(scope, enter);
+        let ended = thread.map_err(HostError::Namespace)?.join();
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

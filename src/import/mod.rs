@@ -16,7 +16,10 @@ pub use from_compose::from_compose;
 pub use from_engine::{fill, from_engine};
 
 use crate::compile::{Compiled, How, compile_with};
+use crate::diag::Diagnostics;
+use crate::format::format;
 use crate::policy::{LoadError, Loader};
+use crate::source::SourceMap;
 
 /// Name that messages give to the policy.
 const NAME: &str = "import.tide";
@@ -26,13 +29,19 @@ const NAME: &str = "import.tide";
 /// Errors: what speaks against the policy, where the draft itself contradicts the language: nobody
 /// gets a text that does not compile.
 pub fn policy(draft: &Draft) -> Result<String, Box<Compiled>> {
-    let text = print::print(draft);
+    let text = laid_out(print::print(draft));
     let compiled = compile_with(&Text(&text), NAME, None, How::default());
     if compiled.has_errors() {
         Err(Box::new(compiled))
     } else {
         Ok(text)
     }
+}
+
+/// Lays a text out as `tidegate fmt` would; one with mistakes stays, so that they are told.
+fn laid_out(text: String) -> String {
+    let source = SourceMap::default().add(NAME, text.as_str());
+    format(source, &text, &mut Diagnostics::default()).unwrap_or(text)
 }
 
 /// A policy of one file.

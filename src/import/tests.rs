@@ -113,15 +113,15 @@ fn compose_files_become_a_policy() {
       #   ipam: { config: [ { subnet: 172.30.1.0/24 } ] }
       bridge br-front
       subnet 172.30.1.0/24
-      icc    on     # as today; off leaves what links say
-      egress off    # it is internal
+      icc    on   # as today; off leaves what links say
+      egress off  # it is internal
     }
 
     network docker0 {
       # Docker's own, unless `bip` in daemon.json says otherwise
       bridge docker0
       subnet 172.17.0.0/16
-      icc    on     # as today; off leaves what links say
+      icc    on  # as today; off leaves what links say
     }
 
     # 6379/tcp is published, too, but several containers share the host's ports
@@ -149,7 +149,7 @@ fn compose_files_become_a_policy() {
     # 81/tcp is published, too, but nothing can be translated from ::1
     # 8080/tcp is published, too, but another container has the host's port 8080
     container shop-web-1 on back at 172.29.0.10 on front {
-      expose 80/tcp as 8080 from any    # as today; choose who
+      expose 80/tcp as 8080 from any  # as today; choose who
       expose 443/tcp
       expose 90/tcp
       expose 81/tcp
@@ -208,13 +208,13 @@ containers:
       # the engine calls it web
       bridge br-1234567890ab
       subnet 172.19.0.0/16, fd00::/64
-      icc    on     # as today; off leaves what links say
-      egress off    # it is internal
+      icc    on   # as today; off leaves what links say
+      egress off  # it is internal
     }
 
     # now at 172.18.0.2, 172.19.0.2, fd00::2
     container web on shop on web-net {
-      expose 80/tcp as 8080 from any    # as today; choose who
+      expose 80/tcp as 8080         from any  # as today; choose who
       expose 53/udp as 127.0.0.1:53 from host
     }
     "#);
@@ -536,7 +536,7 @@ networks: {outside: , any: {name: outside-net}}
       #   ipam: { config: [ { subnet: 172.30.0.0/24 } ] }
       bridge br-anynet
       subnet 172.30.0.0/24
-      icc    on     # as today; off leaves what links say
+      icc    on  # as today; off leaves what links say
     }
 
     network outside-net {
@@ -547,7 +547,7 @@ networks: {outside: , any: {name: outside-net}}
       #   ipam: { config: [ { subnet: 172.30.1.0/24 } ] }
       bridge br-outsidenet
       subnet 172.30.1.0/24
-      icc    on     # as today; off leaves what links say
+      icc    on  # as today; off leaves what links say
     }
 
     # the engine calls it host, which is no name here: no inventory tells its address

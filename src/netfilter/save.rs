@@ -247,7 +247,7 @@ pub fn target(rule: &str) -> Option<&str> {
 }
 
 /// Splits a rule at blanks, keeping together what stands in double quotes.
-fn words(rule: &str) -> impl Iterator<Item = &str> {
+pub fn words(rule: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let mut escaped = false;
     rule.split(move |character: char| {

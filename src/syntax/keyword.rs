@@ -1,5 +1,6 @@
 //! The words that start items and statements, where each belongs and how it is written.
 
+use super::grammar::Rule;
 use crate::diag::suggest::nearest;
 
 /// Words kept for later versions of the language.
@@ -7,7 +8,7 @@ pub(super) const RESERVED: [&str; 6] = ["group", "let", "port", "service", "tag"
 
 /// Where a statement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Context {
+pub enum Context {
     Container,
     File,
     Host,
@@ -16,7 +17,7 @@ pub(super) enum Context {
 }
 
 /// A word with the form of what it starts.
-pub(super) type Keyword = (&'static str, &'static str);
+pub type Keyword = (&'static str, &'static str);
 
 const FILE: &[Keyword] = &[
     ("allow", "allow WHO,… -> WHO,… [: PORTS/PROTOCOL,…]"),
@@ -102,7 +103,8 @@ impl Context {
         }
     }
 
-    fn keywords(self) -> &'static [Keyword] {
+    /// Returns all that statements can start with here.
+    pub fn keywords(self) -> &'static [Keyword] {
         match self {
             Context::Container => CONTAINER,
             Context::File => FILE,
@@ -118,7 +120,7 @@ impl Context {
     }
 
     /// Returns the keyword that `word` is.
-    pub(super) fn exactly(self, word: &str) -> Option<Keyword> {
+    pub fn exactly(self, word: &str) -> Option<Keyword> {
         let mut known = self.keywords().iter();
         known.find(|(known, _)| *known == word).copied()
     }
@@ -139,4 +141,12 @@ impl Context {
 pub(super) fn quoted(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     quoted.join(", ")
+}
+
+/// Returns every word that means something by itself somewhere in the language, sorted.
+pub fn all() -> Vec<&'static str> {
+    let rules = Rule::all_rules().iter();
+    let mut words: Vec<&str> = rules.filter_map(|rule| rule.keyword()).collect();
+    words.sort_unstable();
+    words
 }

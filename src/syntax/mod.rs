@@ -4,13 +4,14 @@ pub mod ast;
 pub mod bounds;
 mod build;
 mod grammar;
-mod keyword;
+pub mod keyword;
 mod mistake;
 mod reader;
 mod scan;
 mod slice;
 #[cfg(test)]
 mod tests;
+pub mod tree;
 
 pub(crate) use self::bounds::NAME as LONGEST_NAME;
 pub(crate) use self::build::may_be_declared;

@@ -2,24 +2,30 @@
 
 use super::Desk;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 23] = [
     "apply",
     "check",
     "compile",
     "completions",
+    "confirm",
     "diff",
+    "doctor",
     "drift",
     "explain",
+    "fmt",
+    "help",
     "import",
     "install",
     "inventory",
+    "lsp",
     "manual",
     "matrix",
     "plan",
+    "rollback",
+    "status",
     "trace",
     "uninstall",
     "watch",
-    "help",
 ];
 
 #[test]

@@ -22,6 +22,8 @@ fn a_first_policy_compiles_and_agrees_with_its_files() {
         policy.contains("container shop-web-1 on default {\n  expose 80/tcp as 8080"),
         "{policy}"
     );
+    let laid_out = desk.run(&["fmt", "--check", "shop/first.tide"]);
+    assert!(laid_out.status.success(), "{laid_out:?}");
     // Nothing that somebody may have edited is written over.
     assert_eq!(desk.run(&arguments).status.code(), Some(2));
 

@@ -2,6 +2,7 @@
 
 mod diff;
 mod explain;
+mod fmt;
 mod generated;
 mod import;
 mod levels;

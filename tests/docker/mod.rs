@@ -2,22 +2,30 @@
 //!
 //! Each test shows first that the engine alone lets the client in that the policy keeps out.
 
+mod booted;
 mod drift;
 mod engine;
+mod firewalls;
+mod flushes;
 mod inventory;
+mod kernel;
+mod late_engine;
 mod limits;
 mod links;
 mod no_engine;
 mod order;
+mod packages;
 mod pair;
 mod paths;
 mod published;
 mod reboot;
+mod restarts;
 mod routed;
 mod seeds;
 mod stand_in;
 mod storm;
 mod unaided;
+mod units;
 mod watch;
 
 use crate::support::lab::Host;

@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{SHOP, WEB, make_network, start_web};
-use crate::support::lab::{Host, machine};
+use super::booted::Shop;
+use crate::support::lab::Host;
 
 /// Waits until every unit of the boot is started, and panics when one failed.
 #[track_caller]
 pub(super) fn is_up(host: &Host) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let state = || {
         let output = host.attempt("systemctl is-system-running");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -27,32 +27,17 @@ pub(super) fn is_up(host: &Host) {
 }
 
 #[test]
-fn two_boots_are_closed_from_their_first_moment() {
-    let Some((lab, mut machine)) = machine() else {
+fn a_boot_and_a_reboot_are_closed_from_their_first_moment() {
+    let Some(mut shop) = Shop::open("", &[]) else {
         return;
     };
-    // Without tidegate, for comparison.
-    let host = machine.boot();
-    is_up(&host);
-    host.run("engine image");
-    make_network(&host);
-    start_web(&host);
-    for address in WEB {
-        lab.outside.is_served(address, "web");
-    }
-    machine.shut_down(&host);
-
-    machine.install(SHOP, &[]);
-    let storm = lab.outside.storm(&WEB);
-    for _ in 0..2 {
-        let host = machine.boot();
-        is_up(&host);
-        for address in WEB {
-            lab.office.is_served(address, "web");
+    for boot in ["boot", "reboot"] {
+        shop.is_well();
+        shop.is_as_compiled();
+        shop.tell_times(boot);
+        if boot == "boot" {
+            shop.reboot();
         }
-        host.run("tidegate drift");
-        storm.goes_on_for(100);
-        machine.shut_down(&host);
     }
-    storm.got_nowhere();
+    shop.nothing_got_in("a boot and a reboot");
 }

@@ -23,7 +23,7 @@ ip -n web route add default via 172.28.0.1
 ip -n web route add default via fd00:28::1
 mkdir -p /run/www
 echo web >/run/www/index.html
-for port in 80 84; do ip netns exec web busybox httpd -p $port -h /run/www; done
+for port in 80 84 9187; do ip netns exec web busybox httpd -p $port -h /run/www; done
 ";
 
 const UNIT: &str = "[Unit]
@@ -37,11 +37,11 @@ ExecStart=/usr/local/sbin/make-containers
 WantedBy=multi-user.target
 ";
 
-fn replace_the_engine(host: &Host) {
+pub(super) fn replace_the_engine(host: &Host) {
     host.put("/usr/local/sbin/make-containers", MAKE);
     host.put("/etc/systemd/system/containers.service", UNIT);
     host.run("chmod 755 /usr/local/sbin/make-containers && systemctl enable containers");
-    host.run("find /lib/systemd/system /etc/systemd/system -name 'docker.*' -delete");
+    host.run("rm -rf /lib/systemd/system/docker.* /etc/systemd/system/docker.*");
     // Its old script would be a unit of that name, too.
     host.run("rm -f /etc/init.d/docker");
 }

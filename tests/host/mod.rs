@@ -1,3 +1,5 @@
 //! The rim: files, folders and who may write them.
 
+mod attacks;
 mod loader;
+mod units;

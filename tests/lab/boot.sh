@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # boot.sh WIRE ROOTFS: a machine with systemd over ROOTFS, joined to the switch in namespace WIRE as
 # the lab's host.  Prints `script PID`, `root PATH` (its disk, as process PID sees it) and `ready`.
-# Each line on standard input boots it: the answer is `machine PID` when its process 1 runs and
-# `off` when it went down.  Its disk stays from boot to boot; netfilter starts empty, as it does
-# on a real machine, because each boot has a new network namespace.
+# Each line on standard input boots it: the answer is `machine PID` when its process 1 runs, `off`
+# when it went down, and `machine PID` again when it went down to come up anew.  Its disk stays from
+# boot to boot; netfilter starts empty, as it does on a real machine, because each boot has a new
+# network namespace.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -19,7 +20,7 @@ if [ -z "${BOOT_SH_APART:-}" ]; then
 fi
 
 end() {
-    [ -z "$nspawn" ] || kill -KILL "$nspawn" 2>/dev/null || :
+    [ -z "$nspawn" ] || { disown "$nspawn" && kill -KILL "$nspawn"; } 2>/dev/null || :
     leave_cgroup
     until_true 5 umount "$state/root" 2>/dev/null || umount -l "$state/root" || :
     until_true 10 rm -rf "$state" 2>/dev/null || echo "boot.sh: cannot remove $state" >&2
@@ -66,7 +67,8 @@ first() {
     return 1
 }
 
-# Waits for the machine to go down, and for the end of our input, which ends it.
+# Waits for the machine to go down, and for the end of our input, which ends it.  Fails when the
+# machine went down for good, and not to be booted anew: 133 is how nspawn asks for that.
 until_over() {
     local status
     while kill -0 "$nspawn" 2>/dev/null; do
@@ -74,6 +76,10 @@ until_over() {
         read -r -t 0.1 _ || status=$?
         [ "$status" = 0 ] || [ "$status" -gt 128 ] || exit # above 128: no line in time
     done
+    status=0
+    wait "$nspawn" || status=$?
+    nspawn=''
+    [ "$status" = 133 ]
 }
 
 # systemd is not process 1 of the machine that this runs on: nothing to register with, no unit, and
@@ -87,7 +93,6 @@ boot() {
         --bind="$state/docker:/var/lib/docker" --bind="$state/containerd:/var/lib/containerd" \
         --boot </dev/null >>"$state/console" 2>&1 9>&- &
     nspawn=$!
-    disown
     until_true 20 first || {
         tail -n 20 "$state/console" >&2
         exit 1
@@ -95,8 +100,6 @@ boot() {
     plug "$wire" "$machine" "$host4/24" "$host6/64" "$mac"
     echo "machine $machine"
     until_over
-    nspawn=''
-    echo off
 }
 
 mkdir -p "$lab/run"
@@ -114,4 +117,7 @@ trim
 echo "script $$"
 echo "root $state/root"
 echo ready
-while read -r _; do boot; done
+while read -r _; do
+    while boot; do :; done
+    echo off
+done

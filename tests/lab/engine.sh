@@ -17,22 +17,47 @@ answers() { docker version >/dev/null 2>&1; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # All that a container of these tests does: answer on some ports with its name.  Process 1 of a
-# container gets no signal that it does not catch, and a stop would wait for ten seconds.
+# container gets no signal that it does not catch, and a stop would wait for ten seconds.  A port
+# may be `53/udp`; that takes perl, from the host: `docker run -v /usr:/usr:ro`.
 # shellcheck disable=SC2016 # expands in the container
 serve='#!/bin/busybox sh
 busybox mkdir -p /www
 busybox hostname >/www/index.html
-for port; do busybox httpd -p "$port" -h /www; done
+for port; do
+    case $port in
+    */udp) /usr/bin/perl /bin/serve-udp "${port%/udp}" & ;;
+    *) busybox httpd -p "$port" -h /www ;;
+    esac
+done
 trap exit TERM
 busybox sleep 1000000 &
 wait'
 
+# Answers each datagram with the name, and keeps what it has heard.
+# shellcheck disable=SC2016 # perl's own variables
+serve_udp='use Socket qw(:DEFAULT pack_sockaddr_in6 IN6ADDR_ANY);
+open(my $www, "<", "/www/index.html"); chomp(my $name = <$www>);
+open(my $heard, ">>", "/www/heard"); $heard->autoflush(1);
+if (socket(my $six, PF_INET6, SOCK_DGRAM, 0)) {
+    bind($six, pack_sockaddr_in6($ARGV[0], IN6ADDR_ANY)) and $udp = $six;
+}
+if (!$udp) {
+    socket($udp, PF_INET, SOCK_DGRAM, 0);
+    bind($udp, pack_sockaddr_in($ARGV[0], INADDR_ANY)) or die;
+}
+while (defined(my $from = recv($udp, my $text, 100, 0))) {
+    print $heard "$text\n";
+    send($udp, $name, 0, $from);
+}'
+
 make_image() {
     ! docker image inspect box >/dev/null 2>&1 || return 0
     tree=$(mktemp -d)
-    mkdir "$tree/bin" "$tree/tmp" "$tree/etc"
+    mkdir "$tree/bin" "$tree/tmp" "$tree/etc" "$tree/usr"
+    ln -s usr/lib usr/lib64 "$tree"
     cp /bin/busybox "$tree/bin/busybox"
     printf '%s\n' "$serve" >"$tree/bin/serve"
+    printf '%s\n' "$serve_udp" >"$tree/bin/serve-udp"
     chmod 755 "$tree/bin/serve"
     tar -C "$tree" -c . | docker import --change 'ENV PATH=/bin' \
         --change 'ENTRYPOINT ["serve"]' --change 'CMD ["80"]' - box >/dev/null

@@ -9,6 +9,7 @@ use tidegate::netfilter::Family;
 
 use crate::support::bundle::{Sample, write};
 use crate::support::env::{Env, on};
+use crate::support::files::repository;
 
 fn tidegate(env: &Env, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tidegate"))
@@ -77,6 +78,137 @@ fn install_makes_a_machine_that_boots_with_the_rules() {
         assert!(!env.host.exists("/usr/sbin/tidegate"));
         let text = ends(&tidegate(env, &["apply", "--boot"]), 3);
         assert!(text.contains("T0507"), "{text}");
+    });
+}
+
+/// Puts the units where a package has them.
+fn bring_units(env: &Env) {
+    let folder = env.root.path().join("usr/lib/systemd/system");
+    std::fs::create_dir_all(&folder).unwrap();
+    for unit in std::fs::read_dir(repository().join("systemd")).unwrap() {
+        let unit = unit.unwrap();
+        std::fs::copy(unit.path(), folder.join(unit.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn the_units_of_a_package_are_used_where_they_are() {
+    with_bundle(|env| {
+        // Installed by hand first, and packaged later.
+        ends(&tidegate(env, &["install", "bundle"]), 0);
+        assert!(env.host.exists("/etc/systemd/system/tidegate.service"));
+        bring_units(env);
+        ends(&tidegate(env, &["install", "bundle"]), 0);
+        let units = "/etc/systemd/system";
+        let names = [
+            "docker.service.wants",
+            "firewalld.service.wants",
+            "ip6tables.service.wants",
+            "iptables.service.wants",
+            "multi-user.target.wants",
+            "netfilter-persistent.service.wants",
+            "nftables.service.wants",
+            "timers.target.wants",
+            "ufw.service.wants",
+        ];
+        assert_eq!(env.host.names(units).unwrap(), names);
+        let link = env
+            .root
+            .path()
+            .join("etc/systemd/system/docker.service.wants");
+        assert_eq!(
+            link.join("tidegate.service").read_link().unwrap().to_str(),
+            Some("/usr/lib/systemd/system/tidegate.service")
+        );
+        let text = ends(&tidegate(env, &["uninstall"]), 0);
+        assert!(text.contains("apt purge tidegate"), "{text}");
+        for kept in [
+            "/usr/sbin/tidegate",
+            "/usr/lib/systemd/system/tidegate.service",
+        ] {
+            assert!(env.host.exists(kept), "{kept}");
+        }
+        for name in names {
+            let left = env.host.names(&format!("{units}/{name}")).unwrap();
+            assert_eq!(left, [""; 0], "{name}");
+        }
+    });
+}
+
+#[test]
+fn units_of_another_version_are_not_taken_for_ours() {
+    with_bundle(|env| {
+        bring_units(env);
+        let unit = "/usr/lib/systemd/system/tidegate.service";
+        env.host.write(unit, "[Service]\n").unwrap();
+        ends(&tidegate(env, &["install", "bundle"]), 0);
+        assert!(env.host.exists("/etc/systemd/system/tidegate.service"));
+    });
+}
+
+#[test]
+fn a_bundle_that_is_kept_comes_back_at_the_next_boot() {
+    with_bundle(|env| {
+        ends(&tidegate(env, &["install", "bundle"]), 0);
+        ends(&tidegate(env, &["apply", "--boot"]), 0);
+        let text = ends(&tidegate(env, &["uninstall", "--keep-bundle"]), 0);
+        assert!(text.contains("its bundle stays"), "{text}");
+        assert!(!env.has_rules_of_ours());
+        assert!(!env.host.exists(store::SYSCTL_D));
+        assert!(env.host.exists("/usr/sbin/tidegate"));
+        ends(&tidegate(env, &["apply", "--boot"]), 0);
+        ends(&tidegate(env, &["drift"]), 0);
+    });
+}
+
+/// The machine has to come up closed, and people have to know that it is not as it should be.
+#[test]
+fn a_boot_loads_the_rules_of_a_bundle_of_another_version() {
+    with_bundle(|env| {
+        ends(&tidegate(env, &["install", "bundle"]), 0);
+        ends(&tidegate(env, &["apply", "--boot"]), 0);
+        let whole = env.everything();
+        ends(&tidegate(env, &["uninstall", "--keep-bundle"]), 0);
+        let manifest = format!("{}/manifest.json", store::CURRENT);
+        let text = env.host.read(&manifest).unwrap().unwrap();
+        let newer = text.replacen("\"format\": ", "\"format\": 9", 1);
+        env.host.write(&manifest, &newer).unwrap();
+        for _ in 0..2 {
+            let text = ends(&tidegate(env, &["apply", "--boot"]), 4);
+            assert!(text.contains("T0501"), "{text}");
+            assert!(text.contains("what was loaded stays"), "{text}");
+            assert_eq!(env.everything(), whole);
+        }
+        let text = ends(&tidegate(env, &["drift"]), 1);
+        assert!(text.contains("has format 9"), "{text}");
+    });
+}
+
+/// Rules that would do more than those of any bundle are none of ours.
+#[test]
+fn a_boot_loads_nothing_that_is_not_ours() {
+    with_bundle(|env| {
+        ends(&tidegate(env, &["install", "bundle"]), 0);
+        env.host
+            .write(&format!("{}/manifest.json", store::CURRENT), "")
+            .unwrap();
+        for name in ["rules.v4", "rules.v6"] {
+            let path = format!("{}/{name}", store::CURRENT);
+            let text = env.host.read(&path).unwrap().unwrap();
+            env.host
+                .write(
+                    &path,
+                    &text.replacen(
+                        "-I FORWARD -j TIDE-",
+                        "-I FORWARD -j ACCEPT\n-I FORWARD -j TIDE-",
+                        1,
+                    ),
+                )
+                .unwrap();
+        }
+        let text = ends(&tidegate(env, &["apply", "--boot"]), 3);
+        assert!(text.contains("nothing was changed"), "{text}");
+        assert!(!env.has_rules_of_ours());
     });
 }
 

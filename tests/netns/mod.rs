@@ -2,8 +2,10 @@
 
 mod apply;
 mod cli;
+mod confirm;
+mod cut;
+mod doctor;
 mod drift;
 mod faults;
-mod kill;
 mod no_engine;
 mod routes;

@@ -6,6 +6,7 @@ pub mod dump_machines;
 pub mod dump_rules;
 mod dumps;
 mod expect;
+pub mod fmt;
 mod idle;
 mod machine;
 mod matrix;

@@ -1,13 +1,14 @@
 //! Connections made from inside a network namespace.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,9 @@ const PATIENCE: Duration = Duration::from_millis(400);
 const IMPATIENCE: Duration = Duration::from_millis(30);
 /// Connections that a storm keeps under way to each address.
 const LANES: usize = 6;
+/// What a datagram says, so that its receiver can tell who was let in.
+const ASKED: &str = "asked";
+pub(crate) const STORM: &str = "storm";
 
 /// Somebody on the network, in the namespace that `net` stands for.
 #[derive(Debug, Clone)]
@@ -48,12 +52,12 @@ impl Client {
         Client { net }
     }
 
-    /// Returns what `address` answers to one request now.
+    /// Returns what `address` answers to one request now; `udp ADDRESS` asks by a datagram.
     pub(crate) fn ask(&self, address: &str) -> Answer {
-        let (net, address) = (self.open(), parse(address));
+        let (net, target) = (self.open(), Target::of(address));
         thread::spawn(move || {
             enter(&net);
-            request(address)
+            target.request()
         })
         .join()
         .expect("the request does not panic")
@@ -144,11 +148,7 @@ impl Client {
         let (net, address) = (self.open(), parse(address));
         let sent = thread::spawn(move || {
             enter(&net);
-            let any = match address {
-                SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            };
-            UdpSocket::bind((any, 0))?.send_to(b"?", address)
+            UdpSocket::bind((any(address), 0))?.send_to(b"?", address)
         });
         let sent = sent.join().expect("it does not panic");
         sent.expect("there is a route");
@@ -156,15 +156,17 @@ impl Client {
         Some(peer.ip().to_canonical().to_string())
     }
 
-    /// Starts to connect to all `addresses`, over and over, until the storm is told to end.
+    /// Starts to connect to all `addresses`, over and over, until the storm is told to end;
+    /// `udp ADDRESS` is sent datagrams, each from a socket of its own.
     pub(crate) fn storm(&self, addresses: &[&str]) -> Storm {
         let mut storm = Storm::default();
-        for address in addresses.iter().map(|address| parse(address)) {
+        for target in addresses.iter().map(|address| Target::of(address)) {
             for _ in 0..LANES {
                 let (net, tally) = (self.open(), Arc::clone(&storm.tally));
+                let target = target.clone();
                 storm.lanes.push(thread::spawn(move || {
                     enter(&net);
-                    tally.keep_connecting(address);
+                    tally.keep_connecting(&target);
                 }));
             }
         }
@@ -199,12 +201,32 @@ impl Storm {
         }
     }
 
+    /// Returns how many connections were tried so far.
+    pub(crate) fn tries(&self) -> usize {
+        self.tally.tries.load(Ordering::SeqCst)
+    }
+
+    /// Returns when the last connection was made, and to what.
+    pub(crate) fn last(&self) -> Option<(Instant, String)> {
+        self.tally.last.lock().expect("no lane panics").clone()
+    }
+
+    /// Panics when a single connection was made up to now, after one more try.
+    #[track_caller]
+    pub(crate) fn is_nowhere(&self) {
+        self.goes_on_for(1);
+        let (tries, last) = (self.tries(), self.last());
+        assert_eq!(
+            self.through(),
+            0,
+            "connections made, of {tries} tried: {last:?}"
+        );
+    }
+
     /// Ends the storm and panics when a single connection was made.
     #[track_caller]
     pub(crate) fn got_nowhere(self) {
-        self.goes_on_for(1);
-        let tries = self.tally.tries.load(Ordering::SeqCst);
-        assert_eq!(self.through(), 0, "connections made, of {tries} tried");
+        self.is_nowhere();
     }
 }
 
@@ -221,19 +243,86 @@ impl Drop for Storm {
 struct Tally {
     tries: AtomicUsize,
     through: AtomicUsize,
+    last: Mutex<Option<(Instant, String)>>,
     over: AtomicBool,
 }
 
 impl Tally {
-    fn keep_connecting(&self, address: SocketAddr) {
+    fn keep_connecting(&self, target: &Target) {
         while !self.over.load(Ordering::SeqCst) {
-            match TcpStream::connect_timeout(&address, IMPATIENCE) {
-                Ok(_) => drop(self.through.fetch_add(1, Ordering::SeqCst)),
+            if target.lets_in() {
+                self.through.fetch_add(1, Ordering::SeqCst);
+                let entry = (Instant::now(), target.to_string());
+                *self.last.lock().expect("no lane panics") = Some(entry);
+                // Ports of datagrams must not come around while their flows are remembered.
+                thread::sleep(Duration::from_millis(50));
+            } else {
                 // A refusal comes at once and would keep a core busy.
-                Err(_) => thread::sleep(Duration::from_millis(1)),
+                thread::sleep(Duration::from_millis(1));
             }
             self.tries.fetch_add(1, Ordering::SeqCst);
         }
+    }
+}
+
+/// What a client asks: an address and a port, of TCP or of UDP.
+#[derive(Debug, Clone)]
+enum Target {
+    Tcp(SocketAddr),
+    Udp(SocketAddr),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Tcp(address) => write!(f, "{address}"),
+            Target::Udp(address) => write!(f, "udp {address}"),
+        }
+    }
+}
+
+impl Target {
+    fn of(text: &str) -> Self {
+        match text.strip_prefix("udp ") {
+            Some(address) => Target::Udp(parse(address)),
+            None => Target::Tcp(parse(text)),
+        }
+    }
+
+    fn request(&self) -> Answer {
+        match self {
+            Target::Tcp(address) => request(*address),
+            Target::Udp(address) => {
+                datagram(*address, ASKED, PATIENCE).map_or(Answer::Closed, Answer::From)
+            }
+        }
+    }
+
+    /// Whether one try of a storm gets through: a handshake, or an answer to a datagram.
+    fn lets_in(&self) -> bool {
+        match self {
+            Target::Tcp(address) => TcpStream::connect_timeout(address, IMPATIENCE).is_ok(),
+            Target::Udp(address) => datagram(*address, STORM, IMPATIENCE).is_ok(),
+        }
+    }
+}
+
+/// Sends one datagram from a new socket and returns the answer.
+fn datagram(address: SocketAddr, text: &str, patience: Duration) -> std::io::Result<String> {
+    let socket = UdpSocket::bind((any(address), 0))?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.connect(address)?;
+    socket.send(text.as_bytes())?;
+    let mut answer = [0; 100];
+    let length = socket.recv(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+}
+
+/// Returns the address of a socket that is bound to none, in the family of `address`.
+fn any(address: SocketAddr) -> IpAddr {
+    match address {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use tidegate::host::{EngineFacts, Host, HostError, LinuxHost, Lock};
+use tidegate::host::{
+    Access, ContainerPowers, EngineFacts, Flow, Host, HostError, LinuxHost, Lock, Moment, Variant,
+};
 use tidegate::netfilter::Family;
 
 /// What the test has happen at a call.
@@ -12,13 +14,19 @@ pub(crate) type Fault = Box<dyn FnMut(&Call<'_>) -> bool>;
 /// A call that can be made to fail.
 #[derive(Debug)]
 pub(crate) enum Call<'a> {
+    Arm,
+    Flows,
     Rename(&'a str),
     Restore(Family, &'a str),
+    /// Something below the root folder is written or removed.
+    Write,
 }
 
 pub(crate) struct Faulty {
     pub(crate) inner: LinuxHost,
     pub(crate) ipv6: bool,
+    /// What the kernel calls this boot, where a test has the machine start again.
+    pub(crate) boot: Option<String>,
     /// Returns whether the call fails.
     pub(crate) fault: RefCell<Fault>,
 }
@@ -28,6 +36,7 @@ impl Faulty {
         Faulty {
             inner,
             ipv6: true,
+            boot: None,
             fault: RefCell::new(Box::new(fault)),
         }
     }
@@ -84,6 +93,15 @@ impl Host for Faulty {
         self.inner.addresses()
     }
 
+    fn flows(&self) -> Result<Vec<Flow>, HostError> {
+        self.check(&Call::Flows)?;
+        self.inner.flows()
+    }
+
+    fn cut(&self, flows: &[&Flow]) -> Result<usize, HostError> {
+        self.inner.cut(flows)
+    }
+
     fn routes_batch(&self, text: &str) -> Result<(), HostError> {
         self.inner.routes_batch(text)
     }
@@ -108,15 +126,21 @@ impl Host for Faulty {
         self.inner.read_linked(path)
     }
 
+    fn modified(&self, path: &str) -> Result<Option<u64>, HostError> {
+        self.inner.modified(path)
+    }
+
     fn names(&self, path: &str) -> Result<Vec<String>, HostError> {
         self.inner.names(path)
     }
 
     fn write(&self, path: &str, text: &str) -> Result<(), HostError> {
+        self.check(&Call::Write)?;
         self.inner.write(path, text)
     }
 
     fn remove(&self, path: &str) -> Result<(), HostError> {
+        self.check(&Call::Write)?;
         self.inner.remove(path)
     }
 
@@ -125,6 +149,7 @@ impl Host for Faulty {
     }
 
     fn write_folder(&self, path: &str, files: &BTreeMap<String, String>) -> Result<(), HostError> {
+        self.check(&Call::Write)?;
         self.inner.write_folder(path, files)
     }
 
@@ -133,6 +158,7 @@ impl Host for Faulty {
     }
 
     fn remove_folder(&self, path: &str) -> Result<(), HostError> {
+        self.check(&Call::Write)?;
         self.inner.remove_folder(path)
     }
 
@@ -157,7 +183,54 @@ impl Host for Faulty {
         self.inner.copy_program(path)
     }
 
+    fn iptables_version(&self) -> Result<String, HostError> {
+        self.inner.iptables_version()
+    }
+
+    fn save_variant(&self, variant: Variant, family: Family) -> Result<String, HostError> {
+        self.inner.save_variant(variant, family)
+    }
+
+    fn nftables(&self) -> Result<String, HostError> {
+        self.inner.nftables()
+    }
+
+    fn queues(&self) -> Result<String, HostError> {
+        self.inner.queues()
+    }
+
+    fn powers(&self) -> Result<Option<Vec<ContainerPowers>>, HostError> {
+        self.inner.powers()
+    }
+
+    fn access(&self, path: &str) -> Result<Option<Access>, HostError> {
+        self.inner.access(path)
+    }
+
     fn systemctl(&self, arguments: &[&str]) -> Result<(), HostError> {
         self.inner.systemctl(arguments)
     }
+
+    fn units(&self, names: &[&str]) -> Result<Option<String>, HostError> {
+        self.inner.units(names)
+    }
+
+    fn moment(&self) -> Result<Moment, HostError> {
+        let mut moment = self.inner.moment()?;
+        if let Some(boot) = &self.boot {
+            moment.boot.clone_from(boot);
+        }
+        Ok(moment)
+    }
+
+    fn time_of_day(&self) -> u64 {
+        self.inner.time_of_day()
+    }
+
+    /// Nobody is called: a test of the deadline is one of the program.
+    fn arm(&self, _: &Moment) -> Result<(), HostError> {
+        self.check(&Call::Arm)
+    }
+
+    fn disarm(&self) {}
 }

@@ -15,7 +15,7 @@ use nix::unistd::Uid;
 use super::client::Client;
 
 /// When set, a machine that cannot run these tests fails them.
-const REQUIRED: &str = "TIDEGATE_LAB_REQUIRED";
+pub(crate) const REQUIRED: &str = "TIDEGATE_LAB_REQUIRED";
 
 /// The variant of iptables on the hosts, `nft` or `legacy`; unset, it is Debian's choice, `nft`.
 const IPTABLES: &str = "TIDEGATE_LAB_IPTABLES";
@@ -55,7 +55,7 @@ pub(crate) struct Machine {
 
 /// A lab with a Docker host in it; the engine is not started yet.
 pub(crate) fn docker_host() -> Option<(Lab, Host)> {
-    let rootfs = rootfs()?;
+    let rootfs = rootfs("")?;
     let lab = Lab::open(Some(&rootfs));
     let host = Host {
         pid: lab.script.pid("host"),
@@ -66,7 +66,7 @@ pub(crate) fn docker_host() -> Option<(Lab, Host)> {
 
 /// Two Docker hosts; their engines are not started yet.
 pub(crate) fn docker_hosts() -> Option<Pair> {
-    let rootfs = rootfs()?;
+    let rootfs = rootfs("")?;
     let turn = take_turn();
     let script = Script::start("pair.sh", &[rootfs.as_os_str()]);
     let host = |name| {
@@ -86,7 +86,12 @@ pub(crate) fn docker_hosts() -> Option<Pair> {
 
 /// A lab with a machine in it that is switched off.
 pub(crate) fn machine() -> Option<(Lab, Machine)> {
-    let rootfs = rootfs()?;
+    machine_with("")
+}
+
+/// The same over a variant of the root file system, see `tests/lab/rootfs.sh`.
+pub(crate) fn machine_with(variant: &str) -> Option<(Lab, Machine)> {
+    let rootfs = rootfs(variant)?;
     let lab = Lab::open(None);
     let wire = lab.script.said("wire").to_owned();
     let script = Script::start("boot.sh", &[wire.as_ref(), rootfs.as_os_str()]);
@@ -96,10 +101,8 @@ pub(crate) fn machine() -> Option<(Lab, Machine)> {
 }
 
 impl Machine {
-    /// Returns where this machine sees the other's disk.
     fn disk(&self) -> PathBuf {
-        let (pid, root) = (self.script.pid("script"), self.script.said("root"));
-        PathBuf::from(format!("/proc/{pid}/root{root}"))
+        self.script.disk()
     }
 
     /// Installs tidegate and a policy on its disk, from where that is mounted: nobody else can say
@@ -124,9 +127,26 @@ impl Machine {
         assert!(output.status.success(), "{output:?}");
     }
 
+    /// Keeps it from starting a unit.
+    pub(crate) fn mask(&self, unit: &str) {
+        let link = self.disk().join("etc/systemd/system").join(unit);
+        fs::remove_file(&link).ok();
+        symlink("/dev/null", link).expect("the disk is writable");
+    }
+
     /// Switches it on and returns it as a host when its process 1 runs.
     pub(crate) fn boot(&mut self) -> Host {
         self.script.tell("boot");
+        self.comes_up()
+    }
+
+    /// Lets it go down and come up again by itself.
+    pub(crate) fn reboot(&mut self, host: &Host) -> Host {
+        host.run("systemctl --no-block reboot");
+        self.comes_up()
+    }
+
+    fn comes_up(&mut self) -> Host {
         let answer = self.script.line();
         let pid = answer.strip_prefix("machine ");
         let pid = pid.unwrap_or_else(|| panic!("it does not boot: {answer}"));
@@ -144,9 +164,10 @@ impl Machine {
 
 /// Returns the root file system of the lab's hosts, or nothing, with the reason printed, where this
 /// machine cannot make one.
-fn rootfs() -> Option<PathBuf> {
+pub(super) fn rootfs(variant: &str) -> Option<PathBuf> {
     let made = if Uid::effective().is_root() {
         Command::new(script("rootfs.sh"))
+            .arg(variant)
             .stdin(Stdio::null())
             .output()
             .map_err(|error| error.to_string())
@@ -167,7 +188,7 @@ fn rootfs() -> Option<PathBuf> {
 
 impl Lab {
     /// Sets up the segment, and a host over `rootfs` if there is one, when it is this test's turn.
-    fn open(rootfs: Option<&Path>) -> Self {
+    pub(super) fn open(rootfs: Option<&Path>) -> Self {
         let turn = take_turn();
         let rootfs = rootfs.map(Path::as_os_str);
         let script = Script::start("world.sh", rootfs.as_slice());
@@ -177,6 +198,13 @@ impl Lab {
             script,
             _turn: turn,
         }
+    }
+}
+
+impl Lab {
+    /// Returns the process whose namespace holds the switch.
+    pub(super) fn wire(&self) -> &str {
+        self.script.said("wire")
     }
 }
 
@@ -243,14 +271,14 @@ impl Host {
 
 /// A script that prints `NAME VALUE` lines up to `ready` and lives until its input ends.
 #[derive(Debug)]
-struct Script {
+pub(super) struct Script {
     child: Child,
     output: BufReader<ChildStdout>,
     facts: Vec<(String, String)>,
 }
 
 impl Script {
-    fn start(name: &str, arguments: &[&OsStr]) -> Self {
+    pub(super) fn start(name: &str, arguments: &[&OsStr]) -> Self {
         let mut child = Command::new(script(name))
             .args(arguments)
             .stdin(Stdio::piped())
@@ -281,19 +309,25 @@ impl Script {
         }
     }
 
-    fn line(&mut self) -> String {
+    pub(super) fn line(&mut self) -> String {
         let mut line = String::new();
         let length = self.output.read_line(&mut line).expect("text");
         assert!(length > 0, "the lab's script ended early: see above");
         line.trim_end().to_owned()
     }
 
-    fn tell(&mut self, line: &str) {
+    pub(super) fn tell(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("open until it is dropped");
         writeln!(input, "{line}").expect("the script reads");
     }
 
-    fn said(&self, name: &str) -> &str {
+    /// Returns where this machine sees the disk of the one that the script keeps.
+    pub(super) fn disk(&self) -> PathBuf {
+        let (pid, root) = (self.pid("script"), self.said("root"));
+        PathBuf::from(format!("/proc/{pid}/root{root}"))
+    }
+
+    pub(super) fn said(&self, name: &str) -> &str {
         let fact = self.facts.iter().find(|(key, _)| key == name);
         fact.map_or_else(|| panic!("no {name} in the lab"), |(_, value)| value)
     }
@@ -316,7 +350,7 @@ fn major(version: &str) -> u32 {
 }
 
 /// Puts the engine's script and the program under test on a host's disk, and chooses its iptables.
-fn equip(disk: &Path) {
+pub(super) fn equip(disk: &Path) {
     if let Some(variant) = env::var_os(IPTABLES) {
         choose_iptables(disk, &variant.to_string_lossy());
     }

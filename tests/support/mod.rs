@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod client;
+pub mod emulated;
 pub mod env;
 pub mod faulty;
 pub mod files;

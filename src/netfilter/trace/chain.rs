@@ -104,6 +104,8 @@ pub(super) struct Walker<'m> {
     /// Rules looked at.
     pub looks: usize,
     pub answers: Answers,
+    /// Where the connection goes, if that was decided before.
+    pub translated: Option<(IpAddr, u16)>,
     pub table: &'static str,
 }
 
@@ -126,6 +128,12 @@ impl<'m> Walker<'m> {
         self.tracks = table != "raw" || self.returned;
         // `nf_nat_inet_fn` of the kernel looks at no rule for what has no connection.
         if table == "nat" && !self.is_tracked() {
+            return Passed::On;
+        }
+        if let Some(to) = self.translated.filter(|_| table == "nat") {
+            if ["PREROUTING", "OUTPUT"].contains(&chain) {
+                (self.packet.destination, self.packet.port) = to;
+            }
             return Passed::On;
         }
         self.note(chain, Event::Hook);

@@ -1,6 +1,7 @@
 //! What only the kernel can tell: every way that the packet may take is gone once.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::{Assumption, Machine, Probe, Trace};
 use crate::netfilter::dump::Opaque;
@@ -50,6 +51,16 @@ impl Answers {
 
 /// Returns every way that a packet may take, at least one and at most [`MAX_ENDS`].
 pub fn traces(machine: &Machine, probe: &Probe) -> Vec<Trace> {
+    ways(machine, probe, None)
+}
+
+/// Like [`traces`] for a connection that the kernel sends to `to` already, whatever `nat` would say of a
+/// new one.
+pub fn traces_to(machine: &Machine, probe: &Probe, to: (IpAddr, u16)) -> Vec<Trace> {
+    ways(machine, probe, Some(to))
+}
+
+fn ways(machine: &Machine, probe: &Probe, to: Option<(IpAddr, u16)>) -> Vec<Trace> {
     let mut found = Vec::new();
     let mut script = Some(Vec::new());
     while let Some(now) = script.take().filter(|_| found.len() < MAX_ENDS) {
@@ -57,7 +68,7 @@ pub fn traces(machine: &Machine, probe: &Probe) -> Vec<Trace> {
             script: now,
             ..Answers::default()
         };
-        let (trace, answers) = super::journey::travel(machine, probe, answers);
+        let (trace, answers) = super::journey::travel(machine, probe, to, answers);
         script = answers.next();
         let assumptions = answers.into_given();
         found.push(Trace {

@@ -6,8 +6,13 @@ use super::chain::{Packet, Passed, Walker};
 use super::forks::Answers;
 use super::{End, Machine, Probe, Trace, is_loopback};
 
-/// Sends a packet along the way that the answers choose.
-pub(super) fn travel(machine: &Machine, probe: &Probe, answers: Answers) -> (Trace, Answers) {
+/// Sends a packet along the way that the answers choose, to where its connection goes if that is known.
+pub(super) fn travel(
+    machine: &Machine,
+    probe: &Probe,
+    to: Option<(IpAddr, u16)>,
+    answers: Answers,
+) -> (Trace, Answers) {
     let mut walker = Walker {
         machine,
         packet: Packet::new(probe),
@@ -16,6 +21,7 @@ pub(super) fn travel(machine: &Machine, probe: &Probe, answers: Answers) -> (Tra
         steps: Vec::new(),
         looks: 0,
         answers,
+        translated: to,
         table: "raw",
     };
     let end = match probe.input {

@@ -17,7 +17,7 @@ use ipnet::IpNet;
 use super::Family;
 use super::dump::{Dump, Opaque, States};
 
-pub use forks::{MAX_ENDS, traces};
+pub use forks::{MAX_ENDS, traces, traces_to};
 
 /// What of a machine decides where its packets go.
 #[derive(Debug, Clone)]

@@ -1,0 +1,7 @@
+# shellcheck shell=sh
+# A firewall that is removed ($1 is 0) goes out of force, as firewalld does.  Its bundle stays.  At an
+# upgrade ($1 is 1) nothing is stopped.
+if [ "$1" = 0 ]; then
+    echo 'tidegate: its rules go out of force; install it again and they come back.' >&2
+    /usr/sbin/tidegate uninstall --keep-bundle >&2 || exit
+fi

@@ -1,0 +1,65 @@
+//! Loads rules until they are as wanted, while others may change them.
+
+use super::error::Problem;
+use super::plan::transaction;
+use super::state::TideState;
+use crate::host::{Host, HostError};
+use crate::netfilter::Family;
+use crate::netfilter::save::{self, Tables};
+
+/// How often rules are loaded while others change them; Docker, starting, may do so once or twice.
+const ROUNDS: usize = 5;
+
+/// Reads the rules of one family that are in force.
+pub(super) fn live(host: &dyn Host, family: Family) -> Result<Tables, Problem> {
+    let text = host.save(family)?;
+    save::parse(&text).map_err(|error| Problem::Unreadable { family, error })
+}
+
+/// Returns the families whose rules this machine can have.
+pub(super) fn families(host: &dyn Host) -> Vec<Family> {
+    let there = |family: &Family| *family == Family::V4 || host.has_ipv6();
+    Family::BOTH.into_iter().filter(there).collect()
+}
+
+/// Loads what is missing until nothing is.
+pub(super) fn converge(host: &dyn Host, family: Family, wanted: &TideState) -> Result<(), Problem> {
+    for _ in 0..ROUNDS {
+        let Some(text) = transaction(&live(host, family)?, wanted) else {
+            return Ok(());
+        };
+        let loaded = host.restore(family, &text);
+        if let Err(error) = loaded {
+            if !matches!(error, HostError::Command { .. }) {
+                return Err(error.into());
+            }
+            // Had somebody changed the rules between reading and loading, the text is new now.
+            let again = transaction(&live(host, family)?, wanted);
+            if again.is_some_and(|again| again == text) {
+                return Err(Problem::Rejected { family, error });
+            }
+        }
+    }
+    Err(Problem::Unstable { family })
+}
+
+/// Like [`converge`], but a table that fails does not keep the ones behind it from loading.
+pub(super) fn converge_each(
+    host: &dyn Host,
+    family: Family,
+    wanted: &TideState,
+) -> Result<(), Problem> {
+    let ended = converge(host, family, wanted);
+    // What hangs would hang for each table again, and a boot waits for it.
+    let hangs = matches!(ended, Err(Problem::Host(HostError::Hangs { .. })));
+    if ended.is_err()
+        && !hangs
+        && let Some(text) = transaction(&live(host, family)?, wanted)
+    {
+        for table in text.split_inclusive("COMMIT\n") {
+            // What fails here is what failed before.
+            let _ = host.restore(family, table);
+        }
+    }
+    ended
+}

@@ -110,7 +110,6 @@ fn said(done: &Done, acts: bool) -> ExitCode {
     // Losing warnings is no reason to fail.
     let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning);
     let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
-    let _ = host::print(anstream::stderr().lock(), &done.warnings);
     let answer = ExitCode::from(u8::from(!done.yes));
     match host::print(io::stdout().lock(), &done.text) {
         Ok(()) => answer,
@@ -118,7 +117,8 @@ fn said(done: &Done, acts: bool) -> ExitCode {
             let message = format!("cannot write to standard output: {}", host::reason(&error));
             if acts {
                 let text = format!("warning: {message}\nnote: what was asked for is done\n");
-                let _ = host::print(anstream::stderr().lock(), &text);
+                let text = host::for_journal(io::stderr(), &text, Urgency::Warning);
+                let _ = host::print_coloured(anstream::stderr().lock(), &text);
                 return answer;
             }
             let help = "look where it leads: a full disk?";

@@ -12,6 +12,10 @@ use super::{confirm, cut, history};
 use crate::artifact::Bundle;
 use crate::host::{Host, HostError};
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is said or left out by itself"
+)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
     /// The machine is starting: what was there before is no rules at all, so what can be loaded

@@ -102,8 +102,14 @@ fn the_units_of_a_package_are_used_where_they_are() {
         let units = "/etc/systemd/system";
         let names = [
             "docker.service.wants",
+            "firewalld.service.wants",
+            "ip6tables.service.wants",
+            "iptables.service.wants",
             "multi-user.target.wants",
+            "netfilter-persistent.service.wants",
+            "nftables.service.wants",
             "timers.target.wants",
+            "ufw.service.wants",
         ];
         assert_eq!(env.host.names(units).unwrap(), names);
         let link = env

@@ -21,6 +21,7 @@ mod lsp;
 mod matrix;
 mod plan;
 mod policy;
+mod roff;
 mod side;
 mod target;
 mod trace;
@@ -108,7 +109,7 @@ fn acts(verb: &Verb) -> bool {
 
 fn said(done: &Done, acts: bool) -> ExitCode {
     // Losing warnings is no reason to fail.
-    let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning);
+    let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning, &[]);
     let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
     let answer = ExitCode::from(u8::from(!done.yes));
     match host::print(io::stdout().lock(), &done.text) {
@@ -117,7 +118,7 @@ fn said(done: &Done, acts: bool) -> ExitCode {
             let message = format!("cannot write to standard output: {}", host::reason(&error));
             if acts {
                 let text = format!("warning: {message}\nnote: what was asked for is done\n");
-                let text = host::for_journal(io::stderr(), &text, Urgency::Warning);
+                let text = host::for_journal(io::stderr(), &text, Urgency::Warning, &[]);
                 let _ = host::print_coloured(anstream::stderr().lock(), &text);
                 return answer;
             }
@@ -129,7 +130,7 @@ fn said(done: &Done, acts: bool) -> ExitCode {
 
 fn failed(failure: &Failure) -> ExitCode {
     // With standard error gone too, the exit status has to do.
-    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
+    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error, &[]);
     let _ = host::print_coloured(anstream::stderr().lock(), &text);
     failure.exit_code()
 }

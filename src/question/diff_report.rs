@@ -69,11 +69,11 @@ impl Diff {
         for row in &self.rows {
             let cells = [
                 format!("{}{}", row.change.word(), family(row)),
-                from(row),
-                row.to.to_string(),
+                plain(&from(row)),
+                plain(&row.to.to_string()),
                 format!("{}{}", row.services, taken(row)),
-                reached(&row.before),
-                reached(&row.after),
+                plain(&reached(&row.before)),
+                plain(&reached(&row.after)),
             ];
             let cells = cells.map(|cell| cell.replace('|', "\\|"));
             let _ = writeln!(text, "| {} |", cells.join(" | "));
@@ -123,6 +123,18 @@ impl Diff {
         });
         aside.chain(more).collect()
     }
+}
+
+/// Escapes what Markdown would read in names of sets and files.
+fn plain(text: &str) -> String {
+    let mut escaped = String::new();
+    for letter in text.chars() {
+        if "\\`*_<[".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
 }
 
 fn said(reason: &Reason) -> String {

@@ -17,8 +17,10 @@ const EDGES: usize = 20_000_000;
 pub fn small_trees(policy: &Policy, family: Family) -> Ruleset {
     let shape = Shape {
         list: 2,
+        leaf: 1,
         fan_out: 2,
         depth: 15,
+        jumps: 1_000_000,
     };
     let draft = draft(policy, family).expect("few rules");
     optimise(draft, shape).expect("few rules")

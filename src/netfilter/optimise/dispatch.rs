@@ -22,7 +22,8 @@ impl Forest {
         let length = ported.count();
         let all = values(key, rules.get(..length)?);
         let same = values(key, rules.get(..alike(rules))?);
-        (all >= self.shape.list && same * 2 < all).then_some(length)
+        let long = length > self.shape.leaf(length) && all >= self.shape.list;
+        (long && same * 2 < all).then_some(length)
     }
 
     /// Makes a tree of a list in the order of its ports, and a chain of what comes behind it.

@@ -61,8 +61,7 @@ impl Forest {
 
     /// Makes the rules of a list.
     pub(super) fn body(&mut self, site: &mut Site<'_>, rules: Vec<Rule>) -> Vec<Rule> {
-        let whole: usize = rules.iter().map(weight).fold(0, usize::saturating_add);
-        if whole < self.shape.list {
+        if self.is_short(&rules) {
             return expand(rules);
         }
         let mut body = Vec::new();
@@ -82,10 +81,14 @@ impl Forest {
         body
     }
 
+    fn is_short(&self, rules: &[Rule]) -> bool {
+        let whole: usize = rules.iter().map(weight).fold(0, usize::saturating_add);
+        whole <= self.shape.leaf.max(1)
+    }
+
     /// Makes the rules of a list that does one thing.
     pub(super) fn run(&mut self, site: &mut Site<'_>, rules: Vec<Rule>) -> Vec<Rule> {
-        let whole: usize = rules.iter().map(weight).fold(0, usize::saturating_add);
-        if whole < self.shape.list {
+        if self.is_short(&rules) {
             return expand(rules);
         }
         let Some(target) = rules.first().map(|rule| rule.target.clone()) else {

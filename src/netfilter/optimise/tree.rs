@@ -69,7 +69,7 @@ impl Forest {
             mut rules,
         } in ways
         {
-            if rules.len() == 1 {
+            if self.shape.few(rules.len()) {
                 body.append(&mut rules);
                 continue;
             }
@@ -90,7 +90,7 @@ impl Forest {
         others: Vec<Rule>,
         open: &mut Vec<(ChainName, Vec<Rule>)>,
     ) -> Vec<Rule> {
-        if others.len() < self.shape.list {
+        if others.len() <= self.shape.leaf {
             return others;
         }
         let name = self.name(table, owner);

@@ -24,12 +24,13 @@ impl Forest {
         target: &Target,
     ) -> Vec<Rule> {
         let list = self.pieces(site.table, rules, target);
-        let list = if list.len() < self.shape.list {
+        let short = |list: &Vec<Rule>| list.len() <= self.shape.leaf(list.len());
+        let list = if short(&list) {
             list
         } else {
             merge_ports(&list)
         };
-        if list.len() < self.shape.list {
+        if short(&list) {
             return list;
         }
         self.jump_to_tree(site, list)

@@ -98,14 +98,14 @@ pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
     compile_with(loader, main, None, How::default())
 }
 
-/// What becomes of rules that are too many to be proven.
+/// Whether rules are compared with the policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Proof {
-    /// They are a mistake.
+    /// They are, and those that are too many to be compared are a mistake.
     #[default]
     Needed,
-    /// They are written all the same, with a warning.
-    Wanted,
+    /// They are written as they come, with a warning.
+    Omitted,
 }
 
 /// What long lists become.
@@ -123,6 +123,8 @@ pub enum Rules {
 pub struct How {
     pub proof: Proof,
     pub rules: Rules,
+    /// What [`Compiled::lint`] adds is found meanwhile.
+    pub lints: bool,
 }
 
 /// Like [`compile`], with addresses of an inventory for containers to which the policy gives none.
@@ -140,19 +142,29 @@ pub fn compile_with(
     let first = policies.first();
     let expectations = first.map_or(0, |policy| policy.expectations.len());
     let mut bundles = Vec::with_capacity(policies.len());
-    for policy in &policies {
-        if let Some(rulesets) = rulesets(policy, how.rules, &mut diagnostics) {
-            let bundle = bundle(policy, rulesets, &sources, main);
-            diagnostics.extend(prove(policy, &bundle, how.proof));
-            bundles.push(bundle);
+    std::thread::scope(|scope| {
+        let lints = how.lints && !diagnostics.has_errors();
+        let lints = lints.then(|| scope.spawn(|| lint::lint(&policies)));
+        for policy in &policies {
+            if let Some(rulesets) = rulesets(policy, how.rules, &mut diagnostics) {
+                let bundle = bundle(policy, rulesets, &sources, main);
+                diagnostics.extend(match how.proof {
+                    Proof::Needed => prove(policy, &bundle),
+                    Proof::Omitted => Some(omitted()),
+                });
+                bundles.push(bundle);
+            }
         }
-    }
-    if !diagnostics.has_errors() {
-        diagnostics.extend(expected(&policies, &bundles));
-    }
-    if diagnostics.has_errors() {
-        bundles.clear();
-    }
+        if !diagnostics.has_errors() {
+            diagnostics.extend(expected(&policies, &bundles));
+        }
+        let lints = lints.map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        if diagnostics.has_errors() {
+            bundles.clear();
+        } else {
+            diagnostics.extend(lints.unwrap_or_default());
+        }
+    });
     Compiled {
         sources,
         diagnostics: diagnostics.into_sorted(),
@@ -163,9 +175,8 @@ pub fn compile_with(
 }
 
 fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &str) -> Bundle {
-    let chains = rulesets.iter();
     let emitted = Emitted {
-        chains: chains.map(|rules| render_chains(rules, sources)).collect(),
+        chains: at_once(&rulesets, |rules| render_chains(rules, sources)),
         modules: sysctl::modules(policy),
         rulesets,
         settings: sysctl::settings(policy),
@@ -176,32 +187,40 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
 }
 
 /// Reads the rules again and compares what they mean with what the policy says.
-fn prove(policy: &Policy, bundle: &Bundle, proof: Proof) -> Option<Diagnostic> {
-    let validated = |family| validate(policy, bundle.rules(family), family, MAX_EDGES);
-    let validated = std::thread::scope(|scope| {
-        let six = scope.spawn(|| validated(Family::V6));
-        let four = validated(Family::V4);
-        [
-            four,
-            six.join().unwrap_or_else(|panic| resume_unwind(panic)),
-        ]
+fn prove(policy: &Policy, bundle: &Bundle) -> Option<Diagnostic> {
+    let validated = at_once(&Family::BOTH, |family| {
+        validate(policy, bundle.rules(*family), *family, MAX_EDGES)
     });
     let wrong = validated.into_iter().find_map(Result::err)?;
-    Some(unproven(wrong, proof))
+    Some(unproven(wrong))
 }
 
 /// Says what it means for a policy that its rules are not proven.
-fn unproven(wrong: Invalid, proof: Proof) -> Diagnostic {
+fn unproven(wrong: Invalid) -> Diagnostic {
     match wrong {
-        Invalid::NotKnown(_) if proof == Proof::Wanted => {
-            Diagnostic::warning(code::NOT_PROVEN, wrong.to_string())
-                .note("they are written all the same, since `--unproven` was given")
-        }
         Invalid::NotKnown(_) => Diagnostic::error(code::TOO_MANY_TO_PROVE, wrong.to_string())
             .help("name prefixes instead of single addresses, or take them unproven: `--unproven`"),
         Invalid::Differs(found) => differing(&found),
         Invalid::Unread(_) | Invalid::TooDeep(_) => bug(wrong.to_string()),
     }
+}
+
+/// Does the same to each of a few things, which have nothing to do with each other.
+fn at_once<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads = things.iter().map(|thing| scope.spawn(move || work(thing)));
+        let threads: Vec<_> = threads.collect();
+        let done = threads
+            .into_iter()
+            .map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        done.collect()
+    })
+}
+
+fn omitted() -> Diagnostic {
+    let message = "nobody has compared the rules with the policy";
+    Diagnostic::warning(code::NOT_PROVEN, message).note("`--unproven` was given")
 }
 
 /// Holds what the policy expects against the rules.
@@ -300,9 +319,9 @@ impl Emitted {
 }
 
 fn rulesets(policy: &Policy, rules: Rules, diagnostics: &mut Diagnostics) -> Option<Vec<Ruleset>> {
-    let lowered = Family::BOTH.map(|family| match rules {
-        Rules::Optimised => optimised(policy, family),
-        Rules::Plain => lower(policy, family),
+    let lowered = at_once(&Family::BOTH, |family| match rules {
+        Rules::Optimised => optimised(policy, *family),
+        Rules::Plain => lower(policy, *family),
     });
     match lowered.into_iter().collect() {
         Ok(rulesets) => Some(rulesets),
@@ -323,14 +342,15 @@ fn too_many(error: &TooManyRules) -> Diagnostic {
 }
 
 fn files(emitted: &Emitted, sources: &SourceMap) -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
-    for (ruleset, chains) in emitted.families() {
+    let families: Vec<_> = emitted.families().collect();
+    let texts = at_once(&families, |(ruleset, chains)| {
         let name = match ruleset.family {
             Family::V4 => RULES_V4,
             Family::V6 => RULES_V6,
         };
-        files.insert(name.to_owned(), render(ruleset, chains));
-    }
+        (name.to_owned(), render(ruleset, chains))
+    });
+    let mut files: BTreeMap<String, String> = texts.into_iter().collect();
     files.insert(
         SYSCTL.to_owned(),
         sysctl::render(&emitted.settings, sources),
@@ -493,7 +513,6 @@ mod tests {
     /// Their policies are too large, or tidegate would have to be wrong: these messages stand here alone.
     #[test]
     fn rules_that_are_too_many_or_not_proven_are_told() {
-        let space = || Invalid::NotKnown(12_000_000 / 1_000_000);
         let limit = TooManyRules {
             limit: 100_000,
             span: None,
@@ -504,9 +523,9 @@ mod tests {
         });
         let all = [
             too_many(&limit),
-            unproven(space(), Proof::Needed),
-            unproven(space(), Proof::Wanted),
-            unproven(deep, Proof::Needed),
+            unproven(Invalid::NotKnown(12_000_000 / 1_000_000)),
+            omitted(),
+            unproven(deep),
         ];
         let codes = ["T0401", "T0403", "T0404", "T0402"];
         assert_eq!(all.each_ref().map(|it| it.code.0), codes);
@@ -519,9 +538,9 @@ mod tests {
          |
          = help: name prefixes instead of single addresses, or take them unproven: `--unproven`
 
-        warning[T0404]: the rules are too many to be compared with the policy in 12 million steps
+        warning[T0404]: nobody has compared the rules with the policy
          |
-         = note: they are written all the same, since `--unproven` was given
+         = note: `--unproven` was given
 
         error[T0402]: the rules cannot be followed: line 7: the jump to TIDE-GATE leads in a circle or deeper than 64 chains
          |

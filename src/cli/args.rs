@@ -97,7 +97,8 @@ pub struct CompileArgs {
     #[arg(long)]
     pub all_hosts: bool,
 
-    /// Write rules that are too many to be compared with the policy, too
+    /// Write the rules without comparing them with the policy: faster, and for rules that are too many
+    /// to be compared
     #[arg(long)]
     pub unproven: bool,
 

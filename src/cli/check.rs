@@ -17,8 +17,11 @@ use crate::import;
 pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     let levels = levels::read(&args.levels)?;
     let inventory = args.inventory.as_deref();
-    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, How::default())?;
-    compiled.lint();
+    let how = How {
+        lints: true,
+        ..How::default()
+    };
+    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, how)?;
     compare(&mut compiled, args)?;
     compiled.judge(&levels);
     if let Some(text) = for_programs(&compiled, args) {

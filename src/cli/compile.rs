@@ -17,7 +17,7 @@ const CONSEQUENCE: &str = "nothing is written";
 pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
     let levels = levels::read(&args.levels)?;
     let proof = if args.unproven {
-        Proof::Wanted
+        Proof::Omitted
     } else {
         Proof::Needed
     };
@@ -26,10 +26,13 @@ pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
     } else {
         Rules::Optimised
     };
-    let how = How { proof, rules };
+    let how = How {
+        proof,
+        rules,
+        lints: true,
+    };
     let inventory = args.inventory.as_deref();
     let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, how)?;
-    compiled.lint();
     compiled.judge(&levels);
     let (bundles, warnings) = if args.all_hosts {
         policy::all(&args.policy, compiled, CONSEQUENCE)?

@@ -8,7 +8,7 @@ mod kernel;
 mod no_engine;
 mod raw;
 mod table;
-mod trees;
+pub mod trees;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -263,27 +263,35 @@ impl<'a> View<'a> {
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
             Party::Host if way.is_from_host() => vec![End::default()],
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => self.set(id, |net| self.may_send(net, way)),
+            Party::Trust(id) => self.set(id, among(self.may_send(way))),
         }
     }
 
-    /// Returns false for sources that `antispoof` keeps off a way: a rule for them could never
-    /// match.
-    fn may_send(&self, net: IpNet, way: Way) -> bool {
+    /// Returns what may send on a way, and nothing where everything may. `antispoof` keeps other sources
+    /// off: a rule for them could never match.
+    fn may_send(&self, way: Way) -> Option<Vec<IpNet>> {
         let own = |id: NetworkId| {
-            let open = !self.network(id).antispoof;
-            open || self
-                .senders(id)
-                .any(|sender| smaller(sender, net).is_some())
+            let closed = self.network(id).antispoof;
+            closed.then(|| self.senders(id).collect::<Vec<_>>())
         };
         match way {
             Way::Away(id) | Way::HostFrom(id) | Way::Icc(id) | Way::Out(id) => own(id),
-            Way::Far(_) | Way::HostFar => self.is_far(net),
+            Way::Far(_) | Way::HostFar => Some(self.far().map(|(_, subnet)| subnet).collect()),
             // Which addresses are the host's, no policy says.
-            Way::HostOut | Way::HostTo(_) => false,
-            Way::HostIn | Way::In(_) => true,
-            Way::Peer(target) => self.network_ids().any(|id| id != target && own(id)),
+            Way::HostOut | Way::HostTo(_) => Some(Vec::new()),
+            Way::HostIn | Way::In(_) => None,
+            Way::Peer(target) => {
+                let others = self.network_ids().filter(|id| *id != target);
+                let each: Option<Vec<Vec<IpNet>>> = others.map(own).collect();
+                each.map(|each| each.concat())
+            }
         }
+    }
+
+    /// Returns what may receive on a way, and nothing where everything may.
+    fn may_receive(&self, way: Way) -> Option<Vec<IpNet>> {
+        let far = || self.far().map(|(_, subnet)| subnet).collect();
+        matches!(way, Way::Away(_)).then(far)
     }
 
     /// Returns the sources that `antispoof` lets pass from a network's bridge: its own addresses,
@@ -313,11 +321,6 @@ impl<'a> View<'a> {
         far.flat_map(|at| self.addresses(id, at.network))
             .map(End::net)
             .collect()
-    }
-
-    /// Returns true where a prefix has addresses of other hosts' networks.
-    fn is_far(&self, net: IpNet) -> bool {
-        self.far().any(|(_, subnet)| smaller(subnet, net).is_some())
     }
 
     /// A container is known by its bridge as well as by its address, since anything may write any
@@ -371,9 +374,7 @@ impl<'a> View<'a> {
             Party::Network(id) if way.is_to_host() => self.subnets(id).map(End::net).collect(),
             Party::Outside if matches!(way, Way::HostOut | Way::Out(_)) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => {
-                self.set(id, |net| !matches!(way, Way::Away(_)) || self.is_far(net))
-            }
+            Party::Trust(id) => self.set(id, among(self.may_receive(way))),
         }
     }
 
@@ -477,6 +478,14 @@ fn prefixes(set: &AddrSet, family: Family) -> Arc<[IpNet]> {
     match family {
         Family::V4 => set.v4_prefixes().into_iter().map(IpNet::from).collect(),
         Family::V6 => set.v6_prefixes().into_iter().map(IpNet::from).collect(),
+    }
+}
+
+/// Returns what tells that a prefix has addresses among those of `some`, or among all.
+fn among(some: Option<Vec<IpNet>>) -> impl Fn(IpNet) -> bool {
+    move |net| {
+        let meets = |some: &Vec<IpNet>| some.iter().any(|it| smaller(*it, net).is_some());
+        some.as_ref().is_none_or(meets)
     }
 }
 

@@ -107,7 +107,7 @@ impl Forest {
         let number = self.numbers.entry((table, owner.clone())).or_default();
         loop {
             *number += 1;
-            let name = owner.below(&number.to_string());
+            let name = owner.below(&format!("{number:04}"));
             if self.taken.insert((table, name.clone())) {
                 return name;
             }

@@ -62,7 +62,7 @@ impl Default for Shape {
 /// `iptables-nft-restore` keeps the names of a table's chains in a sorted list and walks it for every
 /// line (`cache_chain_list_insert` in iptables/nft-cache.c, 1.8.9), so its time grows with rules times
 /// chains: 300,000 rules in 100,000 chains took minutes. A packet hardly feels thirty rules more.
-const LEAVES: usize = 2_000;
+const LEAVES: usize = 5_000;
 
 impl Shape {
     /// Returns the most rules of the last chains in a tree of so many rules.

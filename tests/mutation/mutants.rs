@@ -59,7 +59,7 @@ fn emptied(lines: &[&str], chains: &[&str]) -> Vec<Mutant> {
     let without = |name: &&str| {
         let head = format!("-A {name} ");
         let kept = lines.iter().filter(|line| !line.starts_with(&head));
-        let text: String = kept.map(|line| format!("{line}\n")).collect();
+        let text = kept.fold(String::new(), |text, line| text + line + "\n");
         let what = format!("{name} is empty");
         Mutant { what, text }
     };

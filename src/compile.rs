@@ -19,8 +19,8 @@ use crate::inventory::Inventory;
 use crate::lint;
 use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
 use crate::netfilter::{
-    ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, policy_name, render,
-    render_chains,
+    ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, optimised, policy_name,
+    render, render_chains,
 };
 use crate::policy::ir::{Backend, Engine, Policy, Route};
 use crate::policy::{self, Loaded, Loader};
@@ -95,16 +95,36 @@ impl Compiled {
 
 /// Compiles the policy whose main file `loader` knows as `main`.
 pub fn compile(loader: &dyn Loader, main: &str) -> Compiled {
-    compile_with(loader, main, None, Proof::Needed)
+    compile_with(loader, main, None, How::default())
 }
 
-/// What becomes of rules that are too many to be proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether rules are compared with the policy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Proof {
-    /// They are a mistake.
+    /// They are, and those that are too many to be compared are a mistake.
+    #[default]
     Needed,
-    /// They are written all the same, with a warning.
-    Wanted,
+    /// They are written as they come, with a warning.
+    Omitted,
+}
+
+/// What long lists become.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rules {
+    /// Trees of chains.
+    #[default]
+    Optimised,
+    /// Lists, a rule for each prefix.
+    Plain,
+}
+
+/// How a policy is compiled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct How {
+    pub proof: Proof,
+    pub rules: Rules,
+    /// What [`Compiled::lint`] adds is found meanwhile.
+    pub lints: bool,
 }
 
 /// Like [`compile`], with addresses of an inventory for containers to which the policy gives none.
@@ -112,7 +132,7 @@ pub fn compile_with(
     loader: &dyn Loader,
     main: &str,
     inventory: Option<&Inventory>,
-    proof: Proof,
+    how: How,
 ) -> Compiled {
     let Loaded {
         sources,
@@ -122,19 +142,29 @@ pub fn compile_with(
     let first = policies.first();
     let expectations = first.map_or(0, |policy| policy.expectations.len());
     let mut bundles = Vec::with_capacity(policies.len());
-    for policy in &policies {
-        if let Some(rulesets) = rulesets(policy, &mut diagnostics) {
-            let bundle = bundle(policy, rulesets, &sources, main);
-            diagnostics.extend(prove(policy, &bundle, proof));
-            bundles.push(bundle);
+    std::thread::scope(|scope| {
+        let lints = how.lints && !diagnostics.has_errors();
+        let lints = lints.then(|| scope.spawn(|| lint::lint(&policies)));
+        for policy in &policies {
+            if let Some(rulesets) = rulesets(policy, how.rules, &mut diagnostics) {
+                let bundle = bundle(policy, rulesets, &sources, main);
+                diagnostics.extend(match how.proof {
+                    Proof::Needed => prove(policy, &bundle),
+                    Proof::Omitted => Some(omitted()),
+                });
+                bundles.push(bundle);
+            }
         }
-    }
-    if !diagnostics.has_errors() {
-        diagnostics.extend(expected(&policies, &bundles));
-    }
-    if diagnostics.has_errors() {
-        bundles.clear();
-    }
+        if !diagnostics.has_errors() {
+            diagnostics.extend(expected(&policies, &bundles));
+        }
+        let lints = lints.map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        if diagnostics.has_errors() {
+            bundles.clear();
+        } else {
+            diagnostics.extend(lints.unwrap_or_default());
+        }
+    });
     Compiled {
         sources,
         diagnostics: diagnostics.into_sorted(),
@@ -145,9 +175,8 @@ pub fn compile_with(
 }
 
 fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &str) -> Bundle {
-    let chains = rulesets.iter();
     let emitted = Emitted {
-        chains: chains.map(|rules| render_chains(rules, sources)).collect(),
+        chains: at_once(&rulesets, |rules| render_chains(rules, sources)),
         modules: sysctl::modules(policy),
         rulesets,
         settings: sysctl::settings(policy),
@@ -158,32 +187,40 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
 }
 
 /// Reads the rules again and compares what they mean with what the policy says.
-fn prove(policy: &Policy, bundle: &Bundle, proof: Proof) -> Option<Diagnostic> {
-    let validated = |family| validate(policy, bundle.rules(family), family, MAX_EDGES);
-    let validated = std::thread::scope(|scope| {
-        let six = scope.spawn(|| validated(Family::V6));
-        let four = validated(Family::V4);
-        [
-            four,
-            six.join().unwrap_or_else(|panic| resume_unwind(panic)),
-        ]
+fn prove(policy: &Policy, bundle: &Bundle) -> Option<Diagnostic> {
+    let validated = at_once(&Family::BOTH, |family| {
+        validate(policy, bundle.rules(*family), *family, MAX_EDGES)
     });
     let wrong = validated.into_iter().find_map(Result::err)?;
-    Some(unproven(wrong, proof))
+    Some(unproven(wrong))
 }
 
 /// Says what it means for a policy that its rules are not proven.
-fn unproven(wrong: Invalid, proof: Proof) -> Diagnostic {
+fn unproven(wrong: Invalid) -> Diagnostic {
     match wrong {
-        Invalid::NotKnown(_) if proof == Proof::Wanted => {
-            Diagnostic::warning(code::NOT_PROVEN, wrong.to_string())
-                .note("they are written all the same, since `--unproven` was given")
-        }
         Invalid::NotKnown(_) => Diagnostic::error(code::TOO_MANY_TO_PROVE, wrong.to_string())
             .help("name prefixes instead of single addresses, or take them unproven: `--unproven`"),
         Invalid::Differs(found) => differing(&found),
         Invalid::Unread(_) | Invalid::TooDeep(_) => bug(wrong.to_string()),
     }
+}
+
+/// Does the same to each of a few things, which have nothing to do with each other.
+fn at_once<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads = things.iter().map(|thing| scope.spawn(move || work(thing)));
+        let threads: Vec<_> = threads.collect();
+        let done = threads
+            .into_iter()
+            .map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        done.collect()
+    })
+}
+
+fn omitted() -> Diagnostic {
+    let message = "nobody has compared the rules with the policy";
+    Diagnostic::warning(code::NOT_PROVEN, message).note("`--unproven` was given")
 }
 
 /// Holds what the policy expects against the rules.
@@ -282,8 +319,11 @@ impl Emitted {
     }
 }
 
-fn rulesets(policy: &Policy, diagnostics: &mut Diagnostics) -> Option<Vec<Ruleset>> {
-    let lowered = Family::BOTH.map(|family| lower(policy, family));
+fn rulesets(policy: &Policy, rules: Rules, diagnostics: &mut Diagnostics) -> Option<Vec<Ruleset>> {
+    let lowered = at_once(&Family::BOTH, |family| match rules {
+        Rules::Optimised => optimised(policy, *family),
+        Rules::Plain => lower(policy, *family),
+    });
     match lowered.into_iter().collect() {
         Ok(rulesets) => Some(rulesets),
         Err(error) => {
@@ -303,14 +343,15 @@ fn too_many(error: &TooManyRules) -> Diagnostic {
 }
 
 fn files(emitted: &Emitted, sources: &SourceMap) -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
-    for (ruleset, chains) in emitted.families() {
+    let families: Vec<_> = emitted.families().collect();
+    let texts = at_once(&families, |(ruleset, chains)| {
         let name = match ruleset.family {
             Family::V4 => RULES_V4,
             Family::V6 => RULES_V6,
         };
-        files.insert(name.to_owned(), render(ruleset, chains));
-    }
+        (name.to_owned(), render(ruleset, chains))
+    });
+    let mut files: BTreeMap<String, String> = texts.into_iter().collect();
     files.insert(
         SYSCTL.to_owned(),
         sysctl::render(&emitted.settings, sources),
@@ -449,7 +490,7 @@ fn origins(ruleset: &Ruleset, sources: &SourceMap) -> Vec<SourceEntry> {
                     chain: chain.to_string(),
                     rule: number,
                     source: sources.place(origin.span),
-                    says: origin.says.clone(),
+                    says: origin.says.to_string(),
                 });
             }
         }
@@ -474,7 +515,6 @@ mod tests {
     /// Their policies are too large, or tidegate would have to be wrong: these messages stand here alone.
     #[test]
     fn rules_that_are_too_many_or_not_proven_are_told() {
-        let space = || Invalid::NotKnown(12_000_000 / 1_000_000);
         let limit = TooManyRules {
             limit: 100_000,
             span: None,
@@ -485,9 +525,9 @@ mod tests {
         });
         let all = [
             too_many(&limit),
-            unproven(space(), Proof::Needed),
-            unproven(space(), Proof::Wanted),
-            unproven(deep, Proof::Needed),
+            unproven(Invalid::NotKnown(12_000_000 / 1_000_000)),
+            omitted(),
+            unproven(deep),
         ];
         for diagnostic in &all {
             told(diagnostic.code, &shown(std::slice::from_ref(diagnostic)));

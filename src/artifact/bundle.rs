@@ -120,20 +120,24 @@ fn read_manifest(text: &str) -> Result<Manifest, BundleError> {
         let why = "a text in it holds a line end or another control character";
         return Err(BundleError::Manifest(why.to_owned()));
     }
-    // The format first: a newer manifest may have fields that this version calls unknown.
-    let head: Head = serde_json::from_str(text).map_err(bad)?;
-    if head.format != FORMAT {
-        return Err(BundleError::Format(head.format));
+    let manifest: Result<Manifest, _> = serde_json::from_str(text);
+    match manifest {
+        Ok(manifest) if manifest.format == FORMAT => Ok(manifest),
+        Ok(manifest) => Err(BundleError::Format(manifest.format)),
+        // A manifest of another format may have fields that this version calls unknown.
+        Err(error) => match serde_json::from_str(text) {
+            Ok(Head { format }) if format != FORMAT => Err(BundleError::Format(format)),
+            _ => Err(bad(error)),
+        },
     }
-    serde_json::from_str(text).map_err(bad)
 }
 
 /// Returns whether a text in JSON holds a control character, which only an escape can spell. No policy
 /// puts one there; in a message it would begin a line that looks like one of ours.
 fn has_control(json: &str) -> bool {
-    let mut letters = json.chars();
-    while let Some(letter) = letters.next() {
-        if letter == '\\' && !matches!(letters.next(), Some('"' | '\\' | '/')) {
+    let mut bytes = json.bytes();
+    while bytes.any(|byte| byte == b'\\') {
+        if !matches!(bytes.next(), Some(b'"' | b'\\' | b'/')) {
             return true;
         }
     }

@@ -97,9 +97,14 @@ pub struct CompileArgs {
     #[arg(long)]
     pub all_hosts: bool,
 
-    /// Write rules that are too many to be compared with the policy, too
+    /// Write the rules without comparing them with the policy: faster, and for rules that are too many
+    /// to be compared
     #[arg(long)]
     pub unproven: bool,
+
+    /// Write long lists as lists, a rule for each prefix, instead of trees of chains
+    #[arg(long)]
+    pub no_optimise: bool,
 
     #[command(flatten)]
     pub levels: LevelArgs,

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::{CheckArgs, CheckFormat};
 use super::failure::{Failure, FailureKind};
 use super::{Done, compose, levels, notes, policy};
-use crate::compile::{Compiled, Proof};
+use crate::compile::{Compiled, How};
 use crate::deploy;
 use crate::diag::Severity;
 use crate::diag::github::render_github;
@@ -19,11 +19,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     let inventory = args.inventory.as_deref();
     let is_for_people = args.format == CheckFormat::Text;
     let moving = is_for_people.then(|| policy::compiling(&args.policy));
-    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, Proof::Needed)?;
-    if let Some(moving) = &moving {
-        moving.now("comparing its statements with each other");
-    }
-    compiled.lint();
+    let how = How {
+        lints: true,
+        ..How::default()
+    };
+    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, how)?;
     compare(&mut compiled, args)?;
     drop(moving);
     compiled.judge(&levels);
@@ -49,7 +49,7 @@ fn compare(compiled: &mut Compiled, args: &CheckArgs) -> Result<(), Failure> {
     let project = compose::project(&args.compose, &args.project)?;
     let origin = compose::origin(&args.compose);
     // What an inventory knows is of this moment; compose files are about every one.
-    let written = policy::read(&args.policy, None, Trust::Anybody, Proof::Needed)?;
+    let written = policy::read(&args.policy, None, Trust::Anybody, How::default())?;
     // Every host's view has all networks and containers.
     if let Some(policy) = written.policies.first() {
         let found = import::compare(policy, &project, &origin);

@@ -8,7 +8,7 @@ use super::args::CompileArgs;
 use super::failure::Failure;
 use super::{Done, levels, policy};
 use crate::artifact::{Bundle, Manifest};
-use crate::compile::Proof;
+use crate::compile::{How, Proof, Rules};
 use crate::host::{self, Trust};
 use crate::netfilter::Family;
 
@@ -17,15 +17,23 @@ const CONSEQUENCE: &str = "nothing is written";
 pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
     let levels = levels::read(&args.levels)?;
     let proof = if args.unproven {
-        Proof::Wanted
+        Proof::Omitted
     } else {
         Proof::Needed
     };
+    let rules = if args.no_optimise {
+        Rules::Plain
+    } else {
+        Rules::Optimised
+    };
+    let how = How {
+        proof,
+        rules,
+        lints: true,
+    };
     let inventory = args.inventory.as_deref();
     let moving = policy::compiling(&args.policy);
-    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, proof)?;
-    moving.now("comparing its statements with each other");
-    compiled.lint();
+    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, how)?;
     drop(moving);
     compiled.judge(&levels);
     let (bundles, warnings) = if args.all_hosts {

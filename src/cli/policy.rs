@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::failure::{Failure, FailureKind};
 use crate::artifact::Bundle;
-use crate::compile::{Compiled, Proof, Subject, compile_with};
+use crate::compile::{Compiled, How, Subject, compile_with};
 use crate::diag::text::{Style, render};
 use crate::diag::{Diagnostic, Severity, code};
 use crate::host::{self, FolderLoader, Moving, Progress, Trust, shown as shown_path};
@@ -46,7 +46,7 @@ pub(super) fn subject(
     consequence: &str,
 ) -> Result<(Subject, String), Failure> {
     let compiled = match &with.engine {
-        None => read(path, with.inventory, trust, Proof::Needed)?,
+        None => read(path, with.inventory, trust, How::default())?,
         Some(engine) => compiled(path, Some(engine), trust)?,
     };
     of_host(path, compiled, with.host, consequence)
@@ -139,7 +139,7 @@ pub(super) fn read(
     path: &Path,
     inventory: Option<&Path>,
     trust: Trust,
-    proof: Proof,
+    how: How,
 ) -> Result<Compiled, Failure> {
     let inventory = inventory.map(|path| read_inventory(path, trust));
     let (loader, main) = FolderLoader::of_policy(path, trust)?;
@@ -147,13 +147,13 @@ pub(super) fn read(
         &loader,
         &main,
         inventory.transpose()?.as_ref(),
-        proof,
+        how,
     ))
 }
 
 fn compiled(path: &Path, inventory: Option<&Inventory>, trust: Trust) -> Result<Compiled, Failure> {
     let (loader, main) = FolderLoader::of_policy(path, trust)?;
-    Ok(compile_with(&loader, &main, inventory, Proof::Needed))
+    Ok(compile_with(&loader, &main, inventory, How::default()))
 }
 
 /// Returns whether the policy needs addresses that it does not say.

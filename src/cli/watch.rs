@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::policy::{self, Checked};
 use super::{Done, apply, target};
 use crate::artifact::Bundle;
-use crate::compile::{Proof, compile_with};
+use crate::compile::{How, compile_with};
 use crate::deploy::{self, Burst, store};
 use crate::host::{self, FolderLoader, KeptLoader, LinuxHost, News, Notice, Trust, Urgency};
 use crate::inventory::Inventory;
@@ -62,7 +62,7 @@ impl<'a> Kept<'a> {
 
     /// Compiles it with the addresses of a moment. What the inventory does not have, has none.
     fn compile(&self, inventory: &Inventory) -> Result<Checked, Failure> {
-        let compiled = compile_with(&self.loader, &self.main, Some(inventory), Proof::Needed);
+        let compiled = compile_with(&self.loader, &self.main, Some(inventory), How::default());
         let (path, host) = (&self.args.policy, self.args.host_name.as_deref());
         let (subject, warnings) = policy::of_host(path, compiled, host, CONSEQUENCE)?;
         let bundle = subject.bundle;

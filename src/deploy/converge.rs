@@ -25,31 +25,58 @@ pub(super) fn families(host: &dyn Host) -> Vec<Family> {
 /// Loads what is missing until nothing is.
 pub(super) fn converge(host: &dyn Host, family: Family, wanted: &TideState) -> Result<(), Problem> {
     for _ in 0..ROUNDS {
-        let Some(text) = transaction(&live(host, family)?, wanted) else {
+        if step(host, family, wanted)? == Step::Right {
             return Ok(());
-        };
-        let loaded = host.restore(family, &text);
-        if let Err(error) = loaded {
-            if !matches!(error, HostError::Command { .. }) {
-                return Err(error.into());
-            }
-            // Had somebody changed the rules between reading and loading, the text is new now.
-            let again = transaction(&live(host, family)?, wanted);
-            if again.is_some_and(|again| again == text) {
-                return Err(Problem::Rejected { family, error });
-            }
         }
     }
     Err(Problem::Unstable { family })
 }
 
-/// Like [`converge`], but a table that fails does not keep the ones behind it from loading.
-pub(super) fn converge_each(
+/// Loads what is missing, and leaves it to a later [`converge`] to look whether anything still is.
+pub(super) fn load(host: &dyn Host, family: Family, wanted: &TideState) -> Result<(), Problem> {
+    for _ in 0..ROUNDS {
+        if step(host, family, wanted)? != Step::Refused {
+            return Ok(());
+        }
+    }
+    Err(Problem::Unstable { family })
+}
+
+/// What came of reading the rules and loading what is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Nothing was missing.
+    Right,
+    Loaded,
+    /// Others have changed the rules between reading and loading.
+    Refused,
+}
+
+fn step(host: &dyn Host, family: Family, wanted: &TideState) -> Result<Step, Problem> {
+    let Some(text) = transaction(&live(host, family)?, wanted) else {
+        return Ok(Step::Right);
+    };
+    let Err(error) = host.restore(family, &text) else {
+        return Ok(Step::Loaded);
+    };
+    if !matches!(error, HostError::Command { .. }) {
+        return Err(error.into());
+    }
+    // Had somebody changed the rules between reading and loading, the text is new now.
+    let again = transaction(&live(host, family)?, wanted);
+    if again.is_some_and(|again| again == text) {
+        return Err(Problem::Rejected { family, error });
+    }
+    Ok(Step::Refused)
+}
+
+/// Like [`load`], but a table that fails does not keep the ones behind it from loading.
+pub(super) fn load_each(
     host: &dyn Host,
     family: Family,
     wanted: &TideState,
 ) -> Result<(), Problem> {
-    let ended = converge(host, family, wanted);
+    let ended = load(host, family, wanted);
     // What hangs would hang for each table again, and a boot waits for it.
     let hangs = matches!(ended, Err(Problem::Host(HostError::Hangs { .. })));
     if ended.is_err()

@@ -1,11 +1,12 @@
 //! All that stands between a machine and a bundle, and the steps that bring it there or back.
 
 use super::apply::{NextBoot, Options, Outcome, ended, refused};
-use super::converge::{converge, converge_each, families, live};
+use super::converge::{converge, families, live, load, load_each};
 use super::engine;
 use super::error::{ApplyError, Problem};
 use super::plan::transaction;
 use super::rehearse::rehearse;
+use super::rehearsed::{self, is_rehearsed};
 use super::routes::Routes;
 use super::settings::{self, Setting};
 use super::standing::{SettingStatus, status};
@@ -181,10 +182,12 @@ impl<'a> Job<'a> {
 
     /// Does all that can fail without touching anything.
     pub(super) fn prepare(&self) -> Result<(), Problem> {
-        if !self.at_once && self.rules.iter().any(|rules| !rules.is_done) {
+        let has_rules = self.rules.iter().any(|rules| !rules.is_done);
+        if !self.at_once && has_rules && !is_rehearsed(self.host, self.bundle) {
             for rules in &self.rules {
                 rehearse(self.host, rules.family, &rules.wanted)?;
             }
+            rehearsed::remember(self.host, self.bundle);
         }
         if self.is_kept() {
             store::stage(self.host, self.bundle)?;
@@ -195,7 +198,7 @@ impl<'a> Job<'a> {
     /// Rules come before settings: forwarding must not be on before they are there.
     pub(super) fn enforce(&self) -> Result<(), Problem> {
         for rules in &self.rules {
-            converge(self.host, rules.family, &rules.wanted)?;
+            load(self.host, rules.family, &rules.wanted)?;
         }
         for module in &self.modules {
             self.host.load_module(module)?;
@@ -223,7 +226,7 @@ impl<'a> Job<'a> {
     fn enforce_what_can_be(&self) -> Result<(), Problem> {
         let mut ended = Ok(());
         for rules in &self.rules {
-            ended = ended.and(converge_each(self.host, rules.family, &rules.wanted));
+            ended = ended.and(load_each(self.host, rules.family, &rules.wanted));
         }
         for module in &self.modules {
             ended = ended.and(self.host.load_module(module).map_err(Problem::from));

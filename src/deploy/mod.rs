@@ -20,6 +20,7 @@ mod overrides;
 mod plan;
 mod preview;
 mod rehearse;
+mod rehearsed;
 pub mod report;
 mod rescue;
 mod routes;

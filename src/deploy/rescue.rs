@@ -1,6 +1,6 @@
 //! Closes a machine at boot whose bundle cannot be read as a whole.
 
-use super::converge::{converge_each, families, live};
+use super::converge::{families, live, load_each};
 use super::error::{ApplyError, Problem};
 use super::state::{TideState, is_tide};
 use super::store;
@@ -18,7 +18,7 @@ pub(super) fn rules_alone(host: &dyn Host, problem: Problem) -> ApplyError {
         if let (true, Ok(wanted)) = (is_bare(host, family), TideState::of_rules(&text, family)) {
             any = true;
             // Whatever fails here, the bundle is the reason to tell.
-            let _ = converge_each(host, family, &wanted);
+            let _ = load_each(host, family, &wanted);
         }
     }
     if any {

@@ -124,17 +124,16 @@ impl TideState {
         family: Family,
         promised: impl Fn(Table, &TableText) -> Vec<HookEntry>,
     ) -> Result<Self, StateError> {
-        let texts = save::parse(text).map_err(|error| StateError::Text(family, error))?;
+        let mut texts = save::parse(text).map_err(|error| StateError::Text(family, error))?;
         let mut state = TideState::default();
         for table in Table::ALL {
-            let empty = TableText::default();
-            let text = texts.table(table).unwrap_or(&empty);
-            let hooks = promised(table, text);
-            check_hooks(family, table, text, hooks.iter())?;
+            let text = texts.take(table);
+            let hooks = promised(table, &text);
+            check_hooks(family, table, &text, hooks.iter())?;
             let wanted = TideTable {
-                chains: own_chains(family, table, text)?,
                 hooks: hooks.iter().map(hook).collect(),
                 forward: text.chains.get(FORWARD).and_then(|chain| chain.policy),
+                chains: own_chains(family, table, text)?,
                 docker_user: engine_chain(hooks.iter()),
             };
             if wanted != TideTable::default() {
@@ -240,15 +239,15 @@ fn engine_chain<'a>(mut hooks: impl Iterator<Item = &'a HookEntry>) -> EngineCha
 fn own_chains(
     family: Family,
     table: Table,
-    text: &TableText,
+    text: TableText,
 ) -> Result<BTreeMap<String, Vec<String>>, StateError> {
     let mut own = BTreeMap::new();
-    for (name, chain) in &text.chains {
+    for (name, chain) in text.chains {
         let policy_only = table == Table::Filter && name == FORWARD && chain.rules.is_empty();
-        if is_tide(name) && chain.policy.is_none() {
-            own.insert(name.clone(), chain.rules.clone());
+        if is_tide(&name) && chain.policy.is_none() {
+            own.insert(name, chain.rules);
         } else if !(policy_only && chain.policy.is_some()) {
-            let chain = name.clone();
+            let chain = name;
             return Err(StateError::Chain {
                 family,
                 table,

@@ -17,6 +17,8 @@ pub const CURRENT: &str = "/var/lib/tidegate/current";
 pub const MANIFEST: &str = "/var/lib/tidegate/current/manifest.json";
 pub const MODULES_LOAD: &str = "/etc/modules-load.d/tidegate.conf";
 pub const PREVIOUS: &str = "/var/lib/tidegate/previous";
+/// What the last rehearsal was of, and on what.
+pub const REHEARSED: &str = "/var/lib/tidegate/rehearsed";
 pub const STATE: &str = "/var/lib/tidegate";
 pub const SYSCTL_D: &str = "/etc/sysctl.d/90-tidegate.conf";
 const STAGED: &str = "/var/lib/tidegate/staged";

@@ -141,7 +141,9 @@ impl Output {
         let mut chunk = [0; CHUNK];
         match pipe.read(&mut chunk) {
             Ok(0) => self.pipe = None,
-            Ok(length) => self.text.extend(chunk.iter().take(length)),
+            Ok(length) => self
+                .text
+                .extend_from_slice(chunk.get(..length).unwrap_or_default()),
             Err(error) if is_no_failure(error.kind()) => {}
             Err(error) => return Err(error),
         }

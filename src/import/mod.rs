@@ -15,7 +15,7 @@ pub use draft::{Container, Draft, Network, Published};
 pub use from_compose::from_compose;
 pub use from_engine::{fill, from_engine};
 
-use crate::compile::{Compiled, Proof, compile_with};
+use crate::compile::{Compiled, How, compile_with};
 use crate::diag::Diagnostics;
 use crate::format::format;
 use crate::policy::{LoadError, Loader};
@@ -30,7 +30,7 @@ const NAME: &str = "import.tide";
 /// gets a text that does not compile.
 pub fn policy(draft: &Draft) -> Result<String, Box<Compiled>> {
     let text = laid_out(print::print(draft));
-    let compiled = compile_with(&Text(&text), NAME, None, Proof::Needed);
+    let compiled = compile_with(&Text(&text), NAME, None, How::default());
     if compiled.has_errors() {
         Err(Box::new(compiled))
     } else {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::compile::{Proof, compile_with};
+use crate::compile::{How, compile_with};
 use crate::compose::{Project, Variables, read};
 use crate::diag::text::{Style, render};
 use crate::diag::{Diagnostic, code};
@@ -40,7 +40,7 @@ fn written(draft: &Draft) -> String {
 /// Panics where a policy does not compile, or says something for nothing. A port to which nobody is
 /// linked is for its reader to choose about.
 fn compiles(policy: &str) {
-    let mut compiled = compile_with(&One(policy), "shop.tide", None, Proof::Needed);
+    let mut compiled = compile_with(&One(policy), "shop.tide", None, How::default());
     compiled.lint();
     let choice = |it: &Diagnostic| it.code == code::UNLINKED;
     let idle = |it: &Diagnostic| it.code.0.starts_with("T06") && !choice(it);
@@ -183,7 +183,7 @@ containers:
     .unwrap();
     let policy = written(&from_engine(&inventory));
     compiles(&policy);
-    let compiled = compile_with(&One(&policy), "shop.tide", Some(&inventory), Proof::Needed);
+    let compiled = compile_with(&One(&policy), "shop.tide", Some(&inventory), How::default());
     assert!(!compiled.has_errors(), "{:#?}", compiled.diagnostics);
     insta::assert_snapshot!(policy, @r#"
     # A first policy, from docker 28.5.2: what is open today stays open. Lines that say "choose" want you to.

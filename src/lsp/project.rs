@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::mentions::{self, Mention};
 use super::path;
-use crate::compile::{Compiled, Proof, compile_with};
+use crate::compile::{Compiled, How, compile_with};
 use crate::diag::Diagnostics;
 use crate::net::Family;
 use crate::policy::ir::Policy;
@@ -58,7 +58,7 @@ impl Project {
     pub(super) fn read(main: &str, open: &Open, disk: &dyn Disk) -> Project {
         let (folder, name) = path::split(main);
         let overlay = Overlay { folder, open, disk };
-        let mut compiled = compile_with(&overlay, name, None, Proof::Needed);
+        let mut compiled = compile_with(&overlay, name, None, How::default());
         compiled.lint();
         let sources = &compiled.sources;
         let policies = sources.ids().filter(|id| is_policy(&sources.get(*id).name));

@@ -354,6 +354,23 @@ impl<'p, 'd> Comparison<'p, 'd> {
         let refused = self.says.space.diagrams.except(refused, known);
         let dropped = self.verdict(hook, &Verdict::Drop);
         self.equal(hook, refused, dropped, ("is dropped", "passes"));
+        self.gives_no_grant(hook, dropped);
+    }
+
+    /// Long lists use the grant's bit for themselves. What passes must not take it along: behind OUTPUT it
+    /// would keep the packet's source.
+    fn gives_no_grant(&mut self, mut hook: Hook, dropped: Node) {
+        let bit = self.policy.host.mark.trailing_zeros();
+        let levels = [false, true].map(|connection| self.says.space.mark(connection, bit));
+        let [mark, kept] = levels.map(|level| self.says.space.bit_after(hook.does, level));
+        let diagrams = &mut self.says.space.diagrams;
+        hook.care = diagrams.except(hook.care, dropped);
+        let [had, was_kept] = levels.map(|level| diagrams.bit(level));
+        let given = diagrams.except(mark, had);
+        self.note(hook, given, "carries no grant", "carries a grant");
+        let word = ("keeps the grant for its replies", "keeps no grant");
+        self.equal(hook, was_kept, kept, word);
+        self.other_marks(hook, levels);
     }
 
     fn translated(&mut self) -> Result<(), TooDeep> {

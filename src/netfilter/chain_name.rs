@@ -12,6 +12,8 @@ pub struct ChainName(String);
 const MAX: usize = 28;
 /// Hex digits that stand for the part of a long name that was cut.
 const DIGITS: usize = 8;
+/// What names of sets begin with. No network's does: a `~` stands behind more of a name.
+const SET: &str = "TIDE-set~";
 
 impl ChainName {
     /// Returns one of the fixed chains: `TIDE-GATE`, `TIDE-PASS`, ….
@@ -32,6 +34,31 @@ impl ChainName {
             "TIDE-{kept}~{}-{part}",
             hash.get(..DIGITS).unwrap_or("")
         ))
+    }
+
+    /// Returns the chain of a set of prefixes, named after what it holds.
+    pub(super) fn of_set(hash: &str) -> Self {
+        ChainName(format!("{SET}{hash}"))
+    }
+
+    /// Returns a chain that belongs to this one: `TIDE-shop-in.12`. No network's or container's chain
+    /// ends so. Long names are cut as [`ChainName::of_network`] cuts them.
+    pub(super) fn below(&self, part: &str) -> Self {
+        let room = MAX.saturating_sub(part.len() + 1);
+        if self.0.len() <= room {
+            return ChainName(format!("{}.{part}", self.0));
+        }
+        let hash = sha256(self.0.as_bytes());
+        let kept = self.0.get(..room.saturating_sub(DIGITS + 1)).unwrap_or("");
+        ChainName(format!(
+            "{kept}~{}.{part}",
+            hash.get(..DIGITS).unwrap_or("")
+        ))
+    }
+
+    /// Returns true for a chain that a long list became, of which there may be thousands.
+    pub(super) fn is_of_tree(&self) -> bool {
+        self.0.contains('.') || self.0.starts_with(SET)
     }
 
     pub fn as_str(&self) -> &str {

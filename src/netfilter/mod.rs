@@ -4,6 +4,7 @@ mod chain_name;
 pub mod docker;
 pub mod dump;
 mod lower;
+mod optimise;
 mod render;
 mod rule;
 pub mod save;
@@ -13,7 +14,8 @@ mod walk;
 
 pub use crate::net::Family;
 pub use chain_name::ChainName;
-pub use lower::{TooManyRules, lower};
+pub use lower::{TooManyRules, draft};
+pub use optimise::{Shape, lower, optimise, optimised, plain};
 pub use render::{ChainText, policy_name, render, render_chains};
 pub use rule::{Conntrack, Hook, Interface, Limit, Origin, Over, Rule, Ruleset, Service, Target};
 pub use table::{Place, Table};

@@ -1,5 +1,6 @@
 //! A rule set as text for `iptables-restore --noflush`, spelled as iptables-save prints it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -64,10 +65,13 @@ pub fn render(ruleset: &Ruleset, chains: &[ChainText]) -> String {
                 format_args!(":FORWARD {} [0:0]", policy_name(policy)),
             );
         }
-        for chain in &chains {
+        let (trees, lists): (Vec<&ChainText>, _) =
+            chains.iter().partition(|chain| chain.name.is_of_tree());
+        for chain in &lists {
             push(&mut out, format_args!(":{} - [0:0]", chain.name));
         }
-        out.extend(chains.iter().map(|chain| chain.rules.as_str()));
+        render_trees(&mut out, &trees);
+        out.extend(lists.iter().map(|chain| chain.rules.as_str()));
         let hooks = ruleset.hooks.iter().filter(|hook| hook.table == table);
         for hook in hooks.filter(|hook| !engine_owned(hook)) {
             render_hook(&mut out, hook);
@@ -80,6 +84,26 @@ pub fn render(ruleset: &Ruleset, chains: &[ChainText]) -> String {
         out.push_str("COMMIT\n");
     }
     out
+}
+
+/// Writes trees from the last name to the first, and declares each chain where it is first named.
+/// `iptables-nft-restore` 1.8.9 walks a sorted list of the names that it has met, for every line
+/// (`cache_chain_list_insert` in iptables/nft-cache.c): this way a name stands at its beginning.
+fn render_trees(out: &mut String, trees: &[&ChainText]) {
+    let mut open: BTreeSet<&str> = trees.iter().map(|chain| chain.name.as_str()).collect();
+    let mut declare = |out: &mut String, name: &str| {
+        if open.remove(name) {
+            push(out, format_args!(":{name} - [0:0]"));
+        }
+    };
+    for chain in trees.iter().rev() {
+        declare(out, chain.name.as_str());
+        for line in chain.rules.lines() {
+            // A jump ends its line, and a name has no blank.
+            declare(out, line.rsplit(' ').next().unwrap_or(""));
+        }
+        out.push_str(&chain.rules);
+    }
 }
 
 fn render_hook(out: &mut String, hook: &Hook) {
@@ -103,6 +127,13 @@ fn write_rule(out: &mut String, rule: &Rule, ruleset: &Ruleset, sources: &Source
     write_interface(out, "-o", rule.output.as_ref());
     if let Some(service) = rule.service {
         write_service(out, service, family);
+    }
+    if let Some(ports) = &rule.ports {
+        let ports: Vec<String> = ports.iter().map(|ports| port_text(*ports)).collect();
+        word(
+            out,
+            format_args!("-m multiport --dports {}", ports.join(",")),
+        );
     }
     if rule.to_local {
         word(out, format_args!("-m addrtype --dst-type LOCAL"));

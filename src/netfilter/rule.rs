@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -13,13 +14,20 @@ use crate::source::Span;
 
 /// One rule: every match that is present must hold. Each kind of match occurs at most once, in the
 /// order in which iptables-save prints them, so that there is one way to write a rule.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Rule {
     pub source: Option<IpNet>,
     pub destination: Option<IpNet>,
+    /// The source lies in one of many prefixes: a draft's rule, of which `optimise` makes rules that
+    /// iptables has.
+    pub sources: Option<Arc<[IpNet]>>,
+    /// The same of the destination.
+    pub destinations: Option<Arc<[IpNet]>>,
     pub input: Option<Interface>,
     pub output: Option<Interface>,
     pub service: Option<Service>,
+    /// The destination port lies in one of these (`multiport`), with a service of all ports.
+    pub ports: Option<Arc<[PortRange]>>,
     /// The destination is an address of the host itself.
     pub to_local: bool,
     pub conntrack: Option<Conntrack>,
@@ -33,7 +41,7 @@ pub struct Rule {
     pub origin: Option<Origin>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Interface {
     pub name: IfName,
     pub not: bool,
@@ -50,7 +58,7 @@ pub enum Service {
 }
 
 /// What connection tracking must say; see `conntrack` in iptables-extensions(8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conntrack {
     /// RELATED or ESTABLISHED.
     Known,
@@ -68,13 +76,13 @@ pub enum Conntrack {
 
 /// At most one packet in `period` ten-thousandths of a second on average, in bursts of five; the
 /// unit is `XT_LIMIT_SCALE` of the kernel's `xt_limit.h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limit {
     pub period: u32,
 }
 
 /// More connections than a limit has, `hashlimit` and `connlimit` in iptables-extensions(8).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Over {
     Connections {
         /// The most that there may be at once.
@@ -93,7 +101,7 @@ pub enum Over {
     },
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     Accept,
     #[default]
@@ -119,11 +127,11 @@ pub enum Target {
 }
 
 /// Why a rule is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     pub span: Span,
     /// What it says in the policy's words.
-    pub says: String,
+    pub says: Arc<str>,
 }
 
 /// A jump into one of our chains from a chain that others share.

@@ -65,6 +65,11 @@ impl Tables {
         self.tables.get(&table)
     }
 
+    /// Takes a table out; one that is not there is empty.
+    pub fn take(&mut self, table: Table) -> TableText {
+        self.tables.remove(&table).unwrap_or_default()
+    }
+
     pub fn chain(&self, table: Table, name: &str) -> Option<&Chain> {
         self.table(table)?.chains.get(name)
     }

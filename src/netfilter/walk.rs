@@ -141,9 +141,15 @@ impl<'r> Walker<'r, '_> {
         let (packet, grant) = (&*self.packet, self.ruleset.grant);
         within(rule.source, packet.source)
             && within(rule.destination, packet.destination)
+            && among(rule.sources.as_deref(), packet.source)
+            && among(rule.destinations.as_deref(), packet.destination)
             && passes(rule.input.as_ref(), &packet.input)
             && passes(rule.output.as_ref(), &packet.output)
             && rule.service.is_none_or(|service| serves(service, packet))
+            && rule
+                .ports
+                .as_deref()
+                .is_none_or(|ports| ports.iter().any(|it| it.contains(packet.port)))
             && (!rule.to_local || packet.output.is_empty())
             && rule
                 .conntrack
@@ -162,6 +168,10 @@ fn translate(packet: &mut Packet, address: IpAddr, port: Option<u16>) {
 
 fn within(net: Option<IpNet>, address: IpAddr) -> bool {
     net.is_none_or(|net| net.contains(&address))
+}
+
+fn among(nets: Option<&[IpNet]>, address: IpAddr) -> bool {
+    nets.is_none_or(|nets| nets.iter().any(|net| net.contains(&address)))
 }
 
 fn passes(interface: Option<&Interface>, name: &str) -> bool {

@@ -7,6 +7,8 @@
     reason = "a bench may stop at once"
 )]
 
+mod inputs;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -14,63 +16,14 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tidegate::lint::lint;
 use tidegate::meaning::{Chains, MAX_EDGES, Space, validate};
-use tidegate::netfilter::{Family, dump, lower, render, render_chains};
-use tidegate::policy::{LoadError, Loaded, Loader, load};
+use tidegate::netfilter::{Family, dump, optimised, render, render_chains};
+use tidegate::policy::{Loaded, load};
 
-struct Files(BTreeMap<String, String>);
-
-impl Loader for Files {
-    fn load(&self, name: &str) -> Result<String, LoadError> {
-        self.0.get(name).cloned().ok_or(LoadError::Missing)
-    }
-}
-
-const HEAD: &str = "host {\n  uplink eth0\n  forwarding on\n  forward drop\n}\n\
-                    network shop {\n  bridge br-shop\n  subnet 10.128.0.0/16\n}\n";
-
-/// Makes a policy of containers with one published port each, every one for a source of its own.
-fn exposures(count: usize) -> Files {
-    let mut files = BTreeMap::new();
-    let mut main = HEAD.to_owned();
-    for part in 0..count.div_ceil(2500) {
-        let _ = writeln!(main, "include \"part{part}.tide\"");
-        let mut text = String::new();
-        for id in part * 2500..count.min((part + 1) * 2500) {
-            let (high, low, port) = (id / 250, id % 250 + 2, 10_000 + id);
-            let _ = writeln!(
-                text,
-                "trust s{id} {{ 198.18.{}.{} }}\n\
-                 container c{id} on shop at 10.128.{high}.{low} {{\n  expose 80/tcp as {port} from s{id}\n}}",
-                id / 256,
-                id % 256
-            );
-        }
-        files.insert(format!("part{part}.tide"), text);
-    }
-    files.insert("policy.tide".to_owned(), main);
-    Files(files)
-}
-
-/// Makes a policy of one published port for a set of `count` prefixes, no two of which touch.
-fn prefixes(count: u32) -> Files {
-    let prefix = |at: u32| {
-        let [a, b, c, d] = (0x0b00_0000 + at * 24_576).to_be_bytes();
-        format!("{a}.{b}.{c}.{d}/{}\n", 20 + at % 12)
-    };
-    let list: String = (0..count).map(prefix).collect::<Vec<_>>().concat();
-    let main = format!(
-        "{HEAD}trust many {{ file \"many.txt\" }}\n\
-         container c on shop at 10.128.0.2 {{\n  expose 80/tcp as 8080 from many\n}}\n"
-    );
-    Files(BTreeMap::from([
-        ("policy.tide".to_owned(), main),
-        ("many.txt".to_owned(), list),
-    ]))
-}
+use inputs::{Files, HEAD, exposures, prefixes};
 
 fn rules(loaded: &Loaded) -> String {
     let policy = loaded.policy().expect("the policy is right");
-    let rules = lower(policy, Family::V4).expect("few rules");
+    let rules = optimised(policy, Family::V4).expect("few rules");
     render(&rules, &render_chains(&rules, &loaded.sources))
 }
 
@@ -162,7 +115,16 @@ fn benches(criterion: &mut Criterion) {
     linted(criterion, "10,000 exposures", &exposures(10_000));
     summarised(criterion);
     proven(criterion, "10,000 exposures", &exposures(10_000));
-    proven(criterion, "a set of 100,000 prefixes", &prefixes(100_000));
+    proven(
+        criterion,
+        "a set of 100,000 prefixes",
+        &prefixes(100_000, 1),
+    );
+    proven(
+        criterion,
+        "a set of 100,000 prefixes for 50 exposures",
+        &prefixes(100_000, 50),
+    );
 }
 
 criterion_group!(all, benches);

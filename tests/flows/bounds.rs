@@ -252,7 +252,7 @@ fn compared(seen: Option<Seen>, probe: &Probe) -> Option<Seen> {
 }
 
 /// Returns the texts that make a policy's machine, in order.
-fn rules_of(policy: &Policy, rules: &str, family: Family) -> Vec<String> {
+pub(super) fn rules_of(policy: &Policy, rules: &str, family: Family) -> Vec<String> {
     let mut texts = Vec::new();
     if !policy.host.engine.is_nftables() && !matches!(policy.host.engine, Engine::None(_)) {
         let engine = DockerSetup::of(policy).rules(&placed(policy), family == Family::V6);
@@ -333,12 +333,12 @@ impl<'m> Trial<'m> {
 
 /// What was compared, and what was said otherwise.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     packets: usize,
     wrong: Vec<String>,
 }
 
-fn any(_: &Probe) -> bool {
+pub(super) fn any(_: &Probe) -> bool {
     true
 }
 
@@ -353,7 +353,13 @@ fn begins_a_connection(probe: &Probe) -> bool {
 }
 
 impl Tally {
-    fn add(&mut self, name: &str, machine: &Machine, rules: &[String], wanted: fn(&Probe) -> bool) {
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        machine: &Machine,
+        rules: &[String],
+        wanted: fn(&Probe) -> bool,
+    ) {
         let trial = Trial::new(machine, self.packets as u64, wanted);
         let mut wrong = trial.between_ours();
         for variant in ["legacy", "nft"] {
@@ -364,7 +370,7 @@ impl Tally {
             .extend(wrong.into_iter().map(|it| format!("{name}: {it}")));
     }
 
-    fn end(self, least: usize) {
+    pub(super) fn end(self, least: usize) {
         let Tally { packets, wrong } = self;
         eprintln!(
             "{packets} packets compared with the kernel, {} disagreements",
@@ -462,7 +468,7 @@ fn bare(machine: &Machine) -> Vec<Link> {
     names.into_iter().filter(is_new).map(link).collect()
 }
 
-fn random(seed: u64) -> Option<(Policy, SourceMap)> {
+pub(super) fn random(seed: u64) -> Option<(Policy, SourceMap)> {
     let mut dice = Dice::new(seed);
     let bytes: Vec<u8> = (0..1024).map(|_| dice.below(256) as u8).collect();
     let text = policies::policy(&mut Tape::new(&bytes));

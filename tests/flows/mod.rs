@@ -8,6 +8,7 @@ mod kernel;
 mod no_engine;
 mod raw;
 mod table;
+pub mod trees;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -11,12 +11,13 @@ use tidegate::meaning::{Chains, Fate, Field, Journey, Space, bits, validate};
 use tidegate::net::IntervalSet;
 use tidegate::netfilter::dump::{ChainPolicy, Dump, read};
 use tidegate::netfilter::trace::Machine;
-use tidegate::netfilter::{Family, lower, render, render_chains};
+use tidegate::netfilter::{Family, Ruleset, lower, render, render_chains};
 use tidegate::policy::ir::{Backend, Engine, Policy};
 use tidegate::policy::load;
 use tidegate::question;
 
 use crate::flows;
+use crate::props::optimise::small_trees;
 use crate::props::policies::{self, Tape};
 use crate::support::files::Files;
 
@@ -208,9 +209,7 @@ fn no_wrong_rule_of_a_case_is_taken_for_right() {
 }
 
 /// Random policies of which each is small.
-#[test]
-fn no_wrong_rule_of_a_random_policy_is_taken_for_right() {
-    let cases = ProptestConfig::default().cases.min(12);
+fn random(what: &str, cases: u32, rules: fn(&Policy, Family) -> Ruleset) {
     let mut count = Count::default();
     for seed in 0..cases {
         let byte = |at: u32| (seed.wrapping_mul(2_654_435_761).wrapping_add(at * 97) >> 7) as u8;
@@ -223,10 +222,24 @@ fn no_wrong_rule_of_a_random_policy_is_taken_for_right() {
             continue;
         };
         for family in Family::BOTH {
-            let rules = lower(policy, family).expect("few rules");
+            let rules = rules(policy, family);
             let rules = render(&rules, &render_chains(&rules, &loaded.sources));
             count = count + judge(policy, &rules, family);
         }
     }
-    report("rules of random policies", count);
+    report(what, count);
+}
+
+#[test]
+fn no_wrong_rule_of_a_random_policy_is_taken_for_right() {
+    let cases = ProptestConfig::default().cases.min(12);
+    let lists = |policy: &Policy, family| lower(policy, family).expect("few rules");
+    random("rules of random policies", cases, lists);
+}
+
+/// A jump to the wrong chain or of the wrong kind, a last chain without rules, a way too wide.
+#[test]
+fn no_wrong_rule_of_a_tree_is_taken_for_right() {
+    let cases = ProptestConfig::default().cases.min(4);
+    random("trees of random policies", cases, small_trees);
 }

@@ -12,7 +12,8 @@ pub struct Mutant {
 /// something else.
 pub fn mutants(text: &str) -> Vec<Mutant> {
     let lines: Vec<&str> = text.lines().collect();
-    let mut found = Vec::new();
+    let chains = chains(&lines);
+    let mut found = emptied(&lines, &chains);
     for (at, line) in lines.iter().enumerate() {
         let with = |new: &[String]| {
             let before = lines[..at].iter().map(|line| (*line).to_owned());
@@ -24,6 +25,13 @@ pub fn mutants(text: &str) -> Vec<Mutant> {
             let what = format!("{} {line} => {new}", at + 1);
             let text = with(&Vec::from_iter((!new.is_empty()).then_some(new)));
             found.push(Mutant { what, text });
+        }
+        if let Some(new) = elsewhere(line, &chains) {
+            let what = format!("{} {line} => {new}", at + 1);
+            found.push(Mutant {
+                what,
+                text: with(&[new]),
+            });
         }
         let next = lines
             .get(at + 1)
@@ -37,6 +45,39 @@ pub fn mutants(text: &str) -> Vec<Mutant> {
         }
     }
     found
+}
+
+/// Returns the names of our own chains, in the order in which they are declared.
+fn chains<'l>(lines: &[&'l str]) -> Vec<&'l str> {
+    let names = lines.iter().filter_map(|line| line.strip_prefix(':'));
+    let names = names.filter_map(|line| line.split(' ').next());
+    names.filter(|name| name.starts_with("TIDE-")).collect()
+}
+
+/// Returns the texts in which one chain has no rules.
+fn emptied(lines: &[&str], chains: &[&str]) -> Vec<Mutant> {
+    let without = |name: &&str| {
+        let head = format!("-A {name} ");
+        let kept = lines.iter().filter(|line| !line.starts_with(&head));
+        let text = kept.fold(String::new(), |text, line| text + line + "\n");
+        let what = format!("{name} is empty");
+        Mutant { what, text }
+    };
+    chains.iter().map(without).collect()
+}
+
+/// Returns what a jump of a tree becomes that is told its neighbour's chain.
+fn elsewhere(line: &str, chains: &[&str]) -> Option<String> {
+    let (head, name) = line.rsplit_once(' ')?;
+    let is_jump = head.starts_with("-A TIDE-") && head.ends_with(['g', 'j']);
+    if !is_jump || !name.contains(['.', '~']) {
+        return None;
+    }
+    let at = chains.iter().position(|chain| *chain == name)?;
+    let others = [at.checked_sub(1), Some(at + 1)];
+    let mut others = others.into_iter().flatten().filter_map(|at| chains.get(at));
+    let other = others.find(|chain| chain.contains(['.', '~']))?;
+    Some(format!("{head} {other}"))
 }
 
 fn is_of_one_chain(one: &str, other: &str) -> bool {
@@ -263,7 +304,11 @@ fn targets(target: &str, options: &str) -> Vec<String> {
             found
         }
         "LOG" => Vec::new(),
-        _ => all(&["DROP", "RETURN", "ACCEPT"]),
+        _ => {
+            let mut found: Vec<String> = all(&["DROP", "RETURN", "ACCEPT"]);
+            found.push(format!("-g {target}"));
+            found
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Putting bundles in force beside the rules of others.
 
-use tidegate::deploy::{self, Options, Problem};
+use tidegate::deploy::{self, Options, Problem, store};
 use tidegate::host::Host;
 use tidegate::netfilter::{Family, Table};
 
 use crate::support::bundle::Sample;
 use crate::support::env::on_both;
+use crate::support::faulty::{Call, Faulty};
 
 const OTHERS: &str = "\
 *mangle
@@ -73,7 +74,7 @@ fn the_next_bundle_takes_the_place_of_the_one_before() {
         let text = env.everything().join("\n");
         assert!(text.contains(":TIDE-store-in"), "{text}");
         assert!(!text.contains("TIDE-shop-in"), "{text}");
-        let previous = env.host.read_folder(deploy::store::PREVIOUS).unwrap();
+        let previous = env.host.read_folder(store::PREVIOUS).unwrap();
         assert_eq!(previous.as_ref(), Some(first.files()));
     });
 }
@@ -110,7 +111,7 @@ fn a_rule_that_comes_back_otherwise_is_refused_before_anything_is_touched() {
         assert!(matches!(error.problem(), Problem::Differs(_)), "{error}");
         assert!(error.old_state_stands());
         assert_eq!(env.everything(), before);
-        assert!(!env.host.exists(deploy::store::CURRENT));
+        assert!(!env.host.exists(store::CURRENT));
     });
 }
 
@@ -163,7 +164,7 @@ fn a_setting_that_the_kernel_refuses_brings_everything_back() {
         assert_eq!(env.everything(), before);
         let forwarding = env.host.sysctl("net/ipv4/conf/all/forwarding").unwrap();
         assert_eq!(forwarding.as_deref(), Some("0\n"));
-        assert!(!env.host.exists(deploy::store::CURRENT));
+        assert!(!env.host.exists(store::CURRENT));
     });
 }
 
@@ -223,8 +224,37 @@ fn uninstall_leaves_what_is_not_ours() {
         let mut after = env.everything();
         after.retain(|line| !line.ends_with("filter :FORWARD DROP"));
         assert_eq!(after, before);
-        for path in [deploy::store::STATE, deploy::store::SYSCTL_D] {
+        for path in [store::STATE, store::SYSCTL_D] {
             assert!(!env.host.exists(path), "{path}");
         }
+    });
+}
+
+#[test]
+fn a_bundle_is_rehearsed_once_on_a_kernel_and_an_iptables() {
+    on_both(|env| {
+        let bundle = Sample::shop().bundle();
+        // Whoever rehearses on this host is refused.
+        let host = Faulty::new(env.host.clone(), |call| matches!(call, Call::Rehearse));
+        let apply = |bundle| deploy::apply(&host, bundle, Options::default());
+        apply(&bundle).unwrap_err();
+        deploy::apply(&env.host, &bundle, Options::default()).unwrap();
+        let flush = || env.load(Family::V4, "*mangle\n:TIDE-GATE - [0:0]\nCOMMIT\n");
+        flush();
+        assert!(apply(&bundle).unwrap().changed);
+        let other = Sample::shop().with_both("5432", "9187").bundle();
+        apply(&other).unwrap_err();
+
+        let stamp = env.host.read(store::REHEARSED).unwrap().unwrap();
+        for name in ["tidegate", "kernel", "iptables", "bundle"] {
+            flush();
+            let other = stamp.replace(&format!("{name} "), &format!("{name} 9"));
+            assert_ne!(other, stamp);
+            env.host.write(store::REHEARSED, &other).unwrap();
+            apply(&bundle).unwrap_err();
+        }
+        env.host.write(store::REHEARSED, &stamp).unwrap();
+        apply(&bundle).unwrap();
+        assert!(deploy::drift(&env.host).unwrap().is_clean());
     });
 }

@@ -11,6 +11,7 @@ mod idle;
 mod machine;
 mod matrix;
 mod no_engine;
+pub mod optimise;
 mod oracle;
 mod parsers;
 pub mod policies;
@@ -105,14 +106,14 @@ fn agrees(said: Fate, done: Fate) -> bool {
 
 const PACKETS: usize = 60;
 
-fn check(bytes: &[u8]) -> Result<bool, TestCaseError> {
+fn check(bytes: &[u8], rules: fn(&Policy, Family) -> Ruleset) -> Result<bool, TestCaseError> {
     let mut tape = Tape::new(bytes);
     let text = policies::policy(&mut tape);
     let Some(policy) = resolved(&text) else {
         return Ok(false);
     };
     for family in Family::BOTH {
-        let ruleset = lower(&policy, family).expect("few rules");
+        let ruleset = rules(&policy, family);
         for _ in 0..PACKETS {
             let kind = tape.below(6);
             let (here, own) = (kind == 0, kind == 1);
@@ -170,8 +171,17 @@ proptest! {
 
     #[test]
     fn the_rules_mean_what_the_policy_says(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {
-        check(&bytes)?;
+        check(&bytes, plain)?;
     }
+
+    #[test]
+    fn so_do_trees(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {
+        check(&bytes, optimise::small_trees)?;
+    }
+}
+
+fn plain(policy: &Policy, family: Family) -> Ruleset {
+    lower(policy, family).expect("few rules")
 }
 
 /// Returns bytes that look random, the same for each seed.
@@ -188,7 +198,7 @@ fn bytes(seed: u32) -> Vec<u8> {
 fn most_random_policies_are_taken() {
     let mut taken = 0;
     for seed in 0..200u32 {
-        taken += usize::from(check(&bytes(seed)).expect("rules and policy agree"));
+        taken += usize::from(check(&bytes(seed), plain).expect("rules and policy agree"));
     }
     assert!(taken > 100, "{taken} of 200 random policies were taken");
 }

@@ -16,6 +16,7 @@ pub(crate) type Fault = Box<dyn FnMut(&Call<'_>) -> bool>;
 pub(crate) enum Call<'a> {
     Arm,
     Flows,
+    Rehearse,
     Rename(&'a str),
     Restore(Family, &'a str),
     /// Something below the root folder is written or removed.
@@ -74,6 +75,7 @@ impl Host for Faulty {
     }
 
     fn rehearse(&self, family: Family, texts: &[&str]) -> Result<String, HostError> {
+        self.check(&Call::Rehearse)?;
         self.inner.rehearse(family, texts)
     }
 

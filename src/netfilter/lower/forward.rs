@@ -70,7 +70,7 @@ fn others(chains: &mut Chains<'_, '_>, chain: &ChainName) {
     let Some(span) = chains.view.policy.host.others_drop else {
         return;
     };
-    let says = "nothing else is forwarded".to_owned();
+    let says = "nothing else is forwarded".into();
     let target = chains.others_target(Table::Mangle);
     let rule = Rule {
         target,
@@ -418,13 +418,31 @@ fn permits(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
     for access in allows(view) {
         accesses(chains, chain, way, access, &Target::SetMark);
     }
-    // Limits come last: what is over one of them has no other way.
-    for limited in [false, true] {
+    // What is alike stands together. Limits come last: what is over one of them has no other way.
+    for order in [Order::Granted, Order::Published, Order::Limited] {
         for &container in view.residents(network) {
             let exposures = view.container(container).exposures.iter();
-            for exposure in exposures.filter(|it| it.limits.is_none() != limited) {
+            for exposure in exposures.filter(|exposure| Order::of(exposure) == order) {
                 exposed(chains, chain, way, container, exposure);
             }
+        }
+    }
+}
+
+/// In which order exposures open a network.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Granted,
+    Published,
+    Limited,
+}
+
+impl Order {
+    fn of(exposure: &Exposure) -> Self {
+        match (exposure.limits.is_none(), &exposure.published) {
+            (false, _) => Order::Limited,
+            (true, Some(_)) => Order::Published,
+            (true, None) => Order::Granted,
         }
     }
 }

@@ -236,8 +236,8 @@ fn host_socket(exposure: &Exposure, family: Family) -> Option<Socket> {
     let net = published.address.map(Into::into);
     Some(Socket {
         end: End {
-            interface: None,
             net,
+            ..End::default()
         },
         service,
     })

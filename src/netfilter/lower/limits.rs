@@ -74,7 +74,7 @@ fn fill(
         target,
         origin: Some(Origin {
             span,
-            says: says.clone(),
+            says: says.as_str().into(),
         }),
         ..Rule::default()
     };

@@ -26,7 +26,7 @@ use ways::View;
 
 /// Most rules of one family. The 900,000 rules beneath it load in some seconds; a policy that needs
 /// more than that has a mistake in it.
-const MAX_RULES: usize = 1_000_000;
+pub(super) const MAX_RULES: usize = 1_000_000;
 
 /// The policy needs more rules than a host should load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +37,9 @@ pub struct TooManyRules {
     pub span: Option<Span>,
 }
 
-/// Returns everything that one family needs to mean what the policy says.
-pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
+/// Returns the draft of everything that one family needs to mean what the policy says: plain lists, in
+/// which a rule may name many prefixes at once. `optimise` makes rules of it that iptables has.
+pub fn draft(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
     let view = View::new(policy, family);
     let mut chains = Chains {
         view: &view,
@@ -201,7 +202,7 @@ impl Chains<'_, '_> {
         if !self.rules.contains_key(&(table, chain.clone())) {
             let origin = Some(Origin {
                 span: log.span,
-                says: format!("log what {name} refuses"),
+                says: format!("log what {name} refuses").into(),
             });
             let target = Target::Log(log_prefix(name));
             let limit = log.rate.map(limit);

@@ -60,8 +60,8 @@ fn translated(view: &View<'_>, container: ContainerId, exposure: &Exposure) -> V
         return Vec::new();
     }
     let target = End {
-        interface: None,
         net: host.map(Into::into),
+        ..End::default()
     };
     let rule = |ports, port| Rule {
         service: Some(Service::To(exposure.protocol, ports)),
@@ -98,7 +98,7 @@ fn leaving(view: &View<'_>, network: NetworkId) -> Vec<Rule> {
     let mut rules = Vec::new();
     let span = view.policy.loopback_published(network);
     if let Some(span) = span.filter(|_| view.family == Family::V4) {
-        let says = "the host reaches published ports by its loopback addresses".to_owned();
+        let says = "the host reaches published ports by its loopback addresses".into();
         let hidden = hide(view, network, LOOPBACK.into(), false);
         rules.push(Rule {
             origin: Some(Origin { span, says }),

@@ -235,6 +235,8 @@ fn reply(view: &View<'_>, network: NetworkId, rule: &Rule) -> Rule {
     Rule {
         source: rule.destination,
         destination: rule.source,
+        sources: rule.destinations.clone(),
+        destinations: rule.sources.clone(),
         input: Some(bridge),
         service,
         target: Target::Accept,

@@ -1,6 +1,7 @@
 //! Rules in the policy's words, for the source map and for drift.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::ways::View;
 use crate::net::PortRange;
@@ -42,7 +43,7 @@ impl View<'_> {
         }
         Origin {
             span: access.span,
-            says,
+            says: says.into(),
         }
     }
 
@@ -60,7 +61,7 @@ impl View<'_> {
         );
         Origin {
             span: exposure.span,
-            says,
+            says: says.into(),
         }
     }
 
@@ -72,7 +73,7 @@ impl View<'_> {
         );
         Origin {
             span: exposure.span,
-            says,
+            says: says.into(),
         }
     }
 
@@ -88,7 +89,7 @@ impl View<'_> {
         let inner = exposure.ports;
         Origin {
             span: exposure.span,
-            says: format!("host port {ports} leads to {name} : {inner}/{protocol}"),
+            says: format!("host port {ports} leads to {name} : {inner}/{protocol}").into(),
         }
     }
 
@@ -106,7 +107,7 @@ impl View<'_> {
     }
 
     /// Says something that a network's declaration itself decides.
-    pub(super) fn say_network(&self, network: NetworkId, says: impl Into<String>) -> Origin {
+    pub(super) fn say_network(&self, network: NetworkId, says: impl Into<Arc<str>>) -> Origin {
         Origin {
             span: self.network(network).span,
             says: says.into(),

@@ -4,6 +4,7 @@
 //! party that the chain's own position already implies expands to one empty condition.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv6Net};
 
@@ -15,6 +16,9 @@ use crate::policy::ir::{self, ContainerId, IfName, NetworkId, Party, Policy};
 /// What every IPv6 interface has by itself (RFC 4291, 2.5.6).
 pub(super) const LINK_LOCAL: Ipv6Net =
     Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
+
+/// So many prefixes of one set stay together in a rule of the draft.
+const MANY: usize = 16;
 
 /// Where a packet comes from and goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,13 +98,15 @@ impl Way {
 pub(super) struct End {
     pub(super) interface: Option<IfName>,
     pub(super) net: Option<IpNet>,
+    /// Instead of one prefix: any of many.
+    pub(super) many: Option<Arc<[IpNet]>>,
 }
 
 impl End {
     pub(super) fn net(net: IpNet) -> Self {
         End {
-            interface: None,
             net: Some(net),
+            ..End::default()
         }
     }
 }
@@ -111,7 +117,7 @@ pub(super) struct View<'a> {
     pub(super) policy: &'a Policy,
     pub(super) family: Family,
     /// Prefixes of each trust set.
-    sets: Vec<Vec<End>>,
+    sets: Vec<Arc<[IpNet]>>,
     /// Containers on each network.
     residents: Vec<Vec<ContainerId>>,
 }
@@ -121,7 +127,7 @@ impl<'a> View<'a> {
         let sets = policy
             .trusts
             .iter()
-            .map(|trust| ends_of(&trust.set, family))
+            .map(|trust| prefixes(&trust.set, family))
             .collect();
         let mut residents = vec![Vec::new(); policy.networks.len()];
         for (container, id) in policy.containers.iter().zip((0..).map(ContainerId)) {
@@ -198,8 +204,22 @@ impl<'a> View<'a> {
         matches!(self.policy.host.engine, ir::Engine::None(_))
     }
 
-    fn set(&self, id: ir::TrustId) -> Vec<End> {
-        self.sets.get(id.0).cloned().unwrap_or_default()
+    /// Returns the prefixes of a trust set that `keep` keeps: one end where they are many.
+    fn set(&self, id: ir::TrustId, keep: impl Fn(IpNet) -> bool) -> Vec<End> {
+        let Some(all) = self.sets.get(id.0) else {
+            return Vec::new();
+        };
+        let kept = || all.iter().copied().filter(|net| keep(*net));
+        let count = kept().count();
+        if count < MANY {
+            return kept().map(End::net).collect();
+        }
+        let whole = count == all.len();
+        let many = if whole { all.clone() } else { kept().collect() };
+        vec![End {
+            many: Some(many),
+            ..End::default()
+        }]
     }
 
     pub(super) fn trust(&self, id: ir::TrustId) -> &'a AddrSet {
@@ -228,7 +248,7 @@ impl<'a> View<'a> {
         }
         let end = |name: &IfName| End {
             interface: Some(name.clone()),
-            net: None,
+            ..End::default()
         };
         uplinks.iter().map(end).collect()
     }
@@ -243,31 +263,35 @@ impl<'a> View<'a> {
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
             Party::Host if way.is_from_host() => vec![End::default()],
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => {
-                let mut set = self.set(id);
-                set.retain(|end| end.net.is_some_and(|net| self.may_send(net, way)));
-                set
+            Party::Trust(id) => self.set(id, among(self.may_send(way))),
+        }
+    }
+
+    /// Returns what may send on a way, and nothing where everything may. `antispoof` keeps other sources
+    /// off: a rule for them could never match.
+    fn may_send(&self, way: Way) -> Option<Vec<IpNet>> {
+        let own = |id: NetworkId| {
+            let closed = self.network(id).antispoof;
+            closed.then(|| self.senders(id).collect::<Vec<_>>())
+        };
+        match way {
+            Way::Away(id) | Way::HostFrom(id) | Way::Icc(id) | Way::Out(id) => own(id),
+            Way::Far(_) | Way::HostFar => Some(self.far().map(|(_, subnet)| subnet).collect()),
+            // Which addresses are the host's, no policy says.
+            Way::HostOut | Way::HostTo(_) => Some(Vec::new()),
+            Way::HostIn | Way::In(_) => None,
+            Way::Peer(target) => {
+                let others = self.network_ids().filter(|id| *id != target);
+                let each: Option<Vec<Vec<IpNet>>> = others.map(own).collect();
+                each.map(|each| each.concat())
             }
         }
     }
 
-    /// Returns false for sources that `antispoof` keeps off a way: a rule for them could never
-    /// match.
-    fn may_send(&self, net: IpNet, way: Way) -> bool {
-        let own = |id: NetworkId| {
-            let open = !self.network(id).antispoof;
-            open || self
-                .senders(id)
-                .any(|sender| smaller(sender, net).is_some())
-        };
-        match way {
-            Way::Away(id) | Way::HostFrom(id) | Way::Icc(id) | Way::Out(id) => own(id),
-            Way::Far(_) | Way::HostFar => self.is_far(net),
-            // Which addresses are the host's, no policy says.
-            Way::HostOut | Way::HostTo(_) => false,
-            Way::HostIn | Way::In(_) => true,
-            Way::Peer(target) => self.network_ids().any(|id| id != target && own(id)),
-        }
+    /// Returns what may receive on a way, and nothing where everything may.
+    fn may_receive(&self, way: Way) -> Option<Vec<IpNet>> {
+        let far = || self.far().map(|(_, subnet)| subnet).collect();
+        matches!(way, Way::Away(_)).then(far)
     }
 
     /// Returns the sources that `antispoof` lets pass from a network's bridge: its own addresses,
@@ -299,11 +323,6 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// Returns true where a prefix has addresses of other hosts' networks.
-    fn is_far(&self, net: IpNet) -> bool {
-        self.far().any(|(_, subnet)| smaller(subnet, net).is_some())
-    }
-
     /// A container is known by its bridge as well as by its address, since anything may write any
     /// source address. Of another host only the address is seen.
     fn container_source(&self, id: ContainerId, way: Way) -> Vec<End> {
@@ -328,7 +347,7 @@ impl<'a> View<'a> {
         let bridge = || self.network(id).bridge.clone();
         End {
             interface: matches!(way, Way::Peer(_)).then(bridge),
-            net: None,
+            ..End::default()
         }
     }
 
@@ -355,12 +374,7 @@ impl<'a> View<'a> {
             Party::Network(id) if way.is_to_host() => self.subnets(id).map(End::net).collect(),
             Party::Outside if matches!(way, Way::HostOut | Way::Out(_)) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => {
-                let mut set = self.set(id);
-                let far = |end: &End| end.net.is_some_and(|net| self.is_far(net));
-                set.retain(|end| !matches!(way, Way::Away(_)) || far(end));
-                set
-            }
+            Party::Trust(id) => self.set(id, among(self.may_receive(way))),
         }
     }
 
@@ -368,12 +382,15 @@ impl<'a> View<'a> {
     /// not know yet which interface a packet will leave by.
     pub(super) fn addressed(&self, ends: &[End], network: NetworkId) -> Vec<End> {
         let subnets: Vec<IpNet> = self.subnets(network).collect();
-        let inside = |end: &End| match end.net {
-            None => subnets.clone(),
-            Some(net) => subnets
+        let within = |net: IpNet| {
+            subnets
                 .iter()
-                .filter_map(|subnet| smaller(*subnet, net))
-                .collect(),
+                .filter_map(move |subnet| smaller(*subnet, net))
+        };
+        let inside = |end: &End| match (&end.many, end.net) {
+            (Some(many), _) => many.iter().flat_map(|net| within(*net)).collect(),
+            (None, None) => subnets.clone(),
+            (None, Some(net)) => within(net).collect(),
         };
         ends.iter().flat_map(inside).map(End::net).collect()
     }
@@ -449,24 +466,26 @@ pub(super) fn between(source: &End, target: &End) -> Rule {
     Rule {
         source: source.net,
         destination: target.net,
+        sources: source.many.clone(),
+        destinations: target.many.clone(),
         input: interface(source),
         output: interface(target),
         ..Rule::default()
     }
 }
 
-fn ends_of(set: &AddrSet, family: Family) -> Vec<End> {
+fn prefixes(set: &AddrSet, family: Family) -> Arc<[IpNet]> {
     match family {
-        Family::V4 => set
-            .v4_prefixes()
-            .into_iter()
-            .map(|net| End::net(net.into()))
-            .collect(),
-        Family::V6 => set
-            .v6_prefixes()
-            .into_iter()
-            .map(|net| End::net(net.into()))
-            .collect(),
+        Family::V4 => set.v4_prefixes().into_iter().map(IpNet::from).collect(),
+        Family::V6 => set.v6_prefixes().into_iter().map(IpNet::from).collect(),
+    }
+}
+
+/// Returns what tells that a prefix has addresses among those of `some`, or among all.
+fn among(some: Option<Vec<IpNet>>) -> impl Fn(IpNet) -> bool {
+    move |net| {
+        let meets = |some: &Vec<IpNet>| some.iter().any(|it| smaller(*it, net).is_some());
+        some.as_ref().is_none_or(meets)
     }
 }
 

@@ -1,0 +1,155 @@
+//! From a draft to rules that iptables has: one rule for each prefix, or trees of chains.
+//!
+//! A list is walked from its top, so a packet pays for every rule above its own. Four ideas keep long
+//! lists from being walked, and each has its file:
+//!
+//! - `union.rs`: rules in a row that do the same are one set of packets, so their order is free.
+//! - `sets.rs`: many prefixes become a chain of their own, one for all rules that name the same.
+//! - `tree.rs`: a long list becomes a tree of chains, four ways at each, by prefix or by port.
+//! - `dispatch.rs`: rules that do different things keep their order, and are found by port.
+//!
+//! Lists of up to [`Shape::leaf`] rules stay as they are: a chain costs more to load than a few rules
+//! more cost a packet. Nothing here knows the policy: what comes out is proven equal to it afterwards, as
+//! the plain lists are.
+
+mod dispatch;
+mod forest;
+mod nesting;
+mod plain;
+mod sets;
+mod split;
+mod tree;
+mod union;
+
+use super::lower::{MAX_RULES, draft};
+use super::rule::{Hook, Rule, Ruleset};
+use super::{Family, TooManyRules};
+use crate::policy::ir::Policy;
+use forest::{Chains, Forest};
+pub use plain::plain;
+
+/// What trees look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Fewer prefixes than these have no chain of their own, and fewer rules of a kind are not put together.
+    pub list: usize,
+    /// Rules of the last chains of a tree, roughly. No longer list becomes a tree.
+    pub leaf: usize,
+    /// Ways from each chain of a tree; more where the tree would be too deep else.
+    pub fan_out: usize,
+    /// Most chains below each other, from a hook on. nftables refuses more than 15
+    /// (`NFT_JUMP_STACK_SIZE` is 16, and the hook's own chain counts); an engine's chains lie between.
+    pub depth: usize,
+    /// Most jumps that lead anywhere, each counted as often as there are ways to it: kernels before
+    /// 6.19 walk them all at each load by nftables, and some may refuse more than 65,536
+    /// (`nf_tables_jumps_max_netns`).
+    pub jumps: usize,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Shape {
+            list: 16,
+            leaf: 32,
+            fan_out: 4,
+            depth: 12,
+            jumps: 60_000,
+        }
+    }
+}
+
+/// Last chains that a tree of any size has, roughly: beyond, they grow longer instead of more.
+/// `iptables-nft-restore` keeps the names of a table's chains in a sorted list and walks it for every
+/// line (`cache_chain_list_insert` in iptables/nft-cache.c, 1.8.9), so its time grows with rules times
+/// chains: 300,000 rules in 100,000 chains took minutes. A packet hardly feels thirty rules more.
+const LEAVES: usize = 5_000;
+
+impl Shape {
+    /// Returns the most rules of the last chains in a tree of so many rules.
+    fn leaf(self, rules: usize) -> usize {
+        (rules / LEAVES).max(self.leaf).max(1)
+    }
+
+    /// Returns how many ways a list is parted in: so many that the last chains become full, since a list
+    /// is parted evenly all the way down.
+    fn ways(self, rules: usize, leaf: usize) -> usize {
+        let mut below = leaf.max(1);
+        while below.saturating_mul(self.fan_out.max(2)) < rules {
+            below *= self.fan_out.max(2);
+        }
+        rules.div_ceil(below).clamp(2, self.fan_out.max(2))
+    }
+
+    /// Returns true if so few rules are no reason for a chain: they stand where its jump would.
+    fn few(self, rules: usize) -> bool {
+        rules <= (self.leaf / 8).max(1)
+    }
+
+    /// Returns the shape to try after this one, if what it made is too deep or has too many jumps.
+    fn next(self, chains: &Chains, hooks: &[Hook]) -> Option<Shape> {
+        // Prefixes that lie in each other make deep trees; wider ones are less deep.
+        if self.fan_out <= MAX_RULES && nesting::deepest(chains) > self.depth {
+            let fan_out = self.fan_out * 2;
+            return Some(Shape { fan_out, ..self });
+        }
+        let jumps = nesting::jumps(chains, hooks);
+        let excess = jumps.div_ceil(self.jumps.max(1));
+        (self.leaf <= MAX_RULES && excess > 1).then(|| Shape {
+            leaf: self.leaf.saturating_mul(excess.next_power_of_two()),
+            ..self
+        })
+    }
+}
+
+/// Returns plain rules for one family: every prefix of every statement is a rule.
+///
+/// Errors: more than a million rules.
+pub fn lower(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
+    plain(draft(policy, family)?)
+}
+
+/// Returns rules for one family with long lists as trees.
+///
+/// Errors: more than a million rules.
+pub fn optimised(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRules> {
+    optimise(draft(policy, family)?, Shape::default())
+}
+
+/// Makes rules of a draft, with long lists as trees. Where those have too many jumps even with long
+/// lists at their ends, there are none.
+///
+/// Errors: more than a million rules.
+pub fn optimise(draft: Ruleset, shape: Shape) -> Result<Ruleset, TooManyRules> {
+    let mut shape = shape;
+    loop {
+        let chains = grown(&draft, shape);
+        match shape.next(&chains, &draft.hooks) {
+            Some(next) => shape = next,
+            None if nesting::jumps(&chains, &draft.hooks) > shape.jumps => return plain(draft),
+            None => return checked(Ruleset { chains, ..draft }),
+        }
+    }
+}
+
+fn grown(draft: &Ruleset, shape: Shape) -> Chains {
+    let mut forest = Forest::new(shape, draft.chains.keys());
+    for ((table, name), rules) in &draft.chains {
+        forest.grow(*table, name, rules.clone());
+    }
+    forest.into_chains()
+}
+
+fn checked(rules: Ruleset) -> Result<Ruleset, TooManyRules> {
+    let (limit, span) = (MAX_RULES, None);
+    if rules.chains.values().map(Vec::len).sum::<usize>() > limit {
+        return Err(TooManyRules { limit, span });
+    }
+    Ok(rules)
+}
+
+/// Returns how many rules a draft's rule stands for.
+fn weight(rule: &Rule) -> usize {
+    let count =
+        |many: &Option<std::sync::Arc<[ipnet::IpNet]>>| many.as_ref().map_or(1, |it| it.len());
+    count(&rule.sources).saturating_mul(count(&rule.destinations))
+}

@@ -1,0 +1,269 @@
+//! Compiling and putting in force, beside iptables' own tools.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::inputs::{Files, exposures, prefixes};
+use super::ns::Namespace;
+use super::work::{Cost, compare, median, run};
+
+const ROUNDS: usize = 3;
+pub const VARIANTS: [&str; 2] = ["nft", "legacy"];
+
+/// One line of the table; times in seconds, unless the unit says otherwise.
+#[derive(Debug)]
+pub struct Row {
+    pub work: String,
+    pub took: f64,
+    pub beside: String,
+    pub floor: f64,
+    pub ratio: f64,
+    pub target: String,
+    pub unit: &'static str,
+}
+
+impl Row {
+    fn of(work: impl Into<String>, beside: &str, rounds: &[(Cost, Cost)], target: &str) -> Self {
+        let (took, floor, ratio) = compare(rounds);
+        Row {
+            work: work.into(),
+            took,
+            beside: beside.to_owned(),
+            floor,
+            ratio,
+            target: target.to_owned(),
+            unit: "s",
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row {
+            work,
+            took,
+            beside,
+            floor,
+            ratio,
+            target,
+            unit,
+        } = self;
+        write!(
+            f,
+            "| {work} | {took:.3} {unit} | {beside} | {floor:.3} {unit} | {ratio:.2} | {target} |"
+        )
+    }
+}
+
+/// Returns the program that is measured.
+pub fn tidegate() -> String {
+    std::env::var("TIDEGATE").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tidegate").to_owned())
+}
+
+/// A policy and its bundle, in a folder that also serves as the root of a machine's files.
+pub struct Case {
+    folder: TempDir,
+}
+
+impl Case {
+    pub fn new(files: &Files) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in &files.0 {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let case = Case { folder };
+        fs::create_dir(case.path().join("root")).unwrap();
+        fs::write(case.path().join("engine"), ENGINE).unwrap();
+        case
+    }
+
+    pub fn compiled(files: &Files) -> Self {
+        let case = Case::new(files);
+        run(&case.compile());
+        case
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn compile(&self) -> String {
+        let folder = self.path().display();
+        format!(
+            "cd {folder} && {} compile policy.tide -o bundle",
+            tidegate()
+        )
+    }
+
+    /// Returns a shell's line that runs a tool of both families.
+    fn both(&self, variant: &str, verb: &str) -> String {
+        let folder = self.path().display();
+        let line = |tool: &str, file: &str| match verb {
+            "save" => format!("{tool}-{variant}-save"),
+            "engine" => format!("{tool}-{variant}-restore <{folder}/engine"),
+            "test" => format!("{tool}-{variant}-restore --noflush --test <{folder}/bundle/{file}"),
+            _ => format!("{tool}-{variant}-restore --noflush <{folder}/bundle/{file}"),
+        };
+        format!(
+            "{}; {}",
+            line("iptables", "rules.v4"),
+            line("ip6tables", "rules.v6")
+        )
+    }
+
+    fn tidegate(&self, variant: &str, verb: &str) -> String {
+        let folder = self.path().display();
+        format!(
+            "{} {verb} --root {folder}/root --iptables {variant}",
+            tidegate()
+        )
+    }
+
+    fn forget(&self) {
+        run(&format!(
+            "rm -rf {0}/root; mkdir {0}/root",
+            self.path().display()
+        ));
+    }
+}
+
+/// What the rules need of an engine that has started.
+const ENGINE: &str = "*filter\n:DOCKER-USER - [0:0]\n-A FORWARD -j DOCKER-USER\nCOMMIT\n";
+
+/// Runs command lines one after the other in a new namespace, and returns what the last took.
+pub fn fresh(lines: &[String]) -> Cost {
+    let lines = lines.to_vec();
+    Namespace::new().run(move || {
+        let costs: Vec<Cost> = lines.iter().map(|line| run(line)).collect();
+        *costs.last().expect("a line")
+    })
+}
+
+pub fn compile() -> Vec<Row> {
+    let mut rows = Vec::new();
+    let files = exposures(10_000);
+    let case = Case::compiled(&files);
+    let round = |line: &str| {
+        let floor = fresh(&[case.both("nft", "engine"), case.both("nft", "test")]);
+        (run(line), floor)
+    };
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| round(&case.compile())).collect();
+    let test = "`iptables-restore --test`, both families";
+    rows.push(Row::of(
+        "compile 10,000 exposures, proven",
+        test,
+        &rounds,
+        "0.4 s, < 1.5",
+    ));
+    let case = Case::compiled(&prefixes(100_000, 50));
+    let round = || {
+        let floor = fresh(&[case.both("nft", "engine"), case.both("nft", "test")]);
+        (run(&case.compile()), floor)
+    };
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
+    rows.push(Row::of(
+        "compile 100,000 prefixes for 50 exposures, proven",
+        test,
+        &rounds,
+        "1.5 s",
+    ));
+    rows
+}
+
+pub fn apply() -> Vec<Row> {
+    let case = Case::compiled(&exposures(10_000));
+    VARIANTS
+        .iter()
+        .flat_map(|variant| applied(&case, variant))
+        .collect()
+}
+
+/// What it takes to put one bundle in force in the four ways that happen.
+fn applied(case: &Case, variant: &str) -> Vec<Row> {
+    let mut rounds: [Vec<(Cost, Cost)>; 4] = Default::default();
+    for _ in 0..ROUNDS {
+        let engine = case.both(variant, "engine");
+        let load = fresh(&[engine.clone(), case.both(variant, "restore")]);
+        case.forget();
+        let bundle = case.path().join("bundle");
+        let apply = format!("{} {}", case.tidegate(variant, "apply"), bundle.display());
+        let [first, save, again, drift] = {
+            let lines = [
+                apply.clone(),
+                case.both(variant, "save"),
+                apply,
+                case.tidegate(variant, "drift"),
+            ];
+            Namespace::new().run(move || {
+                run(&engine);
+                lines.map(|line| run(&line))
+            })
+        };
+        let boot = case.tidegate(variant, "apply --boot");
+        let boot = fresh(&[case.both(variant, "engine"), boot]);
+        for (rounds, pair) in
+            rounds
+                .iter_mut()
+                .zip([(first, load), (boot, load), (again, save), (drift, save)])
+        {
+            rounds.push(pair);
+        }
+    }
+    let restore = format!("`iptables-{variant}-restore --noflush`, both families");
+    let saved = format!("`iptables-{variant}-save`, both families");
+    [
+        ("first apply of 10,000 exposures", &restore, "< 3"),
+        ("apply at boot", &restore, "< 1.4"),
+        ("apply with nothing to change", &saved, "< 1.5"),
+        ("drift", &saved, "< 1.5"),
+    ]
+    .into_iter()
+    .zip(&rounds)
+    .map(|((work, beside, target), rounds)| {
+        Row::of(format!("{work}, {variant}"), beside, rounds, target)
+    })
+    .collect()
+}
+
+/// Ten times the policy in each step, as the growth that each of its doublings has.
+pub fn growth() -> Vec<Row> {
+    let sizes = [1_000, 10_000, 20_000, 40_000];
+    let costs: Vec<[f64; 3]> = sizes.iter().map(|size| grown(*size)).collect();
+    let mut rows = Vec::new();
+    for (at, work) in ["compile", "first apply, nft", "drift, nft"]
+        .iter()
+        .enumerate()
+    {
+        for step in 1..sizes.len() {
+            let (took, floor) = (costs[step][at], costs[step - 1][at]);
+            let doublings = (f64::from(sizes[step]) / f64::from(sizes[step - 1])).log2();
+            rows.push(Row {
+                work: format!("{work}, {} exposures", sizes[step]),
+                took,
+                beside: format!("{} exposures", sizes[step - 1]),
+                floor,
+                ratio: (took / floor).powf(1.0 / doublings),
+                target: "< 2.3 a doubling".to_owned(),
+                unit: "s",
+            });
+        }
+    }
+    rows
+}
+
+fn grown(size: u32) -> [f64; 3] {
+    let case = Case::new(&exposures(size as usize));
+    let compiled: Vec<f64> = (0..ROUNDS).map(|_| run(&case.compile()).cpu).collect();
+    let bundle = case.path().join("bundle");
+    let apply = format!("{} {}", case.tidegate("nft", "apply"), bundle.display());
+    let lines = [
+        case.both("nft", "engine"),
+        apply,
+        case.tidegate("nft", "drift"),
+    ];
+    let [_, first, drift] = Namespace::new().run(move || lines.map(|line| run(&line)));
+    [median(compiled), first.cpu, drift.cpu]
+}

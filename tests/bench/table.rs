@@ -1,7 +1,7 @@
 //! Measures everything that has a target, beside its floor in the same run, and writes the table into
 //! docs/performance.md: `cargo bench --bench table`, as root, in network namespaces of its own.
 //!
-//! `cargo bench --bench table -- ROW…` measures some rows alone: compile, apply, growth.
+//! `cargo bench --bench table -- ROW…` measures some rows alone: compile, apply, packets, growth.
 //! `TIDEGATE=PATH` measures another program than the one that was built with the bench.
 
 #![allow(
@@ -15,8 +15,10 @@
 )]
 
 mod inputs;
+mod lane;
 #[path = "../support/ns.rs"]
 mod ns;
+mod packets;
 mod rows;
 mod work;
 
@@ -38,9 +40,10 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let all: [(&str, fn() -> Vec<Row>); 3] = [
+    let all: [(&str, fn() -> Vec<Row>); 4] = [
         ("compile", rows::compile),
         ("apply", rows::apply),
+        ("packets", packets::packets),
         ("growth", rows::growth),
     ];
     let mut text = conditions();

@@ -26,7 +26,12 @@ pub struct Row {
 }
 
 impl Row {
-    fn of(work: impl Into<String>, beside: &str, rounds: &[(Cost, Cost)], target: &str) -> Self {
+    pub fn of(
+        work: impl Into<String>,
+        beside: &str,
+        rounds: &[(Cost, Cost)],
+        target: &str,
+    ) -> Self {
         let (took, floor, ratio) = compare(rounds);
         Row {
             work: work.into(),
@@ -35,6 +40,19 @@ impl Row {
             floor,
             ratio,
             target: target.to_owned(),
+            unit: "s",
+        }
+    }
+
+    /// A row for what is not there to be measured.
+    pub fn absent(beside: &str) -> Self {
+        Row {
+            work: "not measured".to_owned(),
+            took: f64::NAN,
+            beside: format!("`{beside}` is not installed"),
+            floor: f64::NAN,
+            ratio: f64::NAN,
+            target: String::new(),
             unit: "s",
         }
     }
@@ -51,6 +69,9 @@ impl fmt::Display for Row {
             target,
             unit,
         } = self;
+        if ratio.is_nan() {
+            return write!(f, "| {work} | | {beside} | | | {target} |");
+        }
         write!(
             f,
             "| {work} | {took:.3} {unit} | {beside} | {floor:.3} {unit} | {ratio:.2} | {target} |"
@@ -122,6 +143,17 @@ impl Case {
         )
     }
 
+    /// Puts the bundle in force where nothing of ours is yet, in a new namespace.
+    pub fn first_apply(&self, variant: &str) -> Cost {
+        self.forget();
+        fresh(&[self.both(variant, "engine"), self.apply(variant)])
+    }
+
+    fn apply(&self, variant: &str) -> String {
+        let bundle = self.path().join("bundle");
+        format!("{} {}", self.tidegate(variant, "apply"), bundle.display())
+    }
+
     fn forget(&self) {
         run(&format!(
             "rm -rf {0}/root; mkdir {0}/root",
@@ -188,8 +220,7 @@ fn applied(case: &Case, variant: &str) -> Vec<Row> {
         let engine = case.both(variant, "engine");
         let load = fresh(&[engine.clone(), case.both(variant, "restore")]);
         case.forget();
-        let bundle = case.path().join("bundle");
-        let apply = format!("{} {}", case.tidegate(variant, "apply"), bundle.display());
+        let apply = case.apply(variant);
         let [first, save, again, drift] = {
             let lines = [
                 apply.clone(),
@@ -257,11 +288,9 @@ pub fn growth() -> Vec<Row> {
 fn grown(size: u32) -> [f64; 3] {
     let case = Case::new(&exposures(size as usize));
     let compiled: Vec<f64> = (0..ROUNDS).map(|_| run(&case.compile()).cpu).collect();
-    let bundle = case.path().join("bundle");
-    let apply = format!("{} {}", case.tidegate("nft", "apply"), bundle.display());
     let lines = [
         case.both("nft", "engine"),
-        apply,
+        case.apply("nft"),
         case.tidegate("nft", "drift"),
     ];
     let [_, first, drift] = Namespace::new().run(move || lines.map(|line| run(&line)));

@@ -1,7 +1,7 @@
 //! Measures everything that has a target, beside its floor in the same run, and writes the table into
 //! docs/performance.md: `cargo bench --bench table`, as root, in network namespaces of its own.
 //!
-//! `cargo bench --bench table -- ROW…` measures some rows alone: compile, apply, packets, growth.
+//! `cargo bench --bench table -- ROW…` measures some rows alone: compile, apply, packets, growth, peers.
 //! `TIDEGATE=PATH` measures another program than the one that was built with the bench.
 
 #![allow(
@@ -19,6 +19,8 @@ mod lane;
 #[path = "../support/ns.rs"]
 mod ns;
 mod packets;
+mod peer_inputs;
+mod peers;
 mod rows;
 mod work;
 
@@ -40,10 +42,11 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let all: [(&str, fn() -> Vec<Row>); 4] = [
+    let all: [(&str, fn() -> Vec<Row>); 5] = [
         ("compile", rows::compile),
         ("apply", rows::apply),
         ("packets", packets::packets),
+        ("peers", peers::peers),
         ("growth", rows::growth),
     ];
     let mut text = conditions();

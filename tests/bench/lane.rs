@@ -76,12 +76,12 @@ impl Lane {
         let restore = format!("iptables-{variant}-restore --noflush -w 10");
         gate.feed(&restore, ENGINE);
         gate.feed(&restore, rules);
-        let _listener = sink.run(listen);
+        let listener = sink.run(listen);
         Lane {
             sender,
             gate,
             sink,
-            _listener,
+            _listener: listener,
         }
     }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::inputs::{Files, exposures, prefixes};
 use super::ns::Namespace;
-use super::work::{Cost, compare, median, run};
+use super::work::{Cost, compare, run};
 
 const ROUNDS: usize = 3;
 pub const VARIANTS: [&str; 2] = ["nft", "legacy"];
@@ -120,7 +120,7 @@ impl Case {
     }
 
     /// Returns a shell's line that runs a tool of both families.
-    fn both(&self, variant: &str, verb: &str) -> String {
+    pub fn both(&self, variant: &str, verb: &str) -> String {
         let folder = self.path().display();
         let line = |tool: &str, file: &str| match verb {
             "save" => format!("{tool}-{variant}-save"),
@@ -135,7 +135,7 @@ impl Case {
         )
     }
 
-    fn tidegate(&self, variant: &str, verb: &str) -> String {
+    pub fn tidegate(&self, variant: &str, verb: &str) -> String {
         let folder = self.path().display();
         format!(
             "{} {verb} --root {folder}/root --iptables {variant}",
@@ -149,7 +149,7 @@ impl Case {
         fresh(&[self.both(variant, "engine"), self.apply(variant)])
     }
 
-    fn apply(&self, variant: &str) -> String {
+    pub fn apply(&self, variant: &str) -> String {
         let bundle = self.path().join("bundle");
         format!("{} {}", self.tidegate(variant, "apply"), bundle.display())
     }
@@ -257,42 +257,4 @@ fn applied(case: &Case, variant: &str) -> Vec<Row> {
         Row::of(format!("{work}, {variant}"), beside, rounds, target)
     })
     .collect()
-}
-
-/// Ten times the policy in each step, as the growth that each of its doublings has.
-pub fn growth() -> Vec<Row> {
-    let sizes = [1_000, 10_000, 20_000, 40_000];
-    let costs: Vec<[f64; 3]> = sizes.iter().map(|size| grown(*size)).collect();
-    let mut rows = Vec::new();
-    for (at, work) in ["compile", "first apply, nft", "drift, nft"]
-        .iter()
-        .enumerate()
-    {
-        for step in 1..sizes.len() {
-            let (took, floor) = (costs[step][at], costs[step - 1][at]);
-            let doublings = (f64::from(sizes[step]) / f64::from(sizes[step - 1])).log2();
-            rows.push(Row {
-                work: format!("{work}, {} exposures", sizes[step]),
-                took,
-                beside: format!("{} exposures", sizes[step - 1]),
-                floor,
-                ratio: (took / floor).powf(1.0 / doublings),
-                target: "< 2.3 a doubling".to_owned(),
-                unit: "s",
-            });
-        }
-    }
-    rows
-}
-
-fn grown(size: u32) -> [f64; 3] {
-    let case = Case::new(&exposures(size as usize));
-    let compiled: Vec<f64> = (0..ROUNDS).map(|_| run(&case.compile()).cpu).collect();
-    let lines = [
-        case.both("nft", "engine"),
-        case.apply("nft"),
-        case.tidegate("nft", "drift"),
-    ];
-    let [_, first, drift] = Namespace::new().run(move || lines.map(|line| run(&line)));
-    [median(compiled), first.cpu, drift.cpu]
 }

@@ -14,6 +14,7 @@
     reason = "a bench starts what it compares with, and may stop at once"
 )]
 
+mod growth;
 mod inputs;
 mod lane;
 #[path = "../support/ns.rs"]
@@ -34,6 +35,8 @@ const FILE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- table: cargo bench --bench table -->\n";
 const END: &str = "<!-- end of table -->\n";
 
+type Measure = fn() -> Vec<Row>;
+
 fn main() {
     if !ns::is_root() {
         return;
@@ -42,12 +45,12 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let all: [(&str, fn() -> Vec<Row>); 5] = [
+    let all: [(&str, Measure); 5] = [
         ("compile", rows::compile),
         ("apply", rows::apply),
         ("packets", packets::packets),
         ("peers", peers::peers),
-        ("growth", rows::growth),
+        ("growth", growth::growth),
     ];
     let mut text = conditions();
     for (name, measure) in all {

@@ -135,11 +135,12 @@ fn read_manifest(text: &str) -> Result<Manifest, BundleError> {
 /// Returns whether a text in JSON holds a control character, which only an escape can spell. No policy
 /// puts one there; in a message it would begin a line that looks like one of ours.
 fn has_control(json: &str) -> bool {
-    let mut bytes = json.bytes();
-    while bytes.any(|byte| byte == b'\\') {
-        if !matches!(bytes.next(), Some(b'"' | b'\\' | b'/')) {
+    let mut rest = json;
+    while let Some((_, escape)) = rest.split_once('\\') {
+        let Some(plain) = escape.strip_prefix(['"', '\\', '/']) else {
             return true;
-        }
+        };
+        rest = plain;
     }
     false
 }

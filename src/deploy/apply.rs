@@ -65,8 +65,9 @@ pub(super) fn put_and_keep(
     bundle: &Bundle,
     options: Options,
 ) -> Result<Outcome, ApplyError> {
-    let before = store::installed(host).ok().flatten();
-    let mut outcome = apply_locked(host, bundle, options, NextBoot::ThisBundle)?;
+    let mut job = Job::new(host, bundle, options).map_err(ApplyError::Refused)?;
+    let before = job.replaced.take();
+    let mut outcome = job.put(options, NextBoot::ThisBundle)?;
     let now = host.time_of_day();
     let old = before.filter(|old| old.version() != bundle.version());
     if let Some(old) = &old {
@@ -78,7 +79,7 @@ pub(super) fn put_and_keep(
     }
     // The bundle is in force: what is written about the past is no reason to say otherwise.
     let written =
-        trial::forget_return(host).and_then(|()| remember(host, old.as_ref(), bundle, now));
+        trial::forget_return(host).and_then(|()| remember(host, old.as_deref(), bundle, now));
     if let Err(error) = written {
         let note = format!("the history does not have it: {error}");
         outcome.notes.push(note);

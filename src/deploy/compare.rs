@@ -30,6 +30,9 @@ pub(super) enum RuleChange {
 /// A rule that went and one that came between the same two neighbours are one change. `rule` is
 /// the number in the wanted chain, or in the found one for a rule that was added.
 pub(super) fn compare(wanted: &[String], found: &[String]) -> Vec<RuleChange> {
+    if wanted == found {
+        return Vec::new();
+    }
     let pairs = pair(wanted, found);
     let gone = unpaired(wanted.len(), pairs.iter().map(|pair| pair.0));
     let came = unpaired(found.len(), pairs.iter().map(|pair| pair.1));

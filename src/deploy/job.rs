@@ -11,7 +11,7 @@ use super::routes::Routes;
 use super::settings::{self, Setting};
 use super::standing::{SettingStatus, status};
 use super::state::TideState;
-use super::store::{self, Fragment};
+use super::store::{self, Fragment, Installed};
 use crate::artifact::Bundle;
 use crate::host::Host;
 use crate::netfilter::Family;
@@ -48,6 +48,8 @@ pub(super) struct Job<'a> {
     pub(super) fragments: Vec<Fragment>,
     pub(super) fragments_before: Vec<Fragment>,
     pub(super) is_installed: bool,
+    /// The bundle that is installed, where it is another one.
+    pub(super) replaced: Option<Box<Bundle>>,
     /// It is not to be kept for the next boot yet.
     pub(super) is_on_trial: bool,
     at_once: bool,
@@ -74,17 +76,18 @@ impl<'a> Job<'a> {
         let modules = bundle.manifest().modules.iter().map(String::as_str);
         let fragments = Fragment::of_bundle(bundle);
         let found = fragments.iter().map(|fragment| fragment.found(host));
+        let installed = Installed::beside(host, bundle);
         let mut job = Job {
             host,
             bundle,
             rules: rules.collect::<Result<_, _>>()?,
             modules: modules.filter(|name| !host.has_module(name)).collect(),
             values: Vec::new(),
-            routes: Routes::new(host, bundle)?,
+            routes: Routes::new(host, bundle, &installed)?,
             fragments_before: found.collect::<Result<_, _>>()?,
             fragments: fragments.to_vec(),
-            // A folder that cannot be trusted any more is replaced like one that is out of date.
-            is_installed: store::is_installed(host, bundle).unwrap_or(false),
+            is_installed: matches!(installed, Installed::Same),
+            replaced: installed.other(),
             is_on_trial: false,
             at_once: options.at_once || options.again,
             notes: Vec::new(),
@@ -337,7 +340,7 @@ fn look_at_rules(host: &dyn Host, family: Family, wanted: TideState) -> Result<R
     Ok(Rules {
         family,
         is_done: transaction(&live, &wanted).is_none(),
-        before: TideState::snapshot(&live),
+        before: TideState::snapshot(live),
         wanted,
     })
 }

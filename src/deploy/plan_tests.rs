@@ -160,7 +160,7 @@ fn the_plan_of_a_snapshot_leads_back() {
     let before = "*filter\n:FORWARD ACCEPT [0:0]\n:DOCKER-USER - [0:0]\n:TIDE-A - [0:0]\n\
         -A FORWARD -i eth0 -j DROP\n-A FORWARD -j TIDE-A\n-A FORWARD -i eth1 -j DROP\n\
         -A FORWARD -j TIDE-A\n-A TIDE-A -j RETURN\nCOMMIT\n";
-    let snapshot = TideState::snapshot(&live(before));
+    let snapshot = TideState::snapshot(live(before));
     assert_eq!(transaction(&live(before), &snapshot), None);
     let now = "*filter\n:FORWARD DROP [0:0]\n:DOCKER-USER - [0:0]\n:TIDE-B - [0:0]\n\
         -A FORWARD -j DOCKER-USER\n-A FORWARD -i eth0 -j DROP\n-A FORWARD -i eth1 -j DROP\n\

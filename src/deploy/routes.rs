@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::error::Problem;
-use super::store;
+use super::store::{self, Installed};
 use super::trial::{self, Trial};
 use crate::artifact::{Bundle, RouteEntry};
 use crate::host::Host;
@@ -71,12 +71,17 @@ pub(super) struct Routes<'a> {
 }
 
 impl<'a> Routes<'a> {
-    /// Looks at the machine, and changes nothing.
-    pub(super) fn new(host: &dyn Host, bundle: &'a Bundle) -> Result<Self, Problem> {
+    /// Looks at the machine, and changes nothing. What is installed may have routes that have to go.
+    pub(super) fn new(
+        host: &dyn Host,
+        bundle: &'a Bundle,
+        installed: &Installed,
+    ) -> Result<Self, Problem> {
         let entries = &bundle.manifest().routes;
-        // A bundle that cannot be read any more is replaced, and its routes are not known.
-        let installed = store::installed(host).ok().flatten();
-        let mut old = installed.map_or_else(Vec::new, |old| old.manifest().routes.clone());
+        let mut old = match installed {
+            Installed::Other(old) => old.manifest().routes.clone(),
+            Installed::Same | Installed::Nothing => Vec::new(),
+        };
         if trial::of(host)?.is_some() {
             let on_trial = Trial::bundle(host).ok();
             old.extend(on_trial.map_or_else(Vec::new, |it| it.manifest().routes.clone()));
@@ -86,17 +91,12 @@ impl<'a> Routes<'a> {
             return Ok(Routes { wanted, stale });
         }
         let live = live(host)?;
-        let here = entries.iter().filter(|entry| is_possible(host, entry));
-        let found = |entry: &'a RouteEntry| Wanted {
-            entry,
-            before: before(&live, entry),
-        };
         let prefixes: Vec<IpNet> = entries.iter().map(|entry| entry.prefix).collect();
         let is_stale = |old: &RouteEntry| {
             !prefixes.contains(&old.prefix) && live.iter().any(|live| live.is(old))
         };
         Ok(Routes {
-            wanted: here.map(found).collect(),
+            wanted: wanted(host, bundle, &live),
             stale: old.into_iter().filter(is_stale).collect(),
         })
     }
@@ -177,13 +177,32 @@ impl<'a> Routes<'a> {
     }
 }
 
+/// Returns the routes of a bundle that this kernel can have.
+fn wanted<'b>(host: &dyn Host, bundle: &'b Bundle, live: &[Live]) -> Vec<Wanted<'b>> {
+    let entries = bundle.manifest().routes.iter();
+    let here = entries.filter(|entry| is_possible(host, entry));
+    let found = |entry: &'b RouteEntry| Wanted {
+        entry,
+        before: before(live, entry),
+    };
+    here.map(found).collect()
+}
+
+/// Returns the routes of a bundle as they are on this machine, which is asked only if there are any.
+fn of_bundle<'b>(host: &dyn Host, bundle: &'b Bundle) -> Result<Vec<Wanted<'b>>, Problem> {
+    if bundle.manifest().routes.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(wanted(host, bundle, &live(host)?))
+}
+
 /// Returns the routes of a bundle that are not there, each with what is there instead.
 pub(super) fn missing<'b>(
     host: &dyn Host,
     bundle: &'b Bundle,
 ) -> Result<Vec<(&'b RouteEntry, Option<String>)>, Problem> {
-    let routes = Routes::new(host, bundle)?;
-    let missing = routes.wanted.into_iter().filter(|route| !route.is_done());
+    let routes = of_bundle(host, bundle)?;
+    let missing = routes.into_iter().filter(|route| !route.is_done());
     let instead = |route: Wanted<'b>| {
         let before = route.before.map(|live| live.line());
         (route.entry, before.map(|line| line.trim_end().to_owned()))
@@ -201,8 +220,8 @@ pub(super) fn remove(host: &dyn Host) -> Result<(), Problem> {
 
 /// Removes the routes of a bundle that are there.
 pub(super) fn remove_of(host: &dyn Host, bundle: &Bundle) -> Result<(), Problem> {
-    let routes = Routes::new(host, bundle)?;
-    let there = routes.wanted.iter().filter(|route| route.is_done());
+    let routes = of_bundle(host, bundle)?;
+    let there = routes.iter().filter(|route| route.is_done());
     let text: String = there.map(|route| delete(route.entry)).collect();
     if text.is_empty() {
         return Ok(());

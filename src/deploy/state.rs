@@ -144,13 +144,11 @@ impl TideState {
     }
 
     /// Returns what is ours in the rules of a machine, so that it can be brought back.
-    pub fn snapshot(live: &Tables) -> Self {
+    pub fn snapshot(mut live: Tables) -> Self {
         // The nft variant shows no table before its first rule; it is there nevertheless.
-        let empty = TableText::default();
-        let now = |table| live.table(table).unwrap_or(&empty);
         Table::ALL
             .into_iter()
-            .map(|table| (table, snapshot_table(table, now(table))))
+            .map(|table| (table, snapshot_table(table, live.take(table))))
             .collect()
     }
 
@@ -305,19 +303,19 @@ fn can_hook(table: Table, chain: &str) -> bool {
     built_in.contains(&chain)
 }
 
-fn snapshot_table(table: Table, live: &TableText) -> TideTable {
+fn snapshot_table(table: Table, live: TableText) -> TideTable {
     let mut state = TideTable::default();
-    for (name, chain) in &live.chains {
-        if is_tide(name) {
-            state.chains.insert(name.clone(), chain.rules.clone());
-        } else {
-            state.hooks.extend(snapshot_hooks(name, &chain.rules));
-        }
-    }
     if table == Table::Filter {
         let forward = live.chains.get(FORWARD).and_then(|chain| chain.policy);
         state.forward = Some(forward.unwrap_or(ChainPolicy::Accept));
-        state.docker_user = snapshot_engine_chain(live);
+        state.docker_user = snapshot_engine_chain(&live);
+    }
+    for (name, chain) in live.chains {
+        if is_tide(&name) {
+            state.chains.insert(name, chain.rules);
+        } else {
+            state.hooks.extend(snapshot_hooks(&name, &chain.rules));
+        }
     }
     state
 }

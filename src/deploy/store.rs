@@ -89,6 +89,35 @@ pub fn rules_for_boot(host: &dyn Host) -> Vec<(Family, String)> {
         .collect()
 }
 
+/// What is installed, beside a bundle that is to be put in force.
+#[derive(Debug)]
+pub enum Installed {
+    Same,
+    Other(Box<Bundle>),
+    /// Nothing, or what cannot be trusted any more and is replaced like what is out of date.
+    Nothing,
+}
+
+impl Installed {
+    pub fn beside(host: &dyn Host, bundle: &Bundle) -> Self {
+        match host.read_folder(CURRENT).ok().flatten() {
+            Some(files) if files == *bundle.files() => Installed::Same,
+            Some(files) => {
+                let other = Bundle::read(files).map(Box::new);
+                other.map_or(Installed::Nothing, Installed::Other)
+            }
+            None => Installed::Nothing,
+        }
+    }
+
+    pub fn other(self) -> Option<Box<Bundle>> {
+        match self {
+            Installed::Other(bundle) => Some(bundle),
+            Installed::Same | Installed::Nothing => None,
+        }
+    }
+}
+
 /// Returns whether the installed files are the bundle's, byte for byte.
 pub fn is_installed(host: &dyn Host, bundle: &Bundle) -> Result<bool, HostError> {
     Ok(host.read_folder(CURRENT)?.as_ref() == Some(bundle.files()))

@@ -118,7 +118,10 @@ fn open_at(folder: Option<&File>, name: &OsStr, flags: OFlag) -> io::Result<File
 }
 
 fn read_text(file: File, path: &Path, limit: u64) -> Result<String, HostError> {
-    let mut bytes = Vec::new();
+    // Growing step by step would copy what is read; a size that is wrong does no harm.
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    let size = usize::try_from(size.min(limit)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(size + 1);
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(io_error("read", path))?;

@@ -139,6 +139,43 @@ enum Place {
 struct Reader {
     place: Place,
     tables: Tables,
+    run: Run,
+}
+
+/// Rules of one chain that follow each other: a chain is looked up once for all of them.
+#[derive(Default)]
+struct Run {
+    chain: String,
+    rules: Vec<String>,
+}
+
+impl Run {
+    /// Gives the rules to their chain.
+    fn end(&mut self, table: &mut TableText) {
+        if self.rules.is_empty() {
+            return;
+        }
+        if let Some(chain) = table.chains.get_mut(&self.chain) {
+            chain.rules.append(&mut self.rules);
+        }
+    }
+
+    fn push(
+        &mut self,
+        table: &mut TableText,
+        chain: &str,
+        rule: String,
+    ) -> Result<(), SaveErrorKind> {
+        if self.rules.is_empty() || self.chain != chain {
+            self.end(table);
+            if !table.chains.contains_key(chain) {
+                return Err(SaveErrorKind::Chain);
+            }
+            chain.clone_into(&mut self.chain);
+        }
+        self.rules.push(rule);
+        Ok(())
+    }
 }
 
 impl Reader {
@@ -168,17 +205,22 @@ impl Reader {
     fn inside(&mut self, line: &str) -> Result<(), SaveErrorKind> {
         let table = match self.place {
             Place::Between => return Err(SaveErrorKind::Outside),
-            _ if line == "COMMIT" => {
+            Place::Foreign if line == "COMMIT" => {
                 self.place = Place::Between;
                 return Ok(());
             }
             Place::Foreign => return Ok(()),
             Place::In(table) => self.tables.tables.entry(table).or_default(),
         };
+        if line == "COMMIT" {
+            self.run.end(table);
+            self.place = Place::Between;
+            return Ok(());
+        }
         if let Some(declaration) = line.strip_prefix(':') {
             return declare(table, declaration);
         }
-        rule(table, without_counters(line))
+        rule(table, &mut self.run, without_counters(line))
     }
 }
 
@@ -216,7 +258,7 @@ fn without_counters(line: &str) -> &str {
     }
 }
 
-fn rule(table: &mut TableText, line: &str) -> Result<(), SaveErrorKind> {
+fn rule(table: &mut TableText, run: &mut Run, line: &str) -> Result<(), SaveErrorKind> {
     let mut parts = line.splitn(3, ' ');
     let (command, chain) = (parts.next(), parts.next());
     let (Some(command), Some(chain)) = (command, chain) else {
@@ -225,10 +267,7 @@ fn rule(table: &mut TableText, line: &str) -> Result<(), SaveErrorKind> {
     // A rule without conditions and target is legal: it only counts.
     let text = parts.next().unwrap_or("").to_owned();
     match command {
-        "-A" => {
-            let chain = table.chains.get_mut(chain).ok_or(SaveErrorKind::Chain)?;
-            chain.rules.push(text);
-        }
+        "-A" => run.push(table, chain, text)?,
         "-I" => table.inserts.push(Insert {
             chain: chain.to_owned(),
             rule: text,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 
 use tidegate::policy::{LoadError, Loader};
 
@@ -39,13 +40,19 @@ pub(crate) fn exposures(count: usize) -> Files {
     Files(files)
 }
 
-/// Makes a policy of `exposures` published ports, all for one set of `count` prefixes, no two of which touch.
+/// Returns the first address of a prefix, by its place in the lists of [`prefixes`].
+pub(crate) fn address(at: u32) -> Ipv4Addr {
+    Ipv4Addr::from(0x0b00_0000 + at * 24_576)
+}
+
+/// Returns prefixes, no two of which touch, one a line.
+pub(crate) fn list(count: u32) -> String {
+    let line = |at: u32| format!("{}/{}\n", address(at), 20 + at % 12);
+    (0..count).map(line).collect()
+}
+
+/// Makes a policy of `exposures` published ports, all for one set of `count` prefixes.
 pub(crate) fn prefixes(count: u32, exposures: u32) -> Files {
-    let prefix = |at: u32| {
-        let [a, b, c, d] = (0x0b00_0000 + at * 24_576).to_be_bytes();
-        format!("{a}.{b}.{c}.{d}/{}\n", 20 + at % 12)
-    };
-    let list: String = (0..count).map(prefix).collect();
     let mut main = format!("{HEAD}trust many {{ file \"many.txt\" }}\n");
     for id in 0..exposures {
         let (low, port) = (id % 250 + 2, 8080 + id);
@@ -57,6 +64,6 @@ pub(crate) fn prefixes(count: u32, exposures: u32) -> Files {
     }
     Files(BTreeMap::from([
         ("policy.tide".to_owned(), main),
-        ("many.txt".to_owned(), list),
+        ("many.txt".to_owned(), list(count)),
     ]))
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::inputs::{Files, exposures, prefixes};
 use super::ns::Namespace;
-use super::work::{Cost, compare, median, run};
+use super::work::{Cost, compare, run};
 
 const ROUNDS: usize = 3;
 pub const VARIANTS: [&str; 2] = ["nft", "legacy"];
@@ -26,7 +26,12 @@ pub struct Row {
 }
 
 impl Row {
-    fn of(work: impl Into<String>, beside: &str, rounds: &[(Cost, Cost)], target: &str) -> Self {
+    pub fn of(
+        work: impl Into<String>,
+        beside: &str,
+        rounds: &[(Cost, Cost)],
+        target: &str,
+    ) -> Self {
         let (took, floor, ratio) = compare(rounds);
         Row {
             work: work.into(),
@@ -35,6 +40,19 @@ impl Row {
             floor,
             ratio,
             target: target.to_owned(),
+            unit: "s",
+        }
+    }
+
+    /// A row for what is not there to be measured.
+    pub fn absent(beside: &str) -> Self {
+        Row {
+            work: "not measured".to_owned(),
+            took: f64::NAN,
+            beside: format!("`{beside}` is not installed"),
+            floor: f64::NAN,
+            ratio: f64::NAN,
+            target: String::new(),
             unit: "s",
         }
     }
@@ -51,6 +69,9 @@ impl fmt::Display for Row {
             target,
             unit,
         } = self;
+        if ratio.is_nan() {
+            return write!(f, "| {work} | | {beside} | | | {target} |");
+        }
         write!(
             f,
             "| {work} | {took:.3} {unit} | {beside} | {floor:.3} {unit} | {ratio:.2} | {target} |"
@@ -99,7 +120,7 @@ impl Case {
     }
 
     /// Returns a shell's line that runs a tool of both families.
-    fn both(&self, variant: &str, verb: &str) -> String {
+    pub fn both(&self, variant: &str, verb: &str) -> String {
         let folder = self.path().display();
         let line = |tool: &str, file: &str| match verb {
             "save" => format!("{tool}-{variant}-save"),
@@ -114,12 +135,23 @@ impl Case {
         )
     }
 
-    fn tidegate(&self, variant: &str, verb: &str) -> String {
+    pub fn tidegate(&self, variant: &str, verb: &str) -> String {
         let folder = self.path().display();
         format!(
             "{} {verb} --root {folder}/root --iptables {variant}",
             tidegate()
         )
+    }
+
+    /// Puts the bundle in force where nothing of ours is yet, in a new namespace.
+    pub fn first_apply(&self, variant: &str) -> Cost {
+        self.forget();
+        fresh(&[self.both(variant, "engine"), self.apply(variant)])
+    }
+
+    pub fn apply(&self, variant: &str) -> String {
+        let bundle = self.path().join("bundle");
+        format!("{} {}", self.tidegate(variant, "apply"), bundle.display())
     }
 
     fn forget(&self) {
@@ -188,8 +220,7 @@ fn applied(case: &Case, variant: &str) -> Vec<Row> {
         let engine = case.both(variant, "engine");
         let load = fresh(&[engine.clone(), case.both(variant, "restore")]);
         case.forget();
-        let bundle = case.path().join("bundle");
-        let apply = format!("{} {}", case.tidegate(variant, "apply"), bundle.display());
+        let apply = case.apply(variant);
         let [first, save, again, drift] = {
             let lines = [
                 apply.clone(),
@@ -226,44 +257,4 @@ fn applied(case: &Case, variant: &str) -> Vec<Row> {
         Row::of(format!("{work}, {variant}"), beside, rounds, target)
     })
     .collect()
-}
-
-/// Ten times the policy in each step, as the growth that each of its doublings has.
-pub fn growth() -> Vec<Row> {
-    let sizes = [1_000, 10_000, 20_000, 40_000];
-    let costs: Vec<[f64; 3]> = sizes.iter().map(|size| grown(*size)).collect();
-    let mut rows = Vec::new();
-    for (at, work) in ["compile", "first apply, nft", "drift, nft"]
-        .iter()
-        .enumerate()
-    {
-        for step in 1..sizes.len() {
-            let (took, floor) = (costs[step][at], costs[step - 1][at]);
-            let doublings = (f64::from(sizes[step]) / f64::from(sizes[step - 1])).log2();
-            rows.push(Row {
-                work: format!("{work}, {} exposures", sizes[step]),
-                took,
-                beside: format!("{} exposures", sizes[step - 1]),
-                floor,
-                ratio: (took / floor).powf(1.0 / doublings),
-                target: "< 2.3 a doubling".to_owned(),
-                unit: "s",
-            });
-        }
-    }
-    rows
-}
-
-fn grown(size: u32) -> [f64; 3] {
-    let case = Case::new(&exposures(size as usize));
-    let compiled: Vec<f64> = (0..ROUNDS).map(|_| run(&case.compile()).cpu).collect();
-    let bundle = case.path().join("bundle");
-    let apply = format!("{} {}", case.tidegate("nft", "apply"), bundle.display());
-    let lines = [
-        case.both("nft", "engine"),
-        apply,
-        case.tidegate("nft", "drift"),
-    ];
-    let [_, first, drift] = Namespace::new().run(move || lines.map(|line| run(&line)));
-    [median(compiled), first.cpu, drift.cpu]
 }

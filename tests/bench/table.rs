@@ -1,7 +1,7 @@
 //! Measures everything that has a target, beside its floor in the same run, and writes the table into
 //! docs/performance.md: `cargo bench --bench table`, as root, in network namespaces of its own.
 //!
-//! `cargo bench --bench table -- ROW…` measures some rows alone: compile, apply, growth.
+//! `cargo bench --bench table -- ROW…` measures some rows alone: compile, apply, packets, growth, peers.
 //! `TIDEGATE=PATH` measures another program than the one that was built with the bench.
 
 #![allow(
@@ -14,9 +14,14 @@
     reason = "a bench starts what it compares with, and may stop at once"
 )]
 
+mod growth;
 mod inputs;
+mod lane;
 #[path = "../support/ns.rs"]
 mod ns;
+mod packets;
+mod peer_inputs;
+mod peers;
 mod rows;
 mod work;
 
@@ -30,6 +35,8 @@ const FILE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- table: cargo bench --bench table -->\n";
 const END: &str = "<!-- end of table -->\n";
 
+type Measure = fn() -> Vec<Row>;
+
 fn main() {
     if !ns::is_root() {
         return;
@@ -38,10 +45,12 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let all: [(&str, fn() -> Vec<Row>); 3] = [
+    let all: [(&str, Measure); 5] = [
         ("compile", rows::compile),
         ("apply", rows::apply),
-        ("growth", rows::growth),
+        ("packets", packets::packets),
+        ("peers", peers::peers),
+        ("growth", growth::growth),
     ];
     let mut text = conditions();
     for (name, measure) in all {

@@ -26,6 +26,7 @@ pub mod lsp;
 pub mod meaning;
 pub mod net;
 pub mod netfilter;
+pub mod picture;
 pub mod policy;
 pub mod question;
 pub mod source;

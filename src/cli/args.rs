@@ -29,6 +29,7 @@ pub enum Verb {
     Drift(DriftArgs),
     Explain(ExplainArgs),
     Fmt(FmtArgs),
+    Graph(GraphArgs),
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
@@ -344,6 +345,35 @@ pub struct FmtArgs {
     pub diff: bool,
 }
 
+/// Draw who reaches whom, as the rules of a policy say
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// Main file of the policy
+    pub policy: PathBuf,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: PictureFormat,
+
+    #[command(flatten)]
+    pub paper: PaperArgs,
+}
+
+// No doc comment: clap would take it for that of the command which this is part of.
+#[derive(Debug, Args)]
+pub struct PaperArgs {
+    /// The policy's host of this name; a policy with several needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
+
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
+    /// File to write instead; one that is there is replaced
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// Write a first policy from compose files or from a running engine
 #[derive(Debug, Args)]
 pub struct ImportArgs {
@@ -571,6 +601,16 @@ pub enum Format {
     Json,
     #[default]
     Text,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum PictureFormat {
+    /// For Graphviz
+    Dot,
+    /// For a review's comment
+    Mermaid,
+    #[default]
+    Svg,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

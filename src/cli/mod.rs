@@ -13,6 +13,7 @@ mod explain;
 pub mod failure;
 mod fmt;
 mod generated;
+mod graph;
 mod import;
 mod install;
 mod inventory;
@@ -82,6 +83,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Drift(args) => drift::run(args),
         Verb::Explain(args) => explain::run(args),
         Verb::Fmt(args) => fmt::run(args),
+        Verb::Graph(args) => graph::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),

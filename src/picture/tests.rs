@@ -1,0 +1,1 @@
+//! Hostile words, and shapes of pictures.

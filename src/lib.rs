@@ -29,6 +29,7 @@ pub mod netfilter;
 pub mod picture;
 pub mod policy;
 pub mod question;
+pub mod report;
 pub mod source;
 pub mod syntax;
 pub mod sysctl;

@@ -38,6 +38,7 @@ pub enum Verb {
     Manual(ManualArgs),
     Matrix(MatrixArgs),
     Plan(PlanArgs),
+    Report(ReportArgs),
     Rollback(RollbackArgs),
     Status(StatusArgs),
     Trace(TraceArgs),
@@ -353,6 +354,20 @@ pub struct GraphArgs {
 
     #[arg(long, value_enum, default_value_t)]
     pub format: PictureFormat,
+
+    #[command(flatten)]
+    pub paper: PaperArgs,
+}
+
+/// Write a page for a review: the policy, who reaches whom and by which line, and what there is to say
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Main file of the policy
+    pub policy: PathBuf,
+
+    /// What was before: a policy or a bundle; the page tells what changes
+    #[arg(long, value_name = "OLD")]
+    pub against: Option<PathBuf>,
 
     #[command(flatten)]
     pub paper: PaperArgs,

@@ -22,6 +22,7 @@ mod lsp;
 mod matrix;
 mod plan;
 mod policy;
+mod report;
 mod side;
 mod target;
 mod trace;
@@ -91,6 +92,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Manual(args) => generated::manual(args),
         Verb::Matrix(args) => matrix::run(args),
         Verb::Plan(args) => plan::run(args),
+        Verb::Report(args) => report::run(args),
         Verb::Rollback(args) => confirm::rollback(args),
         Verb::Status(args) => confirm::status(args),
         Verb::Trace(args) => trace::run(args),

@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use super::escape::xml;
 use super::graph::{Graph, Kind, Node, Sureness};
-use layout::{Layout, Place, layout};
+use layout::{Place, layout};
 use rows::Row;
 
 /// The advance of a letter of the monospaced font at its size of 12, rounded up; all in user units.
@@ -35,7 +35,7 @@ pub fn svg(graph: &Graph) -> String {
         include_str!("svg.css")
     );
     for at in &layout.boxes {
-        self::frame(&mut text, graph, at);
+        frame(&mut text, graph, at);
     }
     for line in lanes::lines(graph, &layout) {
         self::line(&mut text, &line);

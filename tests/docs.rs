@@ -295,6 +295,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source",
         ],
     ),
+    ("picture", &["diag", "net", "policy", "question"]),
+    (
+        "report",
+        &["diag", "picture", "policy", "question", "source"],
+    ),
     (
         "compile",
         &[
@@ -339,8 +344,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "inventory",
             "lsp",
             "netfilter",
+            "picture",
             "policy",
             "question",
+            "report",
             "source",
         ],
     ),

@@ -2,7 +2,7 @@
 
 use super::Desk;
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 25] = [
     "apply",
     "check",
     "compile",
@@ -13,6 +13,7 @@ const VERBS: [&str; 23] = [
     "drift",
     "explain",
     "fmt",
+    "graph",
     "help",
     "import",
     "install",
@@ -21,6 +22,7 @@ const VERBS: [&str; 23] = [
     "manual",
     "matrix",
     "plan",
+    "report",
     "rollback",
     "status",
     "trace",

@@ -169,15 +169,21 @@ fn prove(policy: &Policy, bundle: &Bundle, proof: Proof) -> Option<Diagnostic> {
         ]
     });
     let wrong = validated.into_iter().find_map(Result::err)?;
-    Some(match wrong {
+    Some(unproven(wrong, proof))
+}
+
+/// Says what it means for a policy that its rules are not proven.
+fn unproven(wrong: Invalid, proof: Proof) -> Diagnostic {
+    match wrong {
         Invalid::NotKnown(_) if proof == Proof::Wanted => {
             Diagnostic::warning(code::NOT_PROVEN, wrong.to_string())
+                .note("they are written all the same, since `--unproven` was given")
         }
         Invalid::NotKnown(_) => Diagnostic::error(code::TOO_MANY_TO_PROVE, wrong.to_string())
             .help("name prefixes instead of single addresses, or take them unproven: `--unproven`"),
         Invalid::Differs(found) => differing(&found),
         Invalid::Unread(_) | Invalid::TooDeep(_) => bug(wrong.to_string()),
-    })
+    }
 }
 
 /// Holds what the policy expects against the rules.
@@ -448,4 +454,57 @@ fn origins(ruleset: &Ruleset, sources: &SourceMap) -> Vec<SourceEntry> {
         }
     }
     entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::text::{Style, render};
+
+    fn shown(diagnostics: &[Diagnostic]) -> String {
+        let style = Style {
+            colour: false,
+            width: 100,
+        };
+        render(diagnostics, &SourceMap::default(), "", style)
+    }
+
+    /// Their policies are too large, or tidegate would have to be wrong: these messages stand here alone.
+    #[test]
+    fn rules_that_are_too_many_or_not_proven_are_told() {
+        let space = || Invalid::NotKnown(12_000_000 / 1_000_000);
+        let limit = TooManyRules {
+            limit: 100_000,
+            span: None,
+        };
+        let deep = Invalid::TooDeep(crate::meaning::TooDeep {
+            line: 7,
+            chain: "TIDE-GATE".to_owned(),
+        });
+        let all = [
+            too_many(&limit),
+            unproven(space(), Proof::Needed),
+            unproven(space(), Proof::Wanted),
+            unproven(deep, Proof::Needed),
+        ];
+        let codes = ["T0401", "T0403", "T0404", "T0402"];
+        assert_eq!(all.each_ref().map(|it| it.code.0), codes);
+        insta::assert_snapshot!(shown(&all), @r#"
+        error[T0401]: the policy becomes more than 100000 rules of one address family
+         |
+         = help: name prefixes instead of single addresses, or fewer sets in one statement
+
+        error[T0403]: the rules are too many to be compared with the policy in 12 million steps
+         |
+         = help: name prefixes instead of single addresses, or take them unproven: `--unproven`
+
+        warning[T0404]: the rules are too many to be compared with the policy in 12 million steps
+         |
+         = note: they are written all the same, since `--unproven` was given
+
+        error[T0402]: the rules cannot be followed: line 7: the jump to TIDE-GATE leads in a circle or deeper than 64 chains
+         |
+         = help: this is a mistake of tidegate, not of the policy: please report it
+        "#);
+    }
 }

@@ -1,5 +1,6 @@
 //! What the documents promise.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -214,6 +215,31 @@ fn every_policy_of_the_repository_keeps_its_meaning_when_laid_out() {
             .fold(text, |text, name| text.replace(name, "172.17.0.2"));
         crate::props::fmt::check(&text);
     }
+}
+
+/// Returns the names of tidegate's metrics in a text.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+    words.filter(|word| word.starts_with("tidegate_")).collect()
+}
+
+/// An alert on a metric that is not there never comes.
+#[test]
+fn the_metrics_that_monitoring_names_exist() {
+    let source = text("src/deploy/metrics.rs");
+    let code = source.split("#[cfg(test)]").next().expect("code");
+    let exist = metrics(code);
+    assert_eq!(metrics(&text("docs/monitoring.md")), exist);
+    for file in ["tidegate.rules.yml", "grafana.json"] {
+        let named = text(&format!("examples/monitoring/{file}"));
+        let named = metrics(&named);
+        assert!(named.len() > 2, "{file}");
+        assert!(named.is_subset(&exist), "{file}: {named:?}");
+    }
+    let board = text("examples/monitoring/grafana.json");
+    serde_json::from_str::<serde_json::Value>(&board).expect("JSON");
+    let rules = text("examples/monitoring/tidegate.rules.yml");
+    serde_yaml::from_str::<serde_json::Value>(&rules).expect("YAML");
 }
 
 /// A test file that nobody names is a test that never runs.

@@ -55,6 +55,56 @@ fn examples_have_the_mistake_and_the_mended_ones_do_not() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A message that no test brings about may say anything. A policy on a code's page does, since
+/// [`examples_have_the_mistake_and_the_mended_ones_do_not`] compiles it.
+#[test]
+fn every_code_is_brought_about_by_a_test() {
+    let tests = tests();
+    let missing: Vec<Code> = code::ALL
+        .iter()
+        .filter(|entry| examples(entry.page).first().is_none_or(|it| it.0 != "tide"))
+        .map(|entry| entry.code)
+        .filter(|code| !tests.iter().any(|text| names(text, *code)))
+        .collect();
+    assert!(missing.is_empty(), "no test has {missing:?}");
+}
+
+/// Returns whether a test has a code by its number or by its constant.
+fn names(test: &str, code: Code) -> bool {
+    let table = include_str!("../src/diag/code.rs");
+    let end = format!(" = \"{code}\"");
+    let line = table.lines().find(|line| line.contains(&end));
+    let constant = line.and_then(|line| line.trim_start().split(' ').next());
+    let constant = constant.map(|name| format!("code::{name}"));
+    test.contains(code.0) || constant.is_some_and(|constant| test.contains(&constant))
+}
+
+/// Returns the texts of all tests but this file, and the snapshots.
+fn tests() -> Vec<String> {
+    let below = |folder: &str, ending| crate::docs::files(&repository().join(folder), ending);
+    let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let own = |path: &std::path::PathBuf| !path.ends_with("tests/pages.rs");
+    let whole = below("tests", ".rs").into_iter().filter(own);
+    let snapshots = ["src", "tests"]
+        .map(|folder| below(folder, ".snap"))
+        .concat();
+    let inner = below("src", ".rs").into_iter().map(|path| {
+        let is_test =
+            path.iter().any(|part| part == "tests") || path.to_string_lossy().ends_with("tests.rs");
+        let text = read(path);
+        let after = text
+            .split_once("#[cfg(test)]")
+            .map(|(_, test)| test.to_owned());
+        if is_test {
+            text
+        } else {
+            after.unwrap_or_default()
+        }
+    });
+    let whole = whole.chain(snapshots).map(read);
+    whole.chain(inner).collect()
+}
+
 /// Says which of a page's examples is not what it is there for.
 fn mistold(entry: &Entry) -> Vec<String> {
     let code = entry.code;

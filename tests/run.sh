@@ -43,7 +43,7 @@ cargo fmt --check
 title 'lints'
 cargo clippy --locked --all-targets -- -D warnings
 if command -v shellcheck >/dev/null; then
-    mapfile -t scripts < <(find tests examples packaging .ci -name '*.sh' -o -path .ci/run -o -path 'packaging/deb/*')
+    mapfile -t scripts < <(find tests examples packaging ci .ci -name '*.sh' -o -path .ci/run -o -path 'packaging/deb/*')
     shellcheck -x "${scripts[@]}"
 fi
 

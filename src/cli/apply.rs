@@ -1,6 +1,7 @@
 //! `tidegate apply`.
 
 use std::fmt::Write as _;
+use std::io;
 use std::time::Duration;
 
 use super::args::ApplyArgs;
@@ -10,7 +11,7 @@ use super::{Done, notes, policy, target};
 use crate::artifact::Bundle;
 use crate::deploy::{self, Options, Outcome};
 use crate::diag::code;
-use crate::host::LinuxHost;
+use crate::host::{self, LinuxHost, Urgency};
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
@@ -50,8 +51,10 @@ pub(super) fn said(bundle: &Bundle, outcome: &Outcome, warnings: String) -> Done
     };
     let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
     let line = format!("{policy}, version {version}: {state}\n");
+    let fields = host::policy_fields(Some(policy), Some(version));
+    let text = line + &notes(&outcome.notes);
     Done {
-        text: line + &notes(&outcome.notes),
+        text: host::for_journal(io::stdout(), &text, Urgency::Info, &fields),
         warnings: warnings + &not_cut(outcome),
         yes: true,
     }

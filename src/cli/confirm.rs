@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::args::{AwaitArgs, ConfirmArgs, Format, RollbackArgs, StatusArgs};
 use super::failure::Failure;
 use super::{Done, apply, notes, target};
-use crate::deploy::{self, Options};
+use crate::deploy::{self, Options, Stage};
 use crate::host::{self, Host};
 
 /// How long to wait before going back is tried again, and no longer than that.
@@ -56,9 +56,15 @@ pub(super) fn wait(args: &AwaitArgs) -> Result<Done, Failure> {
     let mut retry = RETRY;
     loop {
         let wait = match deploy::return_in_time(&host) {
-            Ok(None) => return Ok(Done::yes(String::new())),
+            Ok(Stage::Over) => return Ok(Done::yes(String::new())),
+            // Where systemd called, the journal keeps it.
+            Ok(Stage::WentBack(trial, outcome)) => {
+                return Ok(Done::yes(
+                    deploy::went_back(&trial) + "\n" + &notes(&outcome.notes),
+                ));
+            }
             // Somebody else's time: another bundle is on trial by now.
-            Ok(Some(left)) => left,
+            Ok(Stage::Waits(_, left)) => left,
             Err(error) if !args.detach => return Err(error.into()),
             Err(_) => {
                 retry = LONGEST.min(retry * 2);

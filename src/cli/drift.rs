@@ -3,55 +3,112 @@
 use std::io;
 
 use super::Done;
-use super::args::{DriftArgs, Format};
+use super::args::{DriftArgs, DriftFormat};
 use super::failure::Failure;
 use super::target;
+use crate::deploy::metrics::Look;
 use crate::deploy::{self, report::DriftReport};
-use crate::host::{self, Urgency};
+use crate::diag::code;
+use crate::host::{self, Host, LinuxHost, Urgency};
 
 /// What was mended is in force again: that is no failure, but nothing to be silent about.
 pub(super) fn run(args: &DriftArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
-    if !args.repair {
-        let report = deploy::drift(&host)?;
-        let yes = report.is_clean();
-        return Ok(done(shown(&report, args.format), yes, yes, args.format));
+    match look(&host, args.repair) {
+        Ok((before, after)) => done(args, &before, &after, host.time_of_day()),
+        Err(failure) => Err(failed(args, failure, host.time_of_day())),
     }
-    let (before, after) = deploy::repair(&host)?;
-    let text = repaired(&before, &after, args.format);
-    Ok(done(text, before.is_clean(), after.is_clean(), args.format))
 }
 
-fn done(text: String, was_clean: bool, is_clean: bool, format: Format) -> Done {
-    let urgency = match (was_clean, is_clean) {
+/// Returns what was found, and what is left of it.
+fn look(host: &LinuxHost, repair: bool) -> Result<(DriftReport, DriftReport), Failure> {
+    if repair {
+        return Ok(deploy::repair(host)?);
+    }
+    let report = deploy::drift(host)?;
+    Ok((report.clone(), report))
+}
+
+fn done(
+    args: &DriftArgs,
+    before: &DriftReport,
+    after: &DriftReport,
+    at: u64,
+) -> Result<Done, Failure> {
+    let yes = after.is_clean();
+    let shown = match args.format {
+        DriftFormat::Json => after.json(),
+        DriftFormat::Prometheus => metrics(before, after, at),
+        DriftFormat::Text => text(before, after),
+    };
+    let text = match &args.output {
+        Some(file) => {
+            host::write_file(file, &shown)?;
+            told(before, after)
+        }
+        None if args.format == DriftFormat::Text => told(before, after),
+        None => shown,
+    };
+    Ok(Done {
+        text,
+        warnings: String::new(),
+        yes,
+    })
+}
+
+/// Has the metrics say that nothing could be found out: old ones would look as if all were well.
+fn failed(args: &DriftArgs, mut failure: Failure, at: u64) -> Failure {
+    if args.format != DriftFormat::Prometheus {
+        return failure;
+    }
+    let look = Look {
+        report: None,
+        repaired: 0,
+        status: failure.kind.status(),
+        at,
+    };
+    let Some(file) = &args.output else {
+        // A reader that is gone is told by the exit status.
+        let _ = host::print(io::stdout().lock(), &look.metrics());
+        return failure;
+    };
+    if let Err(second) = host::write_file(file, &look.metrics()) {
+        failure.text.push_str(&Failure::from(second).text);
+    }
+    failure
+}
+
+fn metrics(before: &DriftReport, after: &DriftReport, at: u64) -> String {
+    let look = Look {
+        report: Some(after),
+        repaired: before.drifts.len().saturating_sub(after.drifts.len()),
+        status: u8::from(!after.is_clean()),
+        at,
+    };
+    look.metrics()
+}
+
+/// Tells people what was wrong and what is.
+fn text(before: &DriftReport, after: &DriftReport) -> String {
+    if before.is_clean() || before == after {
+        return after.text();
+    }
+    format!("{}after repair:\n{}", before.text(), after.text())
+}
+
+/// Returns the text for people, unless the journal has it now.
+fn told(before: &DriftReport, after: &DriftReport) -> String {
+    let urgency = match (before.is_clean(), after.is_clean()) {
         (true, true) => Urgency::Info,
         (false, true) => Urgency::Warning,
         (_, false) => Urgency::Error,
     };
-    let text = match format {
-        Format::Json => text,
-        Format::Text => host::for_journal(io::stdout(), &text, urgency),
-    };
-    Done {
-        text,
-        warnings: String::new(),
-        yes: is_clean,
+    let mut fields = host::policy_fields(after.policy.as_deref(), after.version.as_deref());
+    for drift in &before.drifts {
+        fields.push(("TIDEGATE_DRIFT", drift.kind.name().to_owned()));
     }
-}
-
-fn shown(report: &DriftReport, format: Format) -> String {
-    match format {
-        Format::Json => report.json(),
-        Format::Text => report.text(),
+    if !before.is_clean() {
+        fields.push(("TIDEGATE_CODE", code::DRIFTED.to_string()));
     }
-}
-
-/// Tells people what was wrong and what is; programs get one report, what is left.
-fn repaired(before: &DriftReport, after: &DriftReport, format: Format) -> String {
-    match format {
-        Format::Text if !before.is_clean() => {
-            format!("{}after repair:\n{}", before.text(), after.text())
-        }
-        Format::Json | Format::Text => shown(after, format),
-    }
+    host::for_journal(io::stdout(), &text(before, after), urgency, &fields)
 }

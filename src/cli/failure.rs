@@ -25,6 +25,18 @@ pub struct Failure {
     pub text: String,
 }
 
+impl FailureKind {
+    /// Returns the exit status that says so.
+    pub fn status(self) -> u8 {
+        match self {
+            FailureKind::No => 1,
+            FailureKind::Usage => 2,
+            FailureKind::Host => 3,
+            FailureKind::Stuck => 4,
+        }
+    }
+}
+
 impl Failure {
     pub fn new(kind: FailureKind, message: &str, help: &str) -> Self {
         Failure {
@@ -42,12 +54,7 @@ impl Failure {
     }
 
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self.kind {
-            FailureKind::No => 1,
-            FailureKind::Usage => 2,
-            FailureKind::Host => 3,
-            FailureKind::Stuck => 4,
-        })
+        ExitCode::from(self.kind.status())
     }
 }
 
@@ -80,5 +87,94 @@ impl From<Problem> for Failure {
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
         Problem::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::{Difference, StateError};
+    use crate::netfilter::{Family, Table};
+
+    /// What a machine can get in the way of an apply, apart from what tests make it do.
+    fn problems() -> Vec<Problem> {
+        let locked = HostError::Locked {
+            pid: "4711".to_owned(),
+        };
+        let differs = Difference {
+            family: Family::V4,
+            table: Table::Mangle,
+            chain: "TIDE-shop-in".to_owned(),
+            rule: 3,
+            wanted: "-j DROP".to_owned(),
+            found: "-j REJECT".to_owned(),
+        };
+        vec![
+            Problem::Differs(Box::new(differs)),
+            Problem::Host(locked),
+            Problem::NoSetting {
+                key: "net.ipv4.conf.br-shop.route_localnet".to_owned(),
+                place: "shop.tide:14".to_owned(),
+            },
+            Problem::State(StateError::Forward(Family::V6)),
+            Problem::Unstable { family: Family::V4 },
+            Problem::WrongValue {
+                key: "net.ipv4.ip_forward".to_owned(),
+                wanted: "1".to_owned(),
+                found: "0".to_owned(),
+                place: "shop.tide:3".to_owned(),
+            },
+            Problem::Host(HostError::NotArmed("systemd-run failed".to_owned())),
+            Problem::Flows("Operation not permitted".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn each_message_has_a_code_a_reason_and_a_way_out() {
+        let failures = problems().into_iter().map(|problem| {
+            let failure = Failure::from(ApplyError::Refused(problem));
+            assert!(failure.text.lines().count() < 24, "{}", failure.text);
+            format!("{} {}", failure.kind.status(), failure.text)
+        });
+        let all: Vec<String> = failures.collect();
+        let codes = [
+            "T0502", "T0504", "T0506", "T0509", "T0510", "T0512", "T0519", "T0524",
+        ];
+        for (text, code) in all.iter().zip(codes) {
+            assert!(text.contains(&format!("error[{code}]: ")), "{text}");
+        }
+        insta::assert_snapshot!(all.join("\n"), @r#"
+        3 error[T0502]: the rules in rehearsal are not the bundle's: IPv4 mangle TIDE-shop-in, rule 3: compiled `-j DROP`, loaded `-j REJECT`
+        nothing was changed
+        help: this iptables prints rules in another way; please report it
+
+        3 error[T0504]: another tidegate, process 4711, is changing this machine
+        nothing was changed
+        help: wait for it to end, then try again
+
+        3 error[T0506]: shop.tide:14: this kernel has no setting net.ipv4.conf.br-shop.route_localnet
+        nothing was changed
+        help: take the sysctl out of the policy, or load the module that brings it
+
+        3 error[T0509]: the bundle's rules do more than its manifest says: FORWARD's policy in the IPv6 rules differs from the manifest
+        nothing was changed
+        help: compile the policy again
+
+        3 error[T0510]: IPv4 rules were loaded, but others keep changing them
+        nothing was changed
+        help: find the program that rewrites the rules, and try again
+
+        3 error[T0512]: shop.tide:3: the kernel took net.ipv4.ip_forward = 1 but says 0
+        nothing was changed
+        help: look which value the kernel accepts
+
+        3 error[T0519]: nobody can be called to look after the time: systemd-run failed
+        nothing was changed
+        help: mend what the message names; without `--confirm` nobody is needed
+
+        3 error[T0524]: this machine cannot be asked about its connections: Operation not permitted
+        nothing was changed
+        help: mend what the message names, then try again
+        "#);
     }
 }

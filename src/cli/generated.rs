@@ -6,10 +6,14 @@ use clap_mangen::Man;
 use super::Done;
 use super::args::{Cli, CompletionsArgs, ManualArgs};
 use super::failure::{Failure, FailureKind};
+use super::roff::roff;
 use crate::host;
 
 /// Commands for those who run a system; man-pages(7).
 const SECTION: &str = "8";
+
+/// The language, which is a file's format.
+const LANGUAGE: &str = include_str!("../../docs/language.md");
 
 pub(super) fn completions(args: &CompletionsArgs) -> Done {
     let mut text = Vec::new();
@@ -29,8 +33,12 @@ pub(super) fn manual(args: &ManualArgs) -> Result<Done, Failure> {
         let path = args.folder.join(format!("{name}.{SECTION}"));
         host::write_file(&path, &page(name, command)?)?;
     }
+    host::write_file(&args.folder.join("tide.5"), &roff(LANGUAGE, "tide", "5"))?;
     let folder = host::shown(&args.folder);
-    Ok(Done::yes(format!("{} pages in {folder}\n", pages.len())))
+    Ok(Done::yes(format!(
+        "{} pages in {folder}\n",
+        pages.len() + 1
+    )))
 }
 
 fn page(name: &str, command: &Command) -> Result<String, Failure> {

@@ -23,6 +23,7 @@ mod matrix;
 mod plan;
 mod policy;
 mod report;
+mod roff;
 mod side;
 mod target;
 mod trace;
@@ -112,9 +113,8 @@ fn acts(verb: &Verb) -> bool {
 
 fn said(done: &Done, acts: bool) -> ExitCode {
     // Losing warnings is no reason to fail.
-    let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning);
+    let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning, &[]);
     let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
-    let _ = host::print(anstream::stderr().lock(), &done.warnings);
     let answer = ExitCode::from(u8::from(!done.yes));
     match host::print(io::stdout().lock(), &done.text) {
         Ok(()) => answer,
@@ -122,7 +122,8 @@ fn said(done: &Done, acts: bool) -> ExitCode {
             let message = format!("cannot write to standard output: {}", host::reason(&error));
             if acts {
                 let text = format!("warning: {message}\nnote: what was asked for is done\n");
-                let _ = host::print(anstream::stderr().lock(), &text);
+                let text = host::for_journal(io::stderr(), &text, Urgency::Warning, &[]);
+                let _ = host::print_coloured(anstream::stderr().lock(), &text);
                 return answer;
             }
             let help = "look where it leads: a full disk?";
@@ -133,7 +134,7 @@ fn said(done: &Done, acts: bool) -> ExitCode {
 
 fn failed(failure: &Failure) -> ExitCode {
     // With standard error gone too, the exit status has to do.
-    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
+    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error, &[]);
     let _ = host::print_coloured(anstream::stderr().lock(), &text);
     failure.exit_code()
 }

@@ -1,10 +1,10 @@
 //! A set of rules given by path or word, as the machine that it makes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::SideArgs;
 use super::failure::Failure;
-use super::trace::{MAX_RULES, unread};
+use super::trace::{MAX_RULES, unread, unread_file};
 use super::{policy, target};
 use crate::compile::Subject;
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
@@ -19,7 +19,7 @@ const LIVE: &str = "live";
 pub(super) enum Source {
     Live,
     Policy(Box<Subject>),
-    Saved(String),
+    Saved { path: PathBuf, text: String },
 }
 
 /// A side of one family, and what was taken for granted about it.
@@ -51,7 +51,7 @@ impl Source {
 
     /// Returns the families of which there can be rules.
     pub(super) fn families(all: &[&Source], six: bool) -> Vec<Family> {
-        let saved = all.iter().any(|it| matches!(it, Source::Saved(_)));
+        let saved = all.iter().any(|it| matches!(it, Source::Saved { .. }));
         match (six, saved) {
             (true, _) => vec![Family::V6],
             (false, true) => vec![Family::V4],
@@ -71,7 +71,8 @@ pub(super) fn source(path: &Path, args: &SideArgs) -> Result<(Source, String), F
     }
     let text = host::read_file(path, MAX_RULES, Trust::Anybody)?;
     if is_saved(&text) {
-        return Ok((Source::Saved(text), String::new()));
+        let path = path.to_owned();
+        return Ok((Source::Saved { path, text }, String::new()));
     }
     let with = policy::With {
         host: args.host_name.as_deref(),
@@ -100,9 +101,9 @@ pub(super) fn machine_of(
     match source {
         Source::Live => live(args, family),
         Source::Policy(subject) => of_policy(subject, like, family),
-        Source::Saved(text) => {
+        Source::Saved { path, text } => {
             let assumed = question::of_rules(text, None, &args.output, family);
-            let assumed = assumed.map_err(|error| unread(&error))?;
+            let assumed = assumed.map_err(|error| unread_file(path, &error))?;
             Ok(Made::of(assumed, SideKind::Saved))
         }
     }

@@ -157,6 +157,13 @@ pub(super) fn unread(error: &LiveError) -> Failure {
     Failure::new(FailureKind::No, &error.to_string(), help)
 }
 
+/// Like [`unread`], of a file.
+pub(super) fn unread_file(path: &Path, error: &LiveError) -> Failure {
+    let message = format!("{}: {error}", host::shown(path));
+    let help = "the file must be what iptables-save prints, of the family that is asked for";
+    Failure::new(FailureKind::No, &message, help)
+}
+
 fn unclear(error: &WhoError) -> Failure {
     let help = match error {
         WhoError::Set(_) => "give one of its addresses, or the policy instead of its bundle",

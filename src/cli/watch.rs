@@ -223,6 +223,6 @@ fn say(text: &str) {
 }
 
 fn complain(failure: &Failure) {
-    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error);
+    let text = host::for_journal(io::stderr(), &failure.text, Urgency::Error, &[]);
     let _ = host::print_coloured(anstream::stderr().lock(), &text);
 }

@@ -12,6 +12,10 @@ use super::{confirm, cut, history};
 use crate::artifact::Bundle;
 use crate::host::{Host, HostError};
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is said or left out by itself"
+)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
     /// The machine is starting: what was there before is no rules at all, so what can be loaded
@@ -63,7 +67,6 @@ pub(super) fn put_and_keep(
 ) -> Result<Outcome, ApplyError> {
     let before = store::installed(host).ok().flatten();
     let mut outcome = apply_locked(host, bundle, options, NextBoot::ThisBundle)?;
-    trial::forget_return(host).map_err(refused)?;
     let now = host.time_of_day();
     let old = before.filter(|old| old.version() != bundle.version());
     if let Some(old) = &old {
@@ -73,8 +76,10 @@ pub(super) fn put_and_keep(
             old.short_version()
         ));
     }
-    // The bundle is in force; one that is missing in the history is no reason to say otherwise.
-    if let Err(error) = remember(host, old.as_ref(), bundle, now) {
+    // The bundle is in force: what is written about the past is no reason to say otherwise.
+    let written =
+        trial::forget_return(host).and_then(|()| remember(host, old.as_ref(), bundle, now));
+    if let Err(error) = written {
         let note = format!("the history does not have it: {error}");
         outcome.notes.push(note);
     }

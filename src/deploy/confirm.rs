@@ -36,7 +36,7 @@ pub(super) fn settle(host: &dyn Host) -> Result<Stage, ApplyError> {
         return Ok(Stage::Over);
     };
     if trial.confirmed {
-        keep(host).map_err(ApplyError::Partial)?;
+        keep(host).map_err(ApplyError::Unfinished)?;
         return Ok(Stage::Over);
     }
     if let Some(left) = trial.left(host).map_err(refused)? {
@@ -68,7 +68,8 @@ pub fn seconds(left: Duration) -> u64 {
     left.as_secs() + u64::from(left.subsec_nanos() > 0)
 }
 
-pub(super) fn went_back(trial: &Trial) -> String {
+/// Says that nobody confirmed a bundle, and what is in force instead.
+pub fn went_back(trial: &Trial) -> String {
     format!(
         "{}, version {}, was not confirmed in time: {} is in force again",
         trial.policy,
@@ -173,17 +174,19 @@ fn take_back(host: &dyn Host, trial: &Trial) -> Result<Outcome, ApplyError> {
     };
     // Before the rules, so that nothing is forwarded which the rules of the trial would stop.
     for setting in &trial.before.settings {
-        put_back(host, setting).map_err(ApplyError::Refused)?;
+        put_back(host, setting).map_err(ApplyError::Unfinished)?;
     }
     let outcome = match &old {
         Some(bundle) => apply_locked(host, bundle, Options::at_once(), NextBoot::AsBefore)?,
-        None => clean(host, trial).map_err(ApplyError::Partial)?,
+        None => clean(host, trial).map_err(ApplyError::Unfinished)?,
     };
     let rest = put_back_policies(host, trial, old.as_ref());
     rest.and_then(|()| put_back_routes(host, trial))
-        .map_err(ApplyError::Partial)?;
-    trial::note_return(host, trial).map_err(refused)?;
-    disarm(host).map_err(refused)?;
+        .map_err(ApplyError::Unfinished)?;
+    let noted = trial::note_return(host, trial);
+    noted
+        .and_then(|()| disarm(host))
+        .map_err(|error| ApplyError::Unfinished(error.into()))?;
     Ok(outcome)
 }
 
@@ -244,7 +247,7 @@ pub fn confirm(host: &dyn Host) -> Result<Trial, ApplyError> {
             trial.confirmed = true;
             trial.write(host).map_err(refused)?;
             // It is decided, and whoever comes next ends it.
-            keep(host).map_err(ApplyError::Partial)?;
+            keep(host).map_err(ApplyError::Unfinished)?;
             Ok(trial)
         }
         Stage::WentBack(trial, _) => Err(refused(Problem::TooLate(went_back(&trial)))),
@@ -287,8 +290,9 @@ pub fn rollback(
     let notes = match settle(host)? {
         Stage::Waits(trial, _) if version.is_none() => {
             let outcome = take_back(host, &trial)?;
-            trial::forget_return(host).map_err(refused)?;
-            let bundle = store::installed(host).map_err(ApplyError::Partial)?;
+            let forgotten = trial::forget_return(host);
+            forgotten.map_err(|error| ApplyError::Unfinished(error.into()))?;
+            let bundle = store::installed(host).map_err(ApplyError::Unfinished)?;
             return Ok((bundle, outcome));
         }
         Stage::Waits(trial, left) => return Err(refused(waiting(&trial, left))),
@@ -301,15 +305,12 @@ pub fn rollback(
     Ok((Some(bundle), outcome))
 }
 
-/// Goes back if the time of a bundle on trial is over; returns how long it is until then.
-pub fn return_in_time(host: &dyn Host) -> Result<Option<Duration>, ApplyError> {
+/// Goes back if the time of a bundle on trial is over; returns what has become of it.
+pub fn return_in_time(host: &dyn Host) -> Result<Stage, ApplyError> {
     // Without a record, not even the lock is touched: there is nothing to look after.
     if trial::of(host).map_err(refused)?.is_none() {
-        return Ok(None);
+        return Ok(Stage::Over);
     }
     let _lock = host.lock().map_err(refused)?;
-    match settle(host)? {
-        Stage::Waits(_, left) => Ok(Some(left)),
-        Stage::Over | Stage::WentBack(..) => Ok(None),
-    }
+    settle(host)
 }

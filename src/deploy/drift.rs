@@ -45,10 +45,13 @@ fn on_trial(host: &dyn Host, trial: &Trial) -> Result<DriftReport, Problem> {
     let back = trial.back();
     match trial.left(host)? {
         _ if trial.confirmed => {}
-        Some(left) => drifts.notes.push(format!(
-            "it waits for a confirmation, {} s left; then {back} comes back",
-            confirm::seconds(left)
-        )),
+        Some(left) => {
+            let left = confirm::seconds(left);
+            drifts.waits = Some(left);
+            drifts.notes.push(format!(
+                "it waits for a confirmation, {left} s left; then {back} comes back"
+            ));
+        }
         None => {
             let says = format!("{back} should be in force again");
             drifts
@@ -73,7 +76,7 @@ pub fn repair(host: &dyn Host) -> Result<(DriftReport, DriftReport), ApplyError>
     };
     apply::apply_installed(host, options)?;
     // The repair is done and stands, whatever looking again says.
-    let after = drift(host).map_err(ApplyError::Partial)?;
+    let after = drift(host).map_err(ApplyError::Unfinished)?;
     Ok((before, after))
 }
 
@@ -97,6 +100,7 @@ fn damaged(problem: &Problem) -> DriftReport {
         version: None,
         drifts: vec![Drift::new(DriftKind::BundleDamaged).says(problem.to_string())],
         notes: vec!["rules and settings were not compared: apply a whole bundle first".to_owned()],
+        waits: None,
     }
 }
 
@@ -104,6 +108,8 @@ struct Drifts<'a> {
     host: &'a dyn Host,
     list: Vec<Drift>,
     notes: Vec<String>,
+    /// Seconds that a confirmation is waited for.
+    waits: Option<u64>,
 }
 
 impl<'a> Drifts<'a> {
@@ -121,6 +127,7 @@ impl<'a> Drifts<'a> {
             host,
             list: Vec::new(),
             notes: Vec::new(),
+            waits: None,
         }
     }
 
@@ -145,6 +152,7 @@ impl<'a> Drifts<'a> {
             version: Some(bundle.version().to_owned()),
             drifts: self.list,
             notes: self.notes,
+            waits: self.waits,
         }
     }
 

@@ -194,6 +194,9 @@ pub enum ApplyError {
         problem: Box<Problem>,
         back: Box<Problem>,
     },
+    /// A bundle is confirmed, put back or repaired, and something that comes after that failed.
+    #[error("{0}\nwhat was done until then stands, and the next tidegate ends it")]
+    Unfinished(Problem),
     #[error("{0}\nthe state before is in force again")]
     WentBack(Problem),
 }
@@ -205,6 +208,7 @@ impl ApplyError {
             ApplyError::Begun(problem)
             | ApplyError::Partial(problem)
             | ApplyError::Refused(problem)
+            | ApplyError::Unfinished(problem)
             | ApplyError::WentBack(problem) => problem,
             ApplyError::Stuck { problem, .. } => problem,
         }

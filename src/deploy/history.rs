@@ -93,8 +93,7 @@ pub(super) fn find(host: &dyn Host, version: Option<&str>) -> Result<Bundle, Pro
             Ok(Bundle::read(files)?)
         }
         [] => Err(Problem::NothingBefore(format!(
-            "none of the {} versions that are kept begins with {digits}",
-            all.len()
+            "no version that is kept begins with `{digits}`"
         ))),
         many => Err(Problem::NothingBefore(format!(
             "{} versions begin with `{digits}`",

@@ -28,54 +28,32 @@ ExecStart=/usr/sbin/tidegate drift
 /// Where packages put units; file-hierarchy(7), systemd.unit(5).
 const PACKAGED_UNITS: &str = "/usr/lib/systemd/system";
 
-/// A unit file and the units that start it, the `WantedBy=` of its `[Install]`.
+/// A unit file.
 struct Unit {
     name: &'static str,
     text: &'static str,
-    wanted_by: &'static [&'static str],
 }
 
 const UNIT_FILES: [Unit; 5] = [
     Unit {
         name: "tidegate-drift.service",
         text: include_str!("../../systemd/tidegate-drift.service"),
-        wanted_by: &[
-            "firewalld.service",
-            "ip6tables.service",
-            "iptables.service",
-            "netfilter-persistent.service",
-            "nftables.service",
-            "ufw.service",
-        ],
     },
     Unit {
         name: "tidegate-drift.timer",
         text: include_str!("../../systemd/tidegate-drift.timer"),
-        wanted_by: &["timers.target"],
     },
     Unit {
         name: "tidegate-guard.service",
         text: include_str!("../../systemd/tidegate-guard.service"),
-        wanted_by: &["multi-user.target", "docker.service"],
     },
     Unit {
         name: MAIN_UNIT,
         text: include_str!("../../systemd/tidegate.service"),
-        wanted_by: &[
-            "multi-user.target",
-            "docker.service",
-            "firewalld.service",
-            "ip6tables.service",
-            "iptables.service",
-            "netfilter-persistent.service",
-            "nftables.service",
-            "ufw.service",
-        ],
     },
     Unit {
         name: WATCH_UNIT,
         text: include_str!("../../systemd/tidegate-watch@.service"),
-        wanted_by: &[],
     },
 ];
 
@@ -89,10 +67,23 @@ impl Unit {
         format!("{PACKAGED_UNITS}/{}", self.name)
     }
 
+    /// Returns the units that start it, of its `[Install]`; a template has none, only its instances do.
+    fn wanted_by(&self) -> impl Iterator<Item = &'static str> {
+        let text = if self.name == WATCH_UNIT {
+            ""
+        } else {
+            self.text
+        };
+        let lines = text.lines();
+        lines
+            .filter_map(|line| line.strip_prefix("WantedBy="))
+            .flat_map(str::split_whitespace)
+    }
+
     /// Returns the links that `systemctl enable` would make.
     fn links(&self) -> impl Iterator<Item = String> {
         let link = |wanting| format!("{UNITS}/{wanting}.wants/{}", self.name);
-        self.wanted_by.iter().map(link)
+        self.wanted_by().map(link)
     }
 
     /// Puts the unit on the machine, and returns where it is.

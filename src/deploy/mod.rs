@@ -15,6 +15,7 @@ mod error;
 mod history;
 mod install;
 mod job;
+pub mod metrics;
 mod overrides;
 mod plan;
 mod preview;
@@ -31,7 +32,7 @@ mod trial;
 
 pub use apply::{Options, Outcome, apply, apply_installed, follow};
 pub use burst::Burst;
-pub use confirm::{Stage, confirm, return_in_time, rollback, seconds, try_out};
+pub use confirm::{Stage, confirm, return_in_time, rollback, seconds, try_out, went_back};
 pub use cut::{Doomed, doomed};
 pub use drift::{drift, repair};
 pub use engine::{Mismatches, look as look_at_engine};

@@ -35,6 +35,60 @@ pub enum DriftKind {
 }
 
 impl DriftKind {
+    /// Every kind.
+    pub const ALL: &'static [DriftKind] = &[
+        DriftKind::BundleDamaged,
+        DriftKind::ChainMissing,
+        DriftKind::ChainStranger,
+        DriftKind::DockerUserMissing,
+        DriftKind::DockerUserUnreached,
+        DriftKind::FileChanged,
+        DriftKind::FileMissing,
+        DriftKind::FileStranger,
+        DriftKind::ForwardPolicy,
+        DriftKind::HookDoubled,
+        DriftKind::HookMissing,
+        DriftKind::HookMisplaced,
+        DriftKind::HookStranger,
+        DriftKind::ModuleMissing,
+        DriftKind::RouteMissing,
+        DriftKind::RuleAdded,
+        DriftKind::RuleChanged,
+        DriftKind::RuleGone,
+        DriftKind::RulesReordered,
+        DriftKind::SysctlDiffers,
+        DriftKind::SysctlMissing,
+        DriftKind::Unconfirmed,
+    ];
+
+    /// Returns its name for programs, as in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            DriftKind::BundleDamaged => "bundle-damaged",
+            DriftKind::ChainMissing => "chain-missing",
+            DriftKind::ChainStranger => "chain-stranger",
+            DriftKind::DockerUserMissing => "docker-user-missing",
+            DriftKind::DockerUserUnreached => "docker-user-unreached",
+            DriftKind::FileChanged => "file-changed",
+            DriftKind::FileMissing => "file-missing",
+            DriftKind::FileStranger => "file-stranger",
+            DriftKind::ForwardPolicy => "forward-policy",
+            DriftKind::HookDoubled => "hook-doubled",
+            DriftKind::HookMissing => "hook-missing",
+            DriftKind::HookMisplaced => "hook-misplaced",
+            DriftKind::HookStranger => "hook-stranger",
+            DriftKind::ModuleMissing => "module-missing",
+            DriftKind::RouteMissing => "route-missing",
+            DriftKind::RuleAdded => "rule-added",
+            DriftKind::RuleChanged => "rule-changed",
+            DriftKind::RuleGone => "rule-gone",
+            DriftKind::RulesReordered => "rules-reordered",
+            DriftKind::SysctlDiffers => "sysctl-differs",
+            DriftKind::SysctlMissing => "sysctl-missing",
+            DriftKind::Unconfirmed => "unconfirmed",
+        }
+    }
+
     /// Returns what happened in words.
     pub fn title(self) -> &'static str {
         match self {
@@ -170,6 +224,9 @@ pub struct DriftReport {
     pub version: Option<String>,
     pub drifts: Vec<Drift>,
     pub notes: Vec<String>,
+    /// Seconds that a confirmation is waited for; nothing where none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<u64>,
 }
 
 impl DriftReport {
@@ -238,6 +295,7 @@ mod tests {
             version: Some("0123456789abcdef".to_owned()),
             drifts: vec![gone, sysctl],
             notes: Vec::new(),
+            waits: None,
         }
     }
 
@@ -260,5 +318,15 @@ mod tests {
         assert_eq!(json["drifts"][0]["kind"], "rule-gone");
         assert_eq!(json["drifts"][0]["table"], "mangle");
         assert!(json["drifts"][1].get("table").is_none());
+    }
+
+    #[test]
+    fn every_kind_has_the_name_that_the_json_gives_it() {
+        let mut names: Vec<&str> = DriftKind::ALL.iter().map(|kind| kind.name()).collect();
+        for kind in DriftKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        names.dedup();
+        assert_eq!(names.len(), DriftKind::ALL.len());
     }
 }

@@ -1,4 +1,8 @@
 //! A bundle written to a folder of the user's choice, whole or not at all.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is where a bundle is put where the user wants it"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

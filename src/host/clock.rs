@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// A moment of one boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// The kernel's `boot_id`, random(4), another one after each start.
+    /// What tells one boot from another, see [`name`].
     pub boot: String,
     /// Milliseconds of `CLOCK_BOOTTIME`, which goes on while the machine sleeps; `clock_gettime(2)`.
     pub millis: u64,
@@ -45,14 +46,27 @@ impl Moment {
     }
 }
 
-pub(super) fn moment() -> Result<Moment, HostError> {
+/// Returns what tells this boot from others, for records below the folder `run`.
+///
+/// What lies on a tmpfs ends with its boot, so there nothing has to be told apart. Elsewhere it is the
+/// kernel's `boot_id`, random(4). That alone would not do: systemd-nspawn puts another one in its
+/// place, and a unit with a /proc of its own (`ProtectKernelTunables=`) sees the kernel's again.
+fn name(run: &Path) -> Result<String, HostError> {
+    if statfs(run).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC) {
+        return Ok("this one".to_owned());
+    }
     let path = Path::new(BOOT_ID);
-    let boot = fs::read_to_string(path).map_err(io_error("read", path))?;
+    let name = fs::read_to_string(path).map_err(io_error("read", path))?;
+    Ok(name.trim().to_owned())
+}
+
+/// Returns the moment that it is, for records below the folder `run`.
+pub(super) fn moment(run: &Path) -> Result<Moment, HostError> {
     let now = clock_gettime(ClockId::CLOCK_BOOTTIME)
-        .map_err(|error| io_error("read the clock for", path)(error.into()))?;
+        .map_err(|error| io_error("read the clock for", run)(error.into()))?;
     let millis = Duration::from(now).as_millis();
     Ok(Moment {
-        boot: boot.trim().to_owned(),
+        boot: name(run)?,
         millis: u64::try_from(millis).unwrap_or(u64::MAX),
     })
 }

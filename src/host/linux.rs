@@ -329,7 +329,7 @@ impl Host for LinuxHost {
     }
 
     fn moment(&self) -> Result<Moment, HostError> {
-        clock::moment()
+        clock::moment(&self.path("/run"))
     }
 
     fn time_of_day(&self) -> u64 {

@@ -35,7 +35,7 @@ pub use engine::{EngineFacts, SOCKET, inventory as engine_inventory, is_running 
 pub use error::{HostError, reason, shown};
 pub use follow::{News, follow};
 pub use input::standard_input;
-pub use journal::{Urgency, for_journal};
+pub use journal::{Field, Urgency, for_journal, policy_fields};
 pub use linux::{LinuxHost, is_root};
 pub use loader::{FolderLoader, KeptLoader, POLICY_FILE};
 pub use lock::Lock;

@@ -18,3 +18,11 @@ pub use render::{ChainText, policy_name, render, render_chains};
 pub use rule::{Conntrack, Hook, Interface, Limit, Origin, Over, Rule, Ruleset, Service, Target};
 pub use table::{Place, Table};
 pub use walk::{ConnState, Packet, Trail, Verdict, walk};
+
+/// Returns the end of a message about a line: what it says, where it says anything.
+fn said(line: &str) -> String {
+    match line.trim() {
+        "" => String::new(),
+        line => format!(": {line}"),
+    }
+}

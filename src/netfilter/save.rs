@@ -72,7 +72,7 @@ impl Tables {
 
 /// A line that is not what iptables-save or iptables-restore knows.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("line {line}: {kind}: {text}")]
+#[error("line {line}: {kind}{}", crate::netfilter::said(text))]
 pub struct SaveError {
     pub line: usize,
     pub kind: SaveErrorKind,

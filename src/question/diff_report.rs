@@ -67,6 +67,7 @@ impl Diff {
              | --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
         for cells in self.table() {
+            let cells = cells.map(|cell| plain(&cell));
             let cells = cells.map(|cell| cell.replace('|', "\\|"));
             let _ = writeln!(text, "| {} |", cells.join(" | "));
         }
@@ -130,6 +131,18 @@ impl Diff {
         });
         aside.chain(more).collect()
     }
+}
+
+/// Escapes what Markdown would read in names of sets and files.
+fn plain(text: &str) -> String {
+    let mut escaped = String::new();
+    for letter in text.chars() {
+        if "\\`*_<[".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
 }
 
 fn said(reason: &Reason) -> String {

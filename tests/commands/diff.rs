@@ -78,6 +78,19 @@ fn a_reviews_comment_is_a_table_and_a_program_reads_json() {
 }
 
 #[test]
+fn names_are_no_markdown() {
+    let desk = shop();
+    let names = |text: &str| text.replace("office", "_office_");
+    desk.write("a_b_.tide", names(POLICY));
+    desk.write("b.tide", names(&POLICY.replace("8080", "8081")));
+    let arguments = ["a_b_.tide", "b.tide", "--format", "markdown"];
+    let (status, text, _) = diff(&desk, &arguments);
+    assert_eq!(status, Some(1));
+    assert!(text.contains("| \\_office\\_ | host |"), "{text}");
+    assert!(text.contains("by a\\_b\\_.tide:10 |"), "{text}");
+}
+
+#[test]
 fn nothing_differs_where_other_words_mean_the_same() {
     let desk = shop();
     let (status, text, _) = diff(&desk, &["shop.tide", "shop.tide"]);
@@ -171,4 +184,14 @@ fn the_example_of_the_document_is_what_the_program_prints() {
     desk.write("new.tide", new);
     let (status, text, _) = diff(&desk, &["shop.tide", "new.tide"]);
     assert_eq!((status, text.as_str()), (Some(1), printed));
+}
+
+#[test]
+fn a_saved_file_that_is_cut_short_is_named_with_its_line() {
+    let desk = Desk::with_policy();
+    desk.write("cut.v4", "*filter\n:INPUT ACCEPT [0:0]\n");
+    let (status, _, error) = diff(&desk, &["cut.v4", "shop.tide"]);
+    assert_eq!(status, Some(1));
+    let first = error.lines().find(|line| line.starts_with("error"));
+    insta::assert_snapshot!(first.unwrap_or_default(), @"error: cut.v4: line 2: a table without its COMMIT");
 }

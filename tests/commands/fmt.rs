@@ -60,7 +60,7 @@ fn check_and_diff_write_nothing_and_answer_no() {
         "{said}"
     );
     assert!(
-        said.contains("-trust  office {203.0.113.0/24}\r\n+trust office"),
+        said.contains("-trust  office {203.0.113.0/24}\\u000d\n+trust office"),
         "{said}"
     );
     assert!(said.contains("\\ No newline at end of file\n"), "{said}");

@@ -1,5 +1,7 @@
 //! Completions and manual pages, of every command.
 
+use std::process::Command;
+
 use super::Desk;
 
 const VERBS: [&str; 25] = [
@@ -49,8 +51,8 @@ fn every_command_has_a_page() {
     let output = desk.run(&["manual", "."]);
     assert!(output.status.success(), "{output:?}");
     let names = desk.files().len();
-    // One for all, and none for `help`.
-    assert_eq!(names, VERBS.len());
+    // One for all and one of the language, and none for `help`.
+    assert_eq!(names, VERBS.len() + 1);
     for verb in VERBS.iter().filter(|verb| **verb != "help") {
         let page = std::fs::read_to_string(desk.path(&format!("tidegate-{verb}.8"))).unwrap();
         assert!(page.contains(&format!(".TH tidegate-{verb} 8")), "{page}");
@@ -58,4 +60,30 @@ fn every_command_has_a_page() {
     }
     let missing = desk.run(&["manual", "nowhere"]);
     assert_eq!(missing.status.code(), Some(3));
+}
+
+/// What is in the language's page is there, and the formatter has nothing to say.
+#[test]
+fn the_language_has_a_page_that_reads_well() {
+    let desk = Desk::new();
+    desk.run(&["manual", "."]);
+    let page = std::fs::read_to_string(desk.path("tide.5")).unwrap();
+    for said in [
+        ".TH tide 5",
+        ".SH NAME\ntide \\- ",
+        ".SH DESCRIPTION\n",
+        "\\fBantispoof on|off\\fR",
+    ] {
+        assert!(page.contains(said), "{said} is missing from {page}");
+    }
+    let Ok(output) = Command::new("groff")
+        .args(["-man", "-ww", "-Tutf8", "-z"])
+        .arg(desk.path("tide.5"))
+        .output()
+    else {
+        eprintln!("skipped: groff is not installed");
+        return;
+    };
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

@@ -138,7 +138,7 @@ impl Place {
             .ok(&format!("mount -t sysfs sysfs {disk}/root/sys"));
         self.host.ok(&format!("mount --rbind /dev {disk}/root/dev"));
         self.host
-            .ok(&format!("mount -t tmpfs tmpfs {disk}/root/run"));
+            .ok(&format!("mount -t tmpfs -o mode=755 tmpfs {disk}/root/run"));
         let name = self.variant_name();
         for tool in ["iptables", "ip6tables"] {
             for verb in ["", "-save", "-restore"] {

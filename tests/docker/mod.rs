@@ -3,6 +3,8 @@
 //! Each test shows first that the engine alone lets the client in that the policy keeps out.
 
 mod booted;
+mod cut;
+mod doctor;
 mod drift;
 mod engine;
 mod firewalls;
@@ -24,6 +26,7 @@ mod routed;
 mod seeds;
 mod stand_in;
 mod storm;
+mod trial;
 mod unaided;
 mod units;
 mod watch;

@@ -52,6 +52,8 @@ fn units_mend_what_others_undo_and_say_so() {
         assert!(log.contains(line), "{line}: {log}");
     }
     assert_eq!(told(&host, "err", "tidegate-drift"), "");
+    let found = host.run("journalctl -b --no-pager -o cat TIDEGATE_DRIFT=rule-gone");
+    assert!(found.contains("after repair:"), "{found}");
 
     // Each of these flushes all rules, the engine's and ours. tidegate.service is up already when
     // nftables starts for the first time: then it is the timer's unit that nftables wants.
@@ -77,5 +79,7 @@ fn units_mend_what_others_undo_and_say_so() {
             "{unit}: {log}"
         );
     }
+    let found = host.run("journalctl -b --no-pager -o cat -p err TIDEGATE_CODE=T0505");
+    assert!(found.contains("error[T0505]"), "{found}");
     host.run("chmod 755 /var/lib/tidegate && systemctl restart tidegate-drift && tidegate drift");
 }

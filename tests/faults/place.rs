@@ -228,7 +228,9 @@ fn collect(root: &Path, folder: &Path, texts: &mut Texts) {
     for entry in entries {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().to_owned();
-        if name.ends_with("previous") || name.ends_with("lock") {
+        // Bundles that were in force before have no say in what is now.
+        let is_past = name.ends_with("previous") || name.ends_with("history");
+        if is_past || name.ends_with("lock") {
             continue;
         }
         if path.is_dir() {

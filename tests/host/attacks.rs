@@ -394,7 +394,7 @@ fn no_other_module_starts_a_program() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") {
+            } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 let marks = ["process::Command", "process::{", "Command::new", "/bin/sh"];
                 if marks.iter().any(|mark| text.contains(mark)) {
@@ -403,5 +403,7 @@ fn no_other_module_starts_a_program() {
             }
         }
     }
-    assert_eq!(found, ["command.rs"]);
+    found.sort();
+    // `arm` starts tidegate itself, by /proc/self/exe.
+    assert_eq!(found, ["arm.rs", "command.rs"]);
 }

@@ -52,6 +52,54 @@ fn apply_and_drift_say_what_stands() {
     });
 }
 
+/// Returns the value of a metric without labels, or with these.
+fn value(metrics: &str, name: &str) -> Option<u64> {
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map(|value| value.parse().unwrap())
+}
+
+#[test]
+fn drift_writes_metrics_also_of_a_machine_that_fails() {
+    with_bundle(|env| {
+        ends(&tidegate(env, &["apply", "bundle"]), 0);
+        let text = ends(&tidegate(env, &["drift", "--format", "prometheus"]), 0);
+        assert_eq!(value(&text, "tidegate_exit_status"), Some(0), "{text}");
+        assert!(text.contains("tidegate_policy_info{policy=\"shop.tide\",version=\""));
+        assert_eq!(value(&text, "tidegate_trial_remaining_seconds"), None);
+
+        env.iptables(Family::V4, "-t mangle -F TIDE-GATE");
+        let into = ["--format", "prometheus", "-o", "tidegate.prom"];
+        let file = env.root.path().join("tidegate.prom");
+        let metrics = || std::fs::read_to_string(&file).unwrap();
+        let text = ends(&tidegate(env, &[&["drift"][..], &into].concat()), 1);
+        assert!(
+            text.contains("rule gone") && !text.contains("# HELP"),
+            "{text}"
+        );
+        let gone = "tidegate_drift_findings{kind=\"rule-gone\"}";
+        let found = value(&metrics(), gone).unwrap();
+        assert!(found > 0);
+        assert_eq!(value(&metrics(), "tidegate_exit_status"), Some(1));
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o644, "node_exporter is not root");
+
+        ends(
+            &tidegate(env, &[&["drift", "--repair"][..], &into].concat()),
+            0,
+        );
+        assert_eq!(value(&metrics(), "tidegate_drift_repaired"), Some(found));
+        assert_eq!(value(&metrics(), gone), Some(0));
+
+        ends(&tidegate(env, &["uninstall"]), 0);
+        let text = ends(&tidegate(env, &[&["drift"][..], &into].concat()), 3);
+        assert!(text.contains("T0507"), "{text}");
+        assert_eq!(value(&metrics(), "tidegate_exit_status"), Some(3));
+        assert!(!metrics().contains("findings"));
+        assert!(value(&metrics(), "tidegate_last_check_timestamp_seconds") > Some(1_700_000_000));
+    });
+}
+
 #[test]
 fn install_makes_a_machine_that_boots_with_the_rules() {
     with_bundle(|env| {
@@ -102,8 +150,14 @@ fn the_units_of_a_package_are_used_where_they_are() {
         let units = "/etc/systemd/system";
         let names = [
             "docker.service.wants",
+            "firewalld.service.wants",
+            "ip6tables.service.wants",
+            "iptables.service.wants",
             "multi-user.target.wants",
+            "netfilter-persistent.service.wants",
+            "nftables.service.wants",
             "timers.target.wants",
+            "ufw.service.wants",
         ];
         assert_eq!(env.host.names(units).unwrap(), names);
         let link = env
@@ -167,10 +221,10 @@ fn a_boot_loads_the_rules_of_a_bundle_of_another_version() {
         let text = env.host.read(&manifest).unwrap().unwrap();
         let newer = text.replacen("\"format\": ", "\"format\": 9", 1);
         env.host.write(&manifest, &newer).unwrap();
-        for _ in 0..2 {
-            let text = ends(&tidegate(env, &["apply", "--boot"]), 4);
-            assert!(text.contains("T0501"), "{text}");
-            assert!(text.contains("what was loaded stays"), "{text}");
+        // The first finds no rules; the second leaves those that are there.
+        for (status, stands) in [(4, "what was loaded stays"), (3, "nothing was changed")] {
+            let text = ends(&tidegate(env, &["apply", "--boot"]), status);
+            assert!(text.contains("T0501") && text.contains(stands), "{text}");
             assert_eq!(env.everything(), whole);
         }
         let text = ends(&tidegate(env, &["drift"]), 1);

@@ -213,8 +213,8 @@ fn what_lost_its_permission_ends_and_nothing_else() {
             assert_eq!(outcome.not_cut, None);
             let text = outcome.notes.join("\n");
             assert!(text.contains("connections were cut"), "{text}");
-            let plain = server.trim_matches(['[', ']']);
-            assert!(text.contains(&format!("-> {plain} : 5432/")), "{text}");
+            let bare = server.trim_matches(['[', ']']);
+            assert!(text.contains(&format!("-> {bare} : 5432/")), "{text}");
             assert!(!text.contains("9187"), "{text}");
             // Not a byte of the others is lost, and the cut ones stay so, whoever speaks.
             for round in 0..20 {
@@ -253,7 +253,7 @@ fn a_server_that_goes_on_talking_cannot_bring_it_back() {
             let deadline = Instant::now() + Duration::from_secs(20);
             loop {
                 assert!(Instant::now() < deadline, "{server} goes on");
-                match stream.read(&mut [0; 65536]) {
+                match stream.read(&mut vec![0; 65536]) {
                     Ok(0) => break,
                     Ok(_) => {}
                     Err(error) => {
@@ -291,7 +291,7 @@ fn a_policy_that_wants_it_otherwise_is_told_what_it_gets() {
             .bundle();
         let outcome = apply(&env.host, &loose);
         assert!(outcome.notes.join("\n").contains(key), "{outcome:?}");
-        stream.read_exact(&mut [0; 1 << 20]).unwrap();
+        stream.read_exact(&mut vec![0; 1 << 20]).unwrap();
     });
 }
 

@@ -114,6 +114,20 @@ impl Client {
         made.join().expect("the thread ends")
     }
 
+    /// Makes a socket whose datagrams go to `address`, all of them in one flow.
+    pub(crate) fn flow(&self, address: &str) -> UdpSocket {
+        let (net, address) = (self.open(), parse(address));
+        let made = thread::spawn(move || {
+            enter(&net);
+            let socket = UdpSocket::bind((any(address), 0))?;
+            socket.connect(address)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            Ok::<_, std::io::Error>(socket)
+        });
+        let made = made.join().expect("it does not panic");
+        made.expect("there is a route")
+    }
+
     /// Connects to `address`, where `listener` waits, and returns the address that the listener
     /// sees this client under.
     #[track_caller]
@@ -345,6 +359,11 @@ fn request(address: SocketAddr) -> Answer {
     } else {
         Answer::From(body)
     }
+}
+
+/// Asks over a connection that is open; whether whoever is at its other end answers.
+pub(crate) fn is_answered(stream: TcpStream) -> bool {
+    exchange(stream).is_ok_and(|body| !body.is_empty())
 }
 
 /// Sends one request and returns the body of the answer, without the line end.

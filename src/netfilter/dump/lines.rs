@@ -10,7 +10,7 @@ use crate::net::Family;
 
 /// A line that iptables-restore would refuse, too.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("line {line}: {kind}: {text}")]
+#[error("line {line}: {kind}{}", crate::netfilter::said(text))]
 pub struct DumpError {
     /// From 1.
     pub line: usize,

@@ -1,0 +1,82 @@
+//! `tidegate doctor` on a machine with systemd, a live engine and containers that may do too much.
+
+use std::time::Instant;
+
+use super::booted::{Shop, say};
+use crate::support::lab::Host;
+
+/// Returns the exit status and what it says.
+fn doctor(host: &Host) -> (Option<i32>, String) {
+    let output = host.attempt("tidegate doctor");
+    let text = [&output.stdout[..], &output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+/// The findings that count, without the notes.
+fn findings(text: &str) -> Vec<&str> {
+    let starts = ["error[", "warning["];
+    text.lines()
+        .filter(|line| starts.iter().any(|start| line.starts_with(start)))
+        .collect()
+}
+
+#[test]
+fn it_sees_what_containers_may_do_and_nothing_else() {
+    let Some(shop) = Shop::open("", &[]) else {
+        return;
+    };
+    let host = &shop.host;
+    let begin = Instant::now();
+    let (code, text) = doctor(host);
+    let took = begin.elapsed();
+    say(&text);
+    assert_eq!(findings(&text), [""; 0], "{text}");
+    assert_eq!(code, Some(0), "{text}");
+
+    let run = "docker run -d --stop-timeout 1";
+    // A lab that has not all capabilities itself cannot give them away.
+    let boss = host.attempt(&format!("{run} --name boss --privileged box"));
+    host.run(&format!("{run} --name backup -v /:/machine:ro box"));
+    host.run(&format!(
+        "{run} --name agent -v /run/docker.sock:/run/docker.sock box"
+    ));
+    host.run(&format!("{run} --name probe --network host box 9999"));
+    let (code, text) = doctor(host);
+    say(&text);
+    assert_eq!(code, Some(1), "{text}");
+    let mut wanted = vec![
+        "warning[T0714]: container agent can change the rules: it has Docker's socket",
+        "warning[T0714]: container backup can change the rules: it has the machine's files",
+    ];
+    if boss.status.success() {
+        wanted.push("warning[T0714]: container boss can change the rules: it has --privileged");
+    } else {
+        say("no privileged container here: the lab has not all capabilities");
+    }
+    assert_eq!(findings(&text), wanted, "{text}");
+    let note = "note[T0714]: container probe is on the machine's own network";
+    assert!(text.contains(note), "{text}");
+    host.run("docker rm -f boss backup agent probe");
+
+    // What systemd says of the units.
+    host.run(
+        "systemctl stop tidegate-drift.timer
+         ln -sf /dev/null /etc/systemd/system/tidegate-guard.service && systemctl daemon-reload",
+    );
+    let (_, text) = doctor(host);
+    say(&text);
+    let found = findings(&text).join("\n");
+    for line in [
+        "error[T0720]: tidegate-guard.service is masked",
+        "warning[T0720]: tidegate-drift.timer does not run",
+    ] {
+        assert!(found.contains(line), "{text}");
+    }
+    say(&format!(
+        "doctor took {} ms on a clean machine",
+        took.as_millis()
+    ));
+}

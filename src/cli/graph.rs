@@ -45,7 +45,7 @@ pub(super) fn side_args(paper: &PaperArgs) -> SideArgs {
 pub(super) fn policy_of<'s>(source: &'s Source, what: &str) -> Result<&'s Subject, Failure> {
     match source {
         Source::Policy(subject) => Ok(subject),
-        Source::Live | Source::Saved(_) => {
+        Source::Live | Source::Saved { .. } => {
             let message = format!("{what} needs a policy, for its names and lines");
             let help = "name its main file, or compile it and name the bundle";
             Err(Failure::new(FailureKind::Usage, &message, help))

@@ -265,7 +265,7 @@ pub struct PaperArgs {
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
 
-    /// File to write instead; one that is there is replaced
+    /// File to write instead; of what is there, only an older picture or page of tidegate's is replaced
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

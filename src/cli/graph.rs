@@ -6,9 +6,10 @@ use super::args::{GraphArgs, Iptables, PaperArgs, PictureFormat, SideArgs};
 use super::diff::unknown;
 use super::failure::{Failure, FailureKind};
 use super::side::{Made, Source, machine_of, source};
+use super::trace::MAX_RULES;
 use super::{Done, notes};
 use crate::compile::Subject;
-use crate::host;
+use crate::host::{self, FileKind, Trust};
 use crate::picture;
 use crate::question::{self, Cell};
 
@@ -93,7 +94,27 @@ pub(super) fn title(path: &Path, subject: &Subject) -> String {
     }
 }
 
+/// Refuses to replace what tidegate did not draw: the policy, its addresses, or anything of somebody's.
+fn refuse_others(path: &Path) -> Result<(), Failure> {
+    if host::kind(path) == FileKind::Absent {
+        return Ok(());
+    }
+    // What is too big, no text or no file is none of ours either.
+    let old = host::read_file(path, MAX_RULES, Trust::Anybody).unwrap_or_else(|_| "?".to_owned());
+    if old.is_empty() || picture::is_drawn(&old) {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is there, and tidegate did not write it",
+        host::shown(path)
+    );
+    let help = "name a new file; only an older picture or page is replaced";
+    Err(Failure::new(FailureKind::Usage, &message, help))
+}
+
 /// Prints a text, or writes it to a file and says so.
+///
+/// Errors: something else than a picture or a page of tidegate's stands there.
 pub(super) fn written(
     output: Option<&PathBuf>,
     text: String,
@@ -102,6 +123,7 @@ pub(super) fn written(
     let text = match output {
         None => text,
         Some(path) => {
+            refuse_others(path)?;
             host::write_file(path, &text)?;
             format!("{} is written\n", host::shown(path))
         }

@@ -10,7 +10,7 @@ pub fn dot(graph: &Graph) -> String {
     let title = safe(&graph.title);
     let notes = safe(&graph.notes.join("\n"));
     let mut text = format!(
-        "digraph policy {{\n  rankdir=LR;\n  label=\"{title}\\n{notes}\";\n  labelloc=t;\n  \
+        "// Drawn by tidegate.\ndigraph policy {{\n  rankdir=LR;\n  label=\"{title}\\n{notes}\";\n  labelloc=t;\n  \
          node [shape=box, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", fontsize=10];\n"
     );
     for (at, node) in graph.nodes.iter().enumerate() {

@@ -1,11 +1,15 @@
 //! What a picture shows: the cells of the matrix that the others do not already say.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::net::Family;
-use crate::policy::ir::{Network, Policy};
+use crate::policy::ir::{Container, Network, Policy};
 use crate::question::{Cell, Words};
 
 /// Most containers that are drawn one by one.
 const MAX_CONTAINERS: usize = 40;
+/// Most connections that are drawn.
+const MAX_EDGES: usize = 200;
 /// Most words of one label.
 const MAX_WORDS: usize = 8;
 
@@ -77,30 +81,106 @@ pub fn graph(title: &str, policy: &Policy, cells: &[Cell]) -> Graph {
         edges: Vec::new(),
         notes: notes(policy, by_network),
     };
-    for cell in cells.iter().filter(|cell| is_drawn(cell, cells, policy)) {
-        let ends = (
-            graph.place(&cell.from, policy, by_network),
-            graph.place(&cell.to, policy, by_network),
-        );
-        let (Some(from), Some(to)) = ends else {
-            continue;
-        };
-        for (words, sureness) in parts(cell) {
-            let edge = Edge {
-                from,
-                to,
-                label: label(cell, words, policy, by_network),
-                sureness,
-            };
-            if from != to && !graph.edges.contains(&edge) {
-                graph.edges.push(edge);
-            }
+    let scope = Scope::new(policy);
+    let mut columns: BTreeMap<_, Vec<&Cell>> = BTreeMap::new();
+    for cell in cells {
+        let column = columns.entry((&cell.to, cell.by_host)).or_default();
+        column.push(cell);
+    }
+    let mut edges = Vec::new();
+    for cell in cells.iter().filter(|cell| cell.from != "host") {
+        let column = columns.get(&(&cell.to, cell.by_host));
+        let column = column.map_or(&[][..], Vec::as_slice);
+        if !is_said(cell, column, &scope) {
+            edges.extend(graph.edges_of(cell, column, &scope, by_network));
         }
+    }
+    graph.edges = if by_network {
+        gathered(edges)
+    } else {
+        edges.into_iter().map(Part::edge).collect()
+    };
+    let more = graph.edges.len().saturating_sub(MAX_EDGES);
+    if more > 0 {
+        graph.edges.truncate(MAX_EDGES);
+        graph
+            .notes
+            .push(format!("Too much for a picture: {more} more connections."));
     }
     graph
 }
 
+/// An edge before those of one network are put together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    edge: Edge,
+    /// Whom it leads to in a network that stands for its containers.
+    container: Option<String>,
+}
+
+impl Part {
+    fn edge(self) -> Edge {
+        self.edge
+    }
+}
+
+/// Puts edges that differ in their container alone together, in the order of the first of each.
+fn gathered(parts: Vec<Part>) -> Vec<Edge> {
+    let mut places: BTreeMap<(usize, usize, String, Sureness), usize> = BTreeMap::new();
+    let mut all: Vec<(Edge, BTreeSet<String>)> = Vec::new();
+    for Part { edge, container } in parts {
+        let key = (edge.from, edge.to, edge.label.clone(), edge.sureness);
+        let at = *places.entry(key).or_insert_with(|| {
+            all.push((edge, BTreeSet::new()));
+            all.len() - 1
+        });
+        if let Some((_, containers)) = all.get_mut(at) {
+            containers.extend(container);
+        }
+    }
+    let named = |(edge, containers): (Edge, BTreeSet<String>)| {
+        let label = match containers.first() {
+            Some(one) if containers.len() == 1 => format!("{one}: {}", edge.label),
+            Some(_) => format!("{} containers: {}", containers.len(), edge.label),
+            None => edge.label,
+        };
+        Edge { label, ..edge }
+    };
+    all.into_iter().map(named).collect()
+}
+
 impl Graph {
+    /// Returns the edges of one cell, without those that others of its column tell better.
+    fn edges_of(
+        &self,
+        cell: &Cell,
+        column: &[&Cell],
+        scope: &Scope<'_>,
+        by_network: bool,
+    ) -> Vec<Part> {
+        let policy = scope.policy;
+        let ends = (
+            self.place(&cell.from, policy, by_network),
+            self.place(&cell.to, policy, by_network),
+        );
+        let (Some(from), Some(to)) = ends else {
+            return Vec::new();
+        };
+        let is_told = |words: &Words| is_told_in_parts(words, cell, column, scope);
+        let shown = parts(cell).filter(|(words, sure)| *sure != Sureness::Some || !is_told(words));
+        let part = |(words, sureness): (&Words, Sureness)| Part {
+            edge: Edge {
+                from,
+                to,
+                label: label(cell, words, policy),
+                sureness,
+            },
+            container: Some(cell.to.clone())
+                .filter(|to| by_network && scope.containers.contains_key(to.as_str())),
+        };
+        shown.filter(|_| from != to).map(part).collect()
+    }
+
     /// Returns the node that stands for a name.
     fn place(&self, name: &str, policy: &Policy, by_network: bool) -> Option<usize> {
         let of = |name: &str| self.nodes.iter().position(|node| node.name == name);
@@ -141,7 +221,7 @@ fn nodes(policy: &Policy, by_network: bool) -> Vec<Node> {
     for (number, network) in policy.networks.iter().enumerate() {
         let at = nodes.len();
         nodes.push(node(&network.name, Kind::Network, about(network), None));
-        let first = |it: &&crate::policy::ir::Container| {
+        let first = |it: &&Container| {
             let first = it.attachments.first();
             first.is_some_and(|at| at.network.0 == number)
         };
@@ -179,7 +259,9 @@ fn about(network: &Network) -> String {
 
 fn notes(policy: &Policy, by_network: bool) -> Vec<String> {
     let mut notes = vec![
-        "Not drawn: what the host itself opens, what goes out, and what a wider source has anyway."
+        "Not drawn: what the host itself opens, what goes out, what a wider source has anyway,"
+            .to_owned(),
+        "and what some addresses of a source have where a name within it is drawn with the same."
             .to_owned(),
     ];
     if by_network {
@@ -191,38 +273,65 @@ fn notes(policy: &Policy, by_network: bool) -> Vec<String> {
     notes
 }
 
-/// Tells whether no other cell says it. The host reaches all that is on it.
-fn is_drawn(cell: &Cell, all: &[Cell], policy: &Policy) -> bool {
-    if cell.from == "host" {
-        return false;
-    }
-    let same_end = |other: &&Cell| other.to == cell.to && other.by_host == cell.by_host;
-    let mut others = all.iter().filter(same_end);
-    let is_said = others.clone().any(|other| {
-        let other_families = |it: &Family| other.families.contains(it);
-        covers(&other.from, &cell.from, policy)
-            && parts(other).eq(parts(cell))
-            && cell.families.iter().all(other_families)
-    });
-    let only_some = cell.all.is_none() && cell.limited.is_none();
-    let told_in_parts = only_some && others.any(|other| covers(&cell.from, &other.from, policy));
-    !is_said && !told_in_parts
+/// What the names of a policy are.
+struct Scope<'p> {
+    policy: &'p Policy,
+    trusts: BTreeSet<&'p str>,
+    networks: BTreeMap<&'p str, usize>,
+    containers: BTreeMap<&'p str, &'p Container>,
 }
 
-/// Tells whether one source has another in it.
-fn covers(wide: &str, narrow: &str, policy: &Policy) -> bool {
-    if wide == "outside" {
-        return policy.trusts.iter().any(|it| it.name == narrow);
+impl<'p> Scope<'p> {
+    fn new(policy: &'p Policy) -> Self {
+        let networks = policy.networks.iter().enumerate();
+        let containers = policy.containers.iter();
+        Scope {
+            policy,
+            trusts: policy.trusts.iter().map(|it| it.name.as_str()).collect(),
+            networks: networks.map(|(at, it)| (it.name.as_str(), at)).collect(),
+            containers: containers.map(|it| (it.name.as_str(), it)).collect(),
+        }
     }
-    let network = policy.networks.iter().position(|it| it.name == wide);
-    let container = policy.containers.iter().find(|it| it.name == narrow);
-    match (network, container) {
-        (Some(network), Some(container)) => container
-            .attachments
-            .iter()
-            .all(|it| it.network.0 == network),
-        _ => false,
+
+    /// Tells whether one source has another in it.
+    fn covers(&self, wide: &str, narrow: &str) -> bool {
+        if wide == "outside" {
+            return self.trusts.contains(narrow);
+        }
+        match (self.networks.get(wide), self.containers.get(narrow)) {
+            (Some(network), Some(container)) => {
+                let mut all = container.attachments.iter();
+                all.all(|it| it.network.0 == *network)
+            }
+            _ => false,
+        }
     }
+}
+
+/// Tells whether a wider source has the same.
+fn is_said(cell: &Cell, column: &[&Cell], scope: &Scope<'_>) -> bool {
+    column.iter().any(|other| {
+        scope.covers(&other.from, &cell.from)
+            && parts(other).eq(parts(cell))
+            && cell.families.iter().all(|it| other.families.contains(it))
+    })
+}
+
+/// Tells whether names within a source have each service that only some of its addresses have.
+fn is_told_in_parts(some: &Words, cell: &Cell, column: &[&Cell], scope: &Scope<'_>) -> bool {
+    let narrow = column.iter().filter(|other| {
+        let families = cell.families.iter();
+        scope.covers(&cell.from, &other.from)
+            && families.clone().all(|it| other.families.contains(it))
+    });
+    let told: Vec<&Words> = narrow
+        .flat_map(|other| other.all.iter().chain(&other.limited))
+        .collect();
+    let has = |word: &String| {
+        told.iter()
+            .any(|it| it.except.is_empty() && it.these.contains(word))
+    };
+    some.except.is_empty() && some.these.iter().all(has)
 }
 
 fn parts(cell: &Cell) -> impl Iterator<Item = (&Words, Sureness)> {
@@ -235,7 +344,7 @@ fn parts(cell: &Cell) -> impl Iterator<Item = (&Words, Sureness)> {
         .filter_map(|(words, sureness)| Some((words.as_ref()?, sureness)))
 }
 
-fn label(cell: &Cell, words: &Words, policy: &Policy, by_network: bool) -> String {
+fn label(cell: &Cell, words: &Words, policy: &Policy) -> String {
     let list = |words: &[String]| match words.get(..MAX_WORDS) {
         Some(first) if words.len() > MAX_WORDS => {
             format!("{} and {} more", first.join(", "), words.len() - MAX_WORDS)
@@ -248,10 +357,6 @@ fn label(cell: &Cell, words: &Words, policy: &Policy, by_network: bool) -> Strin
     }
     if cell.by_host {
         text.push_str(" by the host");
-    }
-    let is_container = policy.containers.iter().any(|it| it.name == cell.to);
-    if by_network && is_container {
-        text = format!("{}: {text}", cell.to);
     }
     match cell.families.as_slice() {
         [Family::V4] if !is_single(&cell.from, policy) && !is_single(&cell.to, policy) => {
@@ -267,7 +372,7 @@ fn is_single(name: &str, policy: &Policy) -> bool {
     let plain = |it: &Network| it.subnets.iter().all(|net| net.addr().is_ipv4());
     let network = policy.networks.iter().find(|it| it.name == name);
     let container = policy.containers.iter().find(|it| it.name == name);
-    let of = |container: &crate::policy::ir::Container| {
+    let of = |container: &Container| {
         let mut all = container.attachments.iter();
         all.all(|at| policy.networks.get(at.network.0).is_some_and(plain))
     };

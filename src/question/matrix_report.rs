@@ -80,6 +80,15 @@ pub fn matrix_table(cells: &[Cell]) -> Table {
     Table { columns, rows }
 }
 
+/// Arranges cells below each other: who connects, to what, and on which services.
+pub fn matrix_list(cells: &[Cell]) -> Vec<[String; 3]> {
+    let row = |cell: &Cell| {
+        let services = format!("{}{}", said(cell), family(cell));
+        [cell.from.clone(), to(cell), services]
+    };
+    cells.iter().map(row).collect()
+}
+
 /// Writes a table of rows and columns.
 pub fn matrix_markdown(cells: &[Cell]) -> String {
     let Table { columns, rows } = matrix_table(cells);

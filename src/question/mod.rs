@@ -26,7 +26,9 @@ pub use diff::{
 pub use expect::{HostRules, Unkept, Why, unkept};
 pub use machine::{Assumed, LiveError, of_live, of_placed, of_policy, of_rules, placed};
 pub use matrix::{Cell, cells, joined as joined_cells};
-pub use matrix_report::{Table, matrix_json, matrix_markdown, matrix_table, matrix_text};
+pub use matrix_report::{
+    Table, matrix_json, matrix_list, matrix_markdown, matrix_table, matrix_text,
+};
 pub use meaning::Told;
 pub use names::Words;
 pub use openers::{Opener, Port, openers};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Review;
-use super::html::{Part, code, table};
+use super::html::{Part, code, count, table};
 use crate::picture::escape::xml;
 use crate::policy::ir::{Backend, Engine, ForwardPolicy, Host, Network, Policy, Trust};
 
@@ -45,13 +45,14 @@ fn facts(review: &Review<'_>) -> String {
         ("host", host(&policy.host)),
         (
             "counts",
-            format!(
-                "{} networks, {} containers, {} sets, {} exposed ports, {published} of them published",
-                policy.networks.len(),
-                policy.containers.len(),
-                policy.trusts.len(),
-                exposures.count()
-            ),
+            [
+                count(policy.networks.len(), "network"),
+                count(policy.containers.len(), "container"),
+                count(policy.trusts.len(), "set"),
+                count(exposures.count(), "exposed port"),
+                format!("{published} of them published"),
+            ]
+            .join(", "),
         ),
         ("warnings", review.warnings.len().to_string()),
         ("expectations", policy.expectations.len().to_string()),
@@ -116,7 +117,8 @@ fn network(policy: &Policy, network: &Network) -> Vec<String> {
         let mut all = container.attachments.iter();
         all.any(|it| Some(it.network.0) == at)
     });
-    let here: Vec<String> = here.map(|it| xml(&it.name)).collect();
+    let here = here.map(|it| format!("<span class=\"name\">{}</span>", xml(&it.name)));
+    let here: Vec<String> = here.collect();
     let settings = format!(
         "icc {}, egress {}, host-access {}, antispoof {}",
         word(network.icc),

@@ -26,6 +26,7 @@ pub(super) fn page(title: &str, parts: &[Part]) -> String {
     let (style, script) = (include_str!("page.css"), include_str!("page.js"));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"generator\" content=\"tidegate\">\n<link rel=\"icon\" href=\"data:,\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
          style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -39,26 +40,49 @@ pub(super) fn page(title: &str, parts: &[Part]) -> String {
     )
 }
 
-/// Returns a table that can be filtered by the text of its rows; its cells are HTML.
+/// Most rows of a table: a browser still opens a page of some of these in a second.
+const MAX_ROWS: usize = 10_000;
+
+/// Returns a table that can be filtered by the text of its rows; its cells are HTML. On a narrow screen
+/// each row is a block of its own, with the heads before the cells.
 pub(super) fn table(name: &str, heads: &[&str], rows: &[Vec<String>]) -> String {
     let mut text = format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">\n\
          <table class=\"list\">\n<thead><tr>",
         xml(name)
     );
-    for head in heads {
-        let _ = write!(text, "<th scope=\"col\">{}</th>", xml(head));
+    let heads: Vec<String> = heads.iter().map(|head| xml(head)).collect();
+    for head in &heads {
+        let _ = write!(text, "<th scope=\"col\">{head}</th>");
     }
     text.push_str("</tr></thead>\n<tbody>\n");
-    for row in rows {
+    for row in rows.iter().take(MAX_ROWS) {
         text.push_str("<tr>");
-        for cell in row {
-            let _ = write!(text, "<td>{cell}</td>");
+        for (cell, head) in row.iter().zip(&heads) {
+            let _ = write!(text, "<td data-head=\"{head}\">{cell}</td>");
         }
         text.push_str("</tr>\n");
     }
     text.push_str("</tbody>\n</table>\n</div>\n");
+    let more = rows.len().saturating_sub(MAX_ROWS);
+    if more > 0 {
+        let said = format!(
+            "{more} more rows are too many for a page. `tidegate matrix` and `tidegate diff` print all of theirs."
+        );
+        text.push_str(&paragraph(&said));
+    }
     text
+}
+
+/// Counts things, as in `1 network` and `2 networks`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{ending}")
+}
+
+/// Text that may be broken anywhere.
+pub(super) fn long_code(text: &str) -> String {
+    format!("<code class=\"long\">{}</code>", xml(text))
 }
 
 pub(super) fn code(text: &str) -> String {

@@ -42,7 +42,11 @@
   function apply() {
     var word = input.value.trim().toLowerCase();
     var shown = 0;
-    document.querySelectorAll("table.list").forEach(function (table) { shown += list(table, word); });
+    document.querySelectorAll("table.list").forEach(function (table) {
+      var rows = list(table, word);
+      // What is for paper says again what a matrix says.
+      if (!table.closest(".on-paper")) { shown += rows; }
+    });
     document.querySelectorAll("table.matrix").forEach(function (table) { shown += matrix(table, word); });
     count.textContent = word === "" ? "" : shown + (shown === 1 ? " row" : " rows");
   }

@@ -1,12 +1,13 @@
 //! The parts below the glance.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::html::{Part, code, paragraph, table};
+use super::html::{Part, code, long_code, paragraph, table};
 use super::{Exposed, Review};
 use crate::diag::Diagnostic;
 use crate::picture::escape::xml;
-use crate::question::{Diff, Opener, matrix_table};
+use crate::question::{Cell, Diff, Opener, matrix_list, matrix_table};
 use crate::source::SourceMap;
 
 pub(super) fn change(name: &str, diff: &Diff) -> Part {
@@ -39,33 +40,79 @@ pub(super) fn change(name: &str, diff: &Diff) -> Part {
     }
 }
 
+/// Most fields of a matrix: a bigger one is a list, since most of its fields would be empty.
+const MAX_FIELDS: usize = 2_500;
+/// Most columns that fit on paper.
+const MAX_COLUMNS: usize = 7;
+/// Letters from which on a field is a wide one.
+const WIDE: usize = 50;
+
 pub(super) fn matrix(review: &Review<'_>) -> Part {
-    let cells = matrix_table(review.cells);
-    let mut body = paragraph(
-        "Who connects stands on the left, to what on top; an empty cell is closed. By the host: by a port of \
-         the host that leads to the container. Some: not every address of the left side. Limited: up to a limit.",
-    );
-    body.push_str(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Who reaches whom\">\n\
-         <table class=\"matrix\">\n<thead><tr><th scope=\"col\">from</th>",
-    );
-    for column in &cells.columns {
-        let _ = write!(body, "<th scope=\"col\">{}</th>", xml(column));
-    }
-    body.push_str("</tr></thead>\n<tbody>\n");
-    for (name, row) in &cells.rows {
-        let _ = write!(body, "<tr><th scope=\"row\">{}</th>", xml(name));
-        for cell in row {
-            let _ = write!(body, "<td>{}</td>", xml(cell));
-        }
-        body.push_str("</tr>\n");
-    }
-    body.push_str("</tbody>\n</table>\n</div>\n");
+    let names = |of: &dyn Fn(&Cell) -> (String, bool)| {
+        let all: BTreeSet<(String, bool)> = review.cells.iter().map(of).collect();
+        all.len()
+    };
+    let rows = names(&|cell| (cell.from.clone(), false));
+    let columns = names(&|cell| (cell.to.clone(), cell.by_host));
+    let words = "By the host: by a port of the host that leads to the container. Some: not every address of who \
+                 connects. Limited: up to a limit.";
+    let body = if rows * columns > MAX_FIELDS {
+        let how = format!("What is not here is closed. {words}");
+        paragraph(&how) + &list(review.cells)
+    } else {
+        let how = format!(
+            "Who connects stands on the left, to what on top; an empty field is closed. {words}"
+        );
+        let wide = columns > MAX_COLUMNS;
+        let on_paper = if wide {
+            format!("<div class=\"on-paper\">\n{}</div>\n", list(review.cells))
+        } else {
+            String::new()
+        };
+        paragraph(&how) + &fields(review.cells, wide) + &on_paper
+    };
     Part {
         id: "matrix",
         title: "Who reaches whom",
         body,
     }
+}
+
+fn list(cells: &[Cell]) -> String {
+    let rows = matrix_list(cells).into_iter();
+    let rows = rows.map(|[from, to, services]| {
+        let name = |name: &str| format!("<span class=\"name\">{}</span>", xml(name));
+        vec![name(&from), name(&to), xml(&services)]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    table("Who reaches whom", &["from", "to", "services"], &rows)
+}
+
+fn fields(cells: &[Cell], on_screen: bool) -> String {
+    let table = matrix_table(cells);
+    let screen = if on_screen { " on-screen" } else { "" };
+    let mut text = format!(
+        "<div class=\"scroll{screen}\" tabindex=\"0\" role=\"region\" aria-label=\"Who reaches whom\">\n\
+         <table class=\"matrix\">\n<thead><tr><th scope=\"col\">from</th>"
+    );
+    for column in &table.columns {
+        let _ = write!(text, "<th scope=\"col\">{}</th>", xml(column));
+    }
+    text.push_str("</tr></thead>\n<tbody>\n");
+    for (name, row) in &table.rows {
+        let _ = write!(text, "<tr><th scope=\"row\">{}</th>", xml(name));
+        for cell in row {
+            let wide = if cell.len() > WIDE {
+                " class=\"wide\""
+            } else {
+                ""
+            };
+            let _ = write!(text, "<td{wide}>{}</td>", xml(cell));
+        }
+        text.push_str("</tr>\n");
+    }
+    text.push_str("</tbody>\n</table>\n</div>\n");
+    text
 }
 
 pub(super) fn picture(review: &Review<'_>) -> Part {
@@ -155,7 +202,7 @@ pub(super) fn expectations(review: &Review<'_>) -> Part {
         let text = review.sources.slice(it.span);
         let words: Vec<&str> = text.split_whitespace().collect();
         let place = review.sources.place(it.span);
-        vec![code(&words.join(" ")), code(&place), "kept".to_owned()]
+        vec![long_code(&words.join(" ")), code(&place), "kept".to_owned()]
     };
     let rows: Vec<Vec<String>> = review.policy.expectations.iter().map(row).collect();
     Part {

@@ -18,7 +18,7 @@ const LETTER: usize = 8;
 /// Height of a line of text.
 const LINE: usize = 18;
 /// Letters that a label may have before it is cut; all of it is in its tooltip.
-const MAX_LETTERS: usize = 44;
+const MAX_LETTERS: usize = 58;
 /// Colours of sources, in turn; see `svg.css`.
 const COLOURS: usize = 6;
 
@@ -28,7 +28,7 @@ pub fn svg(graph: &Graph) -> String {
     let (width, height) = (layout.width, layout.height);
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"tg\" role=\"img\" width=\"{width}\" \
-         height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n<title>{}</title>\n<desc>{}</desc>\n\
+         height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n<!-- Drawn by tidegate. -->\n<title>{}</title>\n<desc>{}</desc>\n\
          <style>\n{}</style>\n<rect class=\"tg-page\" width=\"{width}\" height=\"{height}\"/>\n",
         xml(&graph.title),
         xml(&described(graph)),

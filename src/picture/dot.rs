@@ -11,7 +11,7 @@ pub fn dot(graph: &Graph) -> String {
     let notes = safe(&graph.notes.join("\n"));
     let mut text = format!(
         "// Drawn by tidegate.\ndigraph policy {{\n  rankdir=LR;\n  label=\"{title}\\n{notes}\";\n  labelloc=t;\n  \
-         node [shape=box, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", fontsize=10];\n"
+         graph [fontname=\"sans-serif\", fontsize=11];\n  node [shape=box, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", fontsize=10];\n"
     );
     for (at, node) in graph.nodes.iter().enumerate() {
         if matches!(node.kind, Kind::Outside | Kind::Trust | Kind::Host) {

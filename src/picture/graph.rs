@@ -87,19 +87,15 @@ pub fn graph(title: &str, policy: &Policy, cells: &[Cell]) -> Graph {
         let column = columns.entry((&cell.to, cell.by_host)).or_default();
         column.push(cell);
     }
-    let mut edges = Vec::new();
+    let mut parts = Vec::new();
     for cell in cells.iter().filter(|cell| cell.from != "host") {
         let column = columns.get(&(&cell.to, cell.by_host));
         let column = column.map_or(&[][..], Vec::as_slice);
         if !is_said(cell, column, &scope) {
-            edges.extend(graph.edges_of(cell, column, &scope, by_network));
+            parts.extend(graph.parts_of(cell, column, &scope, by_network));
         }
     }
-    graph.edges = if by_network {
-        gathered(edges)
-    } else {
-        edges.into_iter().map(Part::edge).collect()
-    };
+    graph.edges = gathered(joined(parts));
     let more = graph.edges.len().saturating_sub(MAX_EDGES);
     if more > 0 {
         graph.edges.truncate(MAX_EDGES);
@@ -110,32 +106,65 @@ pub fn graph(title: &str, policy: &Policy, cells: &[Cell]) -> Graph {
     graph
 }
 
-/// An edge before those of one network are put together.
+/// A part of a cell, before those that say the same are put together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Part {
+    /// Its label has no family yet.
     edge: Edge,
+    families: Vec<Family>,
     /// Whom it leads to in a network that stands for its containers.
     container: Option<String>,
+    /// An end has IPv4 addresses alone, which its network says already.
+    plain: bool,
 }
 
 impl Part {
-    fn edge(self) -> Edge {
-        self.edge
+    fn ending(&self) -> &'static str {
+        match self.families.as_slice() {
+            [Family::V4] if !self.plain => " (IPv4)",
+            [Family::V6] => " (IPv6)",
+            _ => "",
+        }
     }
 }
 
-/// Puts edges that differ in their container alone together, in the order of the first of each.
+/// Puts parts together that differ in their families alone, in the order of the first of each.
+fn joined(parts: Vec<Part>) -> Vec<Part> {
+    let mut places = BTreeMap::new();
+    let mut all: Vec<Part> = Vec::new();
+    for part in parts {
+        let Edge {
+            from,
+            to,
+            ref label,
+            sureness,
+        } = part.edge;
+        let key = (from, to, label.clone(), sureness, part.container.clone());
+        let known = places.get(&key).and_then(|at: &usize| all.get_mut(*at));
+        if let Some(known) = known {
+            known.families.extend(&part.families);
+        } else {
+            places.insert(key, all.len());
+            all.push(part);
+        }
+    }
+    all
+}
+
+/// Puts parts that differ in their container alone together, in the order of the first of each.
 fn gathered(parts: Vec<Part>) -> Vec<Edge> {
     let mut places: BTreeMap<(usize, usize, String, Sureness), usize> = BTreeMap::new();
     let mut all: Vec<(Edge, BTreeSet<String>)> = Vec::new();
-    for Part { edge, container } in parts {
+    for part in parts {
+        let label = format!("{}{}", part.edge.label, part.ending());
+        let edge = Edge { label, ..part.edge };
         let key = (edge.from, edge.to, edge.label.clone(), edge.sureness);
         let at = *places.entry(key).or_insert_with(|| {
             all.push((edge, BTreeSet::new()));
             all.len() - 1
         });
         if let Some((_, containers)) = all.get_mut(at) {
-            containers.extend(container);
+            containers.extend(part.container);
         }
     }
     let named = |(edge, containers): (Edge, BTreeSet<String>)| {
@@ -150,8 +179,8 @@ fn gathered(parts: Vec<Part>) -> Vec<Edge> {
 }
 
 impl Graph {
-    /// Returns the edges of one cell, without those that others of its column tell better.
-    fn edges_of(
+    /// Returns the parts of one cell, without those that others of its column tell better.
+    fn parts_of(
         &self,
         cell: &Cell,
         column: &[&Cell],
@@ -168,15 +197,17 @@ impl Graph {
         };
         let is_told = |words: &Words| is_told_in_parts(words, cell, column, scope);
         let shown = parts(cell).filter(|(words, sure)| *sure != Sureness::Some || !is_told(words));
+        let here = scope.containers.contains_key(cell.to.as_str());
         let part = |(words, sureness): (&Words, Sureness)| Part {
             edge: Edge {
                 from,
                 to,
-                label: label(cell, words, policy),
+                label: label(cell, words),
                 sureness,
             },
-            container: Some(cell.to.clone())
-                .filter(|to| by_network && scope.containers.contains_key(to.as_str())),
+            families: cell.families.clone(),
+            container: (by_network && here).then(|| cell.to.clone()),
+            plain: is_single(&cell.from, policy) || is_single(&cell.to, policy),
         };
         shown.filter(|_| from != to).map(part).collect()
     }
@@ -328,8 +359,9 @@ fn is_told_in_parts(some: &Words, cell: &Cell, column: &[&Cell], scope: &Scope<'
         .flat_map(|other| other.all.iter().chain(&other.limited))
         .collect();
     let has = |word: &String| {
-        told.iter()
-            .any(|it| it.except.is_empty() && it.these.contains(word))
+        let those = told.iter().filter(|it| it.except.is_empty());
+        let mut those = those.flat_map(|it| &it.these);
+        those.any(|it| it == word || it == "any")
     };
     some.except.is_empty() && some.these.iter().all(has)
 }
@@ -344,7 +376,7 @@ fn parts(cell: &Cell) -> impl Iterator<Item = (&Words, Sureness)> {
         .filter_map(|(words, sureness)| Some((words.as_ref()?, sureness)))
 }
 
-fn label(cell: &Cell, words: &Words, policy: &Policy) -> String {
+fn label(cell: &Cell, words: &Words) -> String {
     let list = |words: &[String]| match words.get(..MAX_WORDS) {
         Some(first) if words.len() > MAX_WORDS => {
             format!("{} and {} more", first.join(", "), words.len() - MAX_WORDS)
@@ -358,13 +390,7 @@ fn label(cell: &Cell, words: &Words, policy: &Policy) -> String {
     if cell.by_host {
         text.push_str(" by the host");
     }
-    match cell.families.as_slice() {
-        [Family::V4] if !is_single(&cell.from, policy) && !is_single(&cell.to, policy) => {
-            text + " (IPv4)"
-        }
-        [Family::V6] => text + " (IPv6)",
-        _ => text,
-    }
+    text
 }
 
 /// Tells whether a name has IPv4 addresses alone: its network says so already.

@@ -8,6 +8,10 @@ use super::graph::{Edge, Graph, Kind, Node, Sureness};
 /// Writes a graph as Mermaid takes it.
 pub fn mermaid(graph: &Graph) -> String {
     let mut text = "%% Drawn by tidegate.\nflowchart LR\n".to_owned();
+    for note in &graph.notes {
+        // A comment ends with its line.
+        let _ = writeln!(text, "  %% {}", safe(note));
+    }
     for (at, node) in graph.nodes.iter().enumerate() {
         if matches!(node.kind, Kind::Outside | Kind::Trust | Kind::Host) {
             self::node(&mut text, "  ", at, node);

@@ -43,7 +43,7 @@ pub(super) fn change(name: &str, diff: &Diff) -> Part {
 /// Most fields of a matrix: a bigger one is a list, since most of its fields would be empty.
 const MAX_FIELDS: usize = 2_500;
 /// Most columns that fit on paper.
-const MAX_COLUMNS: usize = 7;
+const MAX_COLUMNS: usize = 4;
 /// Letters from which on a field is a wide one.
 const WIDE: usize = 50;
 

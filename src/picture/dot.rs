@@ -41,7 +41,7 @@ fn node(text: &mut String, indent: &str, at: usize, node: &Node) {
 fn said(node: &Node) -> String {
     match (node.kind, node.note.as_str()) {
         (Kind::Network, _) | (_, "") => safe(&node.name),
-        (_, note) => format!("{}\\n{}", safe(&node.name), safe(note)),
+        (_, small) => format!("{}\\n{}", safe(&node.name), safe(small)),
     }
 }
 

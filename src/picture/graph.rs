@@ -261,11 +261,11 @@ fn nodes(policy: &Policy, by_network: bool) -> Vec<Node> {
                 let others = container.attachments.iter().skip(1);
                 let others = others.filter_map(|it| policy.networks.get(it.network.0));
                 let others: Vec<&str> = others.map(|it| it.name.as_str()).collect();
-                let note = match others.as_slice() {
+                let also = match others.as_slice() {
                     [] => String::new(),
                     others => format!("also on {}", others.join(", ")),
                 };
-                nodes.push(node(&container.name, Kind::Container, note, Some(at)));
+                nodes.push(node(&container.name, Kind::Container, also, Some(at)));
             }
         }
     }

@@ -40,7 +40,7 @@ pub fn mermaid(graph: &Graph) -> String {
 fn node(text: &mut String, indent: &str, at: usize, node: &Node) {
     let name = match node.note.as_str() {
         "" => safe(&node.name),
-        note => format!("{}<br>{}", safe(&node.name), safe(note)),
+        small => format!("{}<br>{}", safe(&node.name), safe(small)),
     };
     let (open, close) = match node.kind {
         Kind::Outside => ("([", "])"),

@@ -75,12 +75,11 @@ pub fn joined(all: Vec<Cell>) -> Vec<Cell> {
         let says =
             |it: &Cell| it.all == cell.all && it.limited == cell.limited && it.some == cell.some;
         let like = same.iter().find(|at| found.get(**at).is_some_and(says));
-        match like.and_then(|at| found.get_mut(*at)) {
-            Some(like) => like.families.extend(&cell.families),
-            None => {
-                same.push(found.len());
-                found.push(cell);
-            }
+        if let Some(like) = like.and_then(|at| found.get_mut(*at)) {
+            like.families.extend(&cell.families);
+        } else {
+            same.push(found.len());
+            found.push(cell);
         }
     }
     let (from, to) = (first(&found, |it| &it.from), first(&found, |it| &it.to));

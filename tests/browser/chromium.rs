@@ -1,8 +1,9 @@
-//! Chromium without a window, driven over its DevTools protocol.
+//! Chromium without a window, driven over its `DevTools` protocol.
 //!
 //! `--remote-debugging-pipe` reads JSON from file descriptor 3 and writes it to 4, each message ended
 //! by a zero byte, so that neither a port nor a WebSocket is needed.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -14,7 +15,7 @@ use crate::support::lab;
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// Ways of a screen, in CSS pixels.
+/// Width and height of a screen, in CSS pixels.
 pub(super) const DESKTOP: (u32, u32) = (1280, 900);
 pub(super) const PHONE: (u32, u32) = (390, 844);
 
@@ -217,7 +218,7 @@ fn url(path: &Path) -> String {
         if plain(byte) {
             url.push(char::from(byte));
         } else {
-            url.push_str(&format!("%{byte:02X}"));
+            write!(url, "%{byte:02X}").unwrap();
         }
     }
     url

@@ -2,6 +2,7 @@
 
 mod chromium;
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,10 +86,11 @@ fn crowd(count: usize) -> String {
         .to_owned();
     for number in 0..count {
         let address = number + 10;
-        policy.push_str(&format!(
-            "container c{number} on n at 10.0.0.{address} {{ expose 80/tcp as {} from any }}\n",
+        let _ = writeln!(
+            policy,
+            "container c{number} on n at 10.0.0.{address} {{ expose 80/tcp as {} from any }}",
             8000 + number
-        ));
+        );
     }
     policy
 }

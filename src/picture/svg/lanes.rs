@@ -53,7 +53,9 @@ fn lanes(graph: &Graph, boxes: &[Place], left: bool) -> Vec<Lane> {
             let mut same = lanes.iter().filter(|lane| lane.number == number);
             same.any(|lane| lane.reach.0 <= reach.1 + LANE && reach.0 <= lane.reach.1 + LANE)
         };
-        let number = (0..).find(|number| !meets(*number)).unwrap_or(0);
+        let number = (0..=lanes.len())
+            .find(|number| !meets(*number))
+            .unwrap_or(0);
         lanes.push(Lane {
             node,
             number,

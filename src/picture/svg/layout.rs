@@ -123,8 +123,8 @@ fn targets(graph: &Graph, x: usize) -> Vec<Place> {
 /// Makes a box as high as its name and its rows.
 fn filled(graph: &Graph, node: usize, (x, y): (usize, usize), width: usize) -> Place {
     let here = graph.nodes.get(node);
-    let note = here.is_some_and(|it| !it.note.is_empty());
-    let head = if note { HEAD + 16 } else { HEAD };
+    let has_note = here.is_some_and(|it| !it.note.is_empty());
+    let head = if has_note { HEAD + 16 } else { HEAD };
     let rows = rows(graph, node, y + head);
     let height = head + rows.iter().map(|row| row.height).sum::<usize>();
     Place {

@@ -324,7 +324,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("picture", &["diag", "net", "policy", "question"]),
     (
         "report",
-        &["diag", "picture", "policy", "question", "source"],
+        &["diag", "hash", "picture", "policy", "question", "source"],
     ),
     (
         "compile",

@@ -1,5 +1,7 @@
 //! `tidegate report`.
 
+use std::net::IpAddr;
+
 use super::args::{ReportArgs, SideArgs};
 use super::diff::compared;
 use super::failure::{Failure, FailureKind};
@@ -84,7 +86,10 @@ fn exposed(subject: &Subject, made: &[Made], cells: &[Cell], sources: &SourceMap
         for exposure in &container.exposures {
             let published = exposure.published.as_ref();
             let at = published.map(|it| match it.address {
-                Some(address) => format!("{address} {}", range(it.ports.first, it.ports.last)),
+                Some(IpAddr::V6(address)) => {
+                    format!("[{address}]:{}", range(it.ports.first, it.ports.last))
+                }
+                Some(address) => format!("{address}:{}", range(it.ports.first, it.ports.last)),
                 None => range(it.ports.first, it.ports.last),
             });
             let protocol = word(exposure.protocol);

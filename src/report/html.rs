@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::hash::sha256_base64;
 use crate::picture::escape::xml;
 
 /// A part of the page with a heading and a place of its own in the address.
@@ -23,12 +24,15 @@ pub(super) fn page(title: &str, parts: &[Part]) -> String {
             "<section id=\"{id}\" aria-labelledby=\"h-{id}\">\n<h2 id=\"h-{id}\">{title}</h2>\n{body}</section>"
         );
     }
-    let (style, script) = (include_str!("page.css"), include_str!("page.js"));
+    let style = include_str!("page.css");
+    let script = concat!("\n", include_str!("page.js"));
+    // Only this script may run, whatever a policy's words were to become.
+    let own = sha256_base64(script.as_bytes());
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"generator\" content=\"tidegate\">\n<link rel=\"icon\" href=\"data:,\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-         style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n\
+         style-src 'unsafe-inline'; script-src 'sha256-{own}'; img-src data:; base-uri 'none'; form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
          <style>\n{style}</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#glance\">Skip to the report</a>\n\
@@ -36,7 +40,7 @@ pub(super) fn page(title: &str, parts: &[Part]) -> String {
          <p class=\"search\" hidden><label for=\"filter\">Filter</label> \
          <input id=\"filter\" type=\"search\" autocomplete=\"off\" placeholder=\"a name or a port\"> \
          <output id=\"count\" for=\"filter\" aria-live=\"polite\"></output></p>\n</header>\n\
-         <main>\n{sections}</main>\n<script>\n{script}</script>\n</body>\n</html>\n"
+         <main>\n{sections}</main>\n<script>{script}</script>\n</body>\n</html>\n"
     )
 }
 

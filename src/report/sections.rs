@@ -137,13 +137,7 @@ pub(super) fn exposed(review: &Review<'_>) -> Part {
             rows.push([exposure(port), who(opener)].concat());
         }
     }
-    let heads = [
-        "port",
-        "published",
-        "exposed at",
-        "who reaches it",
-        "by line",
-    ];
+    let heads = ["port", "published", "exposed at", "open to", "by line"];
     Part {
         id: "ports",
         title: "Exposed ports",
@@ -211,18 +205,14 @@ pub(super) fn expectations(review: &Review<'_>) -> Part {
         body: if rows.is_empty() {
             paragraph("The policy has none.")
         } else {
-            table(
-                "Expectations",
-                &["expectation", "place", "proven of the rules"],
-                &rows,
-            )
+            table("Expectations", &["expectation", "place", "proven"], &rows)
         },
     }
 }
 
 pub(super) fn assumptions(review: &Review<'_>) -> Part {
     let mut body = paragraph(
-        "What the rules let through was worked out from them, for all packets, on this machine:",
+        "What the rules let through was worked out from them, for all packets, on a machine like this:",
     );
     body.push_str("<ul>\n");
     for said in review.assumptions {

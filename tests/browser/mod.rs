@@ -225,4 +225,8 @@ fn words_of_a_policy_do_not_run() {
         "{:?}",
         browser.complaints()
     );
+    // And a script that got in all the same does not run either.
+    let forced = "const script = document.createElement('script'); \
+        script.textContent = 'window.hacked = 1'; document.body.append(script); typeof window.hacked";
+    assert_eq!(browser.value(forced), "undefined");
 }

@@ -324,6 +324,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source",
         ],
     ),
+    ("picture", &["diag", "net", "policy", "question"]),
+    (
+        "report",
+        &["diag", "hash", "picture", "policy", "question", "source"],
+    ),
     (
         "compile",
         &[
@@ -368,8 +373,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "inventory",
             "lsp",
             "netfilter",
+            "picture",
             "policy",
             "question",
+            "report",
             "source",
         ],
     ),

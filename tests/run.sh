@@ -15,7 +15,7 @@ install_packages() {
     [ -z "${TIDEGATE_QEMU:-}" ] || emulator=(qemu-system-x86 e2fsprogs)
     for package in "${emulator[@]}" acl gcc libc6-dev mmdebstrap debian-archive-keyring iptables \
         nftables iproute2 conntrack procps systemd util-linux systemd-container shellcheck strace \
-        faketime dpkg-dev binutils; do
+        faketime dpkg-dev binutils chromium graphviz; do
         dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] && return

@@ -32,6 +32,7 @@ pub enum Verb {
     Drift(DriftArgs),
     Explain(ExplainArgs),
     Fmt(FmtArgs),
+    Graph(GraphArgs),
     Import(ImportArgs),
     Install(InstallArgs),
     Inventory(InventoryArgs),
@@ -40,6 +41,7 @@ pub enum Verb {
     Manual(ManualArgs),
     Matrix(MatrixArgs),
     Plan(PlanArgs),
+    Report(ReportArgs),
     Rollback(RollbackArgs),
     Status(StatusArgs),
     Trace(TraceArgs),
@@ -228,6 +230,49 @@ pub struct FmtArgs {
     /// Write nothing; print what would change, exit status 1 where anything
     #[arg(long)]
     pub diff: bool,
+}
+
+/// Draw who reaches whom, as the rules of a policy say
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// Main file of the policy
+    pub policy: PathBuf,
+
+    #[arg(long, value_enum, default_value_t)]
+    pub format: PictureFormat,
+
+    #[command(flatten)]
+    pub paper: PaperArgs,
+}
+
+/// Write a page for a review: the policy, who reaches whom and by which line, and what there is to say
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Main file of the policy
+    pub policy: PathBuf,
+
+    /// What was before: a policy or a bundle; the page tells what changes
+    #[arg(long, value_name = "OLD")]
+    pub against: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub paper: PaperArgs,
+}
+
+// No doc comment: clap would take it for that of the command which this is part of.
+#[derive(Debug, Args)]
+pub struct PaperArgs {
+    /// The policy's host of this name; a policy with several needs it
+    #[arg(long = "host", value_name = "NAME")]
+    pub host_name: Option<String>,
+
+    /// File with addresses for containers to which the policy gives none; see `tidegate inventory`
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+
+    /// File to write instead; of what is there, only an older picture or page of tidegate's is replaced
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Write a first policy from compose files or from a running engine

@@ -1,6 +1,6 @@
 //! `tidegate diff`.
 
-use super::args::{DiffArgs, TableFormat};
+use super::args::{DiffArgs, SideArgs, TableFormat};
 use super::failure::{Failure, FailureKind};
 use super::side::{Source, machine_of, source};
 use super::{Done, notes};
@@ -12,23 +12,7 @@ pub(super) fn run(args: &DiffArgs) -> Result<Done, Failure> {
     let _moving = is_for_people.then(|| Progress::on_terminal().moving("comparing what they mean"));
     let (before, first) = source(&args.before, &args.side)?;
     let (after, second) = source(&args.after, &args.side)?;
-    let unknown_sets = [&before, &after].map(Source::unknown_sets);
-    let mut said: Vec<String> = unknown_sets.into_iter().flatten().collect();
-    said.dedup();
-    let mut all = Vec::new();
-    for family in Source::families(&[&before, &after], args.side.ipv6) {
-        let mut one = machine_of(&before, None, &args.side, family)?;
-        let mut two = machine_of(&after, Some(&one.side), &args.side, family)?;
-        question::on_one_host(&mut one.side, &mut two.side);
-        let found = question::differences(&one.side, &two.side);
-        all.push(found.map_err(|error| unknown(&error))?);
-        for note in [one.assumptions, two.assumptions].concat() {
-            if !said.contains(&note) {
-                said.push(note);
-            }
-        }
-    }
-    let diff = Diff::of(all);
+    let (diff, said) = compared(&before, &after, &args.side)?;
     Ok(Done {
         text: match args.format {
             TableFormat::Json => format!("{:#}\n", diff.as_json()),
@@ -38,6 +22,31 @@ pub(super) fn run(args: &DiffArgs) -> Result<Done, Failure> {
         warnings: first + &second + &notes(&said),
         yes: !diff.differs(),
     })
+}
+
+/// Compares two sides, and says what was taken for granted about them.
+pub(super) fn compared(
+    before: &Source,
+    after: &Source,
+    side: &SideArgs,
+) -> Result<(Diff, Vec<String>), Failure> {
+    let unknown_sets = [before, after].map(Source::unknown_sets);
+    let mut said: Vec<String> = unknown_sets.into_iter().flatten().collect();
+    said.dedup();
+    let mut all = Vec::new();
+    for family in Source::families(&[before, after], side.ipv6) {
+        let mut one = machine_of(before, None, side, family)?;
+        let mut two = machine_of(after, Some(&one.side), side, family)?;
+        question::on_one_host(&mut one.side, &mut two.side);
+        let found = question::differences(&one.side, &two.side);
+        all.push(found.map_err(|error| unknown(&error))?);
+        for note in [one.assumptions, two.assumptions].concat() {
+            if !said.contains(&note) {
+                said.push(note);
+            }
+        }
+    }
+    Ok((Diff::of(all), said))
 }
 
 pub(super) fn unknown(error: &Unknowable) -> Failure {

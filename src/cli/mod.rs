@@ -14,6 +14,7 @@ mod explain;
 pub mod failure;
 mod fmt;
 mod generated;
+mod graph;
 mod import;
 mod install;
 mod inventory;
@@ -22,6 +23,7 @@ mod lsp;
 mod matrix;
 mod plan;
 mod policy;
+mod report;
 mod roff;
 mod side;
 mod target;
@@ -85,6 +87,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Drift(args) => drift::run(args),
         Verb::Explain(args) => explain::run(args),
         Verb::Fmt(args) => fmt::run(args),
+        Verb::Graph(args) => graph::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Inventory(args) => inventory::run(args),
         Verb::Install(args) => install::run(args),
@@ -92,6 +95,7 @@ fn run_verb(verb: &Verb) -> Result<Done, Failure> {
         Verb::Manual(args) => generated::manual(args),
         Verb::Matrix(args) => matrix::run(args),
         Verb::Plan(args) => plan::run(args),
+        Verb::Report(args) => report::run(args),
         Verb::Rollback(args) => confirm::rollback(args),
         Verb::Status(args) => confirm::status(args),
         Verb::Trace(args) => trace::run(args),

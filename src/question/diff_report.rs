@@ -66,21 +66,29 @@ impl Diff {
         let mut text = "| change | from | to | services | was | is |\n\
              | --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
-        for row in &self.rows {
-            let cells = [
-                format!("{}{}", row.change.word(), family(row)),
-                plain(&from(row)),
-                plain(&row.to.to_string()),
-                format!("{}{}", row.services, taken(row)),
-                plain(&reached(&row.before)),
-                plain(&reached(&row.after)),
-            ];
+        for cells in self.table() {
+            let cells = cells.map(|cell| plain(&cell));
             let cells = cells.map(|cell| cell.replace('|', "\\|"));
             let _ = writeln!(text, "| {} |", cells.join(" | "));
         }
         let more = self.more().into_iter();
         text.extend(more.map(|more| format!("\n{more}\n")));
         text
+    }
+
+    /// Returns of each row the change, who connects, to whom, on what, and what came and comes of it.
+    pub fn table(&self) -> Vec<[String; 6]> {
+        let cells = |row: &Row| {
+            [
+                format!("{}{}", row.change.word(), family(row)),
+                from(row),
+                row.to.to_string(),
+                format!("{}{}", row.services, taken(row)),
+                reached(&row.before),
+                reached(&row.after),
+            ]
+        };
+        self.rows.iter().map(cells).collect()
     }
 
     pub fn as_json(&self) -> Value {
@@ -114,7 +122,7 @@ impl Diff {
     }
 
     /// Returns what no row tells.
-    fn more(&self) -> Vec<String> {
+    pub fn more(&self) -> Vec<String> {
         let aside = self.aside.iter();
         let aside = aside.map(|(aside, change)| format!("{}: {}", change.word(), aside.words()));
         let more = self.told.map(|told| {

@@ -1,5 +1,6 @@
 //! Who reaches whom on what, as the rules say.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::diff::Unknowable;
@@ -37,9 +38,9 @@ struct Row {
 struct Column {
     name: String,
     by_host: bool,
-    /// Yes for packets that get there.
-    reached: Node,
-    addresses: Vec<u128>,
+    /// For each of its addresses, yes for packets that get there, and for those that do whatever the
+    /// kernel answers where only it can.
+    ways: Vec<[Node; 2]>,
 }
 
 /// Returns all cells of one family in which anything is allowed.
@@ -53,8 +54,9 @@ pub fn cells(side: &Side, policy: &Policy) -> Result<Vec<Cell>, Unknowable> {
     let columns = columns(&mut space, &names, policy, &journey);
     let mut found = Vec::new();
     for row in &rows {
+        let sources = sources(&mut space, row);
         for column in columns.iter().filter(|column| column.name != row.name) {
-            found.extend(cell(&mut space, row, column));
+            found.extend(cell(&mut space, (row, sources), column));
         }
     }
     if space.diagrams.is_exhausted() {
@@ -66,32 +68,38 @@ pub fn cells(side: &Side, policy: &Policy) -> Result<Vec<Cell>, Unknowable> {
 /// Makes one cell of those that differ in their family alone.
 pub fn joined(all: Vec<Cell>) -> Vec<Cell> {
     let mut found: Vec<Cell> = Vec::new();
+    let mut known: BTreeMap<(String, String, bool), Vec<usize>> = BTreeMap::new();
     for cell in all {
-        let like = |known: &&mut Cell| {
-            Cell {
-                families: cell.families.clone(),
-                ..(**known).clone()
-            } == cell
-        };
-        match found.iter_mut().find(like) {
-            Some(known) => known.families.extend(&cell.families),
-            None => found.push(cell),
+        let ends = (cell.from.clone(), cell.to.clone(), cell.by_host);
+        let same = known.entry(ends).or_default();
+        let says =
+            |it: &Cell| it.all == cell.all && it.limited == cell.limited && it.some == cell.some;
+        let like = same.iter().find(|at| found.get(**at).is_some_and(says));
+        if let Some(like) = like.and_then(|at| found.get_mut(*at)) {
+            like.families.extend(&cell.families);
+        } else {
+            same.push(found.len());
+            found.push(cell);
         }
     }
-    let first = |name: &str, of: &dyn Fn(&Cell) -> &str, all: &[Cell]| {
-        all.iter().position(|cell| of(cell) == name)
+    let (from, to) = (first(&found, |it| &it.from), first(&found, |it| &it.to));
+    let place = |cell: &Cell| {
+        let (from, to) = (from.get(cell.from.as_str()), to.get(cell.to.as_str()));
+        (from.copied(), cell.to == "host", to.copied(), !cell.by_host)
     };
-    let places: Vec<_> = found
-        .iter()
-        .map(|cell| {
-            let from = first(&cell.from, &|it| &it.from, &found);
-            let to = first(&cell.to, &|it| &it.to, &found);
-            (from, cell.to == "host", to, !cell.by_host)
-        })
-        .collect();
+    let places: Vec<_> = found.iter().map(place).collect();
     let mut sorted: Vec<_> = places.into_iter().zip(found).collect();
     sorted.sort_by_key(|(place, _)| *place);
     sorted.into_iter().map(|(_, cell)| cell).collect()
+}
+
+/// Returns where each name comes first.
+fn first(all: &[Cell], of: impl Fn(&Cell) -> &String) -> BTreeMap<&str, usize> {
+    let mut places = BTreeMap::new();
+    for (at, cell) in all.iter().enumerate() {
+        places.entry(of(cell).as_str()).or_insert(at);
+    }
+    places
 }
 
 fn rows(space: &Space, names: &Names, policy: &Policy) -> Vec<Row> {
@@ -145,22 +153,26 @@ fn columns(space: &mut Space, names: &Names, policy: &Policy, journey: &Journey)
         let is_here = |address| addresses.contains(&bits(address));
         let leads = |(address, _): (Option<IpAddr>, _)| address.is_some_and(is_here);
         let published = those(&|fate| fate.arrives() && fate.to.is_some_and(leads));
-        let column = |by_host: bool, reached: Node, addresses: Vec<u128>| Column {
-            name: name.to_owned(),
-            by_host,
-            reached,
-            addresses,
-        };
-        found.push(column(true, published, here.clone()));
-        found.push(column(false, direct, addresses.clone()));
+        found.push((name, true, published, here.clone()));
+        found.push((name, false, direct, addresses.clone()));
     }
-    found.push(Column {
-        name: "host".to_owned(),
-        by_host: false,
-        reached: host,
-        addresses: own,
-    });
-    found
+    found.push(("host", false, host, own));
+    let column = |(name, by_host, reached, addresses): (&str, bool, Node, Vec<u128>)| Column {
+        name: name.to_owned(),
+        by_host,
+        ways: ways(space, reached, &addresses),
+    };
+    found.into_iter().map(column).collect()
+}
+
+/// Returns what of a condition is about each of some destinations: once for a column, not for a cell.
+fn ways(space: &mut Space, reached: Node, addresses: &[u128]) -> Vec<[Node; 2]> {
+    let level = space.level(Field::Destination);
+    let mut way = |address: &u128| {
+        let here = space.diagrams.restrict(reached, level, *address);
+        [here, any_answer(space, here)]
+    };
+    addresses.iter().map(&mut way).collect()
 }
 
 fn expanded(set: &IntervalSet) -> Vec<u128> {
@@ -177,18 +189,19 @@ fn itself(family: Family) -> u128 {
 }
 
 /// Returns what a row may use of a column, by any of the column's addresses; nothing where that is nothing.
-fn cell(space: &mut Space, row: &Row, column: &Column) -> Option<Cell> {
+fn cell(space: &mut Space, (row, sources): (&Row, Node), column: &Column) -> Option<Cell> {
     let (mut all, mut possible, mut some) = (Node::NO, Node::NO, Node::NO);
-    for address in &column.addresses {
-        let level = space.level(Field::Destination);
-        let here = space.diagrams.restrict(column.reached, level, *address);
-        let lenient = any_answer(space, here);
+    for [here, lenient] in &column.ways {
+        let (here, lenient) = (*here, *lenient);
+        let any = for_some(space, lenient, sources);
+        if any == Node::NO {
+            continue;
+        }
+        some = space.diagrams.or_else(some, any);
         for (node, sum) in [(here, &mut all), (lenient, &mut possible)] {
             let every = for_every(space, node, row);
             *sum = space.diagrams.or_else(*sum, every);
         }
-        let any = for_some(space, lenient, row);
-        some = space.diagrams.or_else(some, any);
     }
     let some = space.diagrams.except(some, possible);
     let limited = space.diagrams.except(possible, all);
@@ -227,15 +240,21 @@ fn for_every(space: &mut Space, node: Node, row: &Row) -> Node {
     holds
 }
 
-/// Returns the services for which a condition holds for any source of a row.
-fn for_some(space: &mut Space, node: Node, row: &Row) -> Node {
-    let mut holds = Node::NO;
+/// Returns where a packet is of one of a row's sources.
+fn sources(space: &mut Space, row: &Row) -> Node {
+    let mut any = Node::NO;
     for (by, from) in &row.parts {
         let by = space.within(Field::Input, by);
         let from = space.within(Field::Source, from);
-        let cube = space.diagrams.all_of(&[by, from, node]);
-        holds = space.diagrams.or_else(holds, cube);
+        let cube = space.diagrams.guard(by, from);
+        any = space.diagrams.or_else(any, cube);
     }
+    any
+}
+
+/// Returns the services for which a condition holds for any of some sources.
+fn for_some(space: &mut Space, node: Node, sources: Node) -> Node {
+    let holds = space.diagrams.guard(sources, node);
     let fields = [Field::Input, Field::Source, Field::SourcePort];
     let levels = fields.map(|field| space.level(field));
     let levels = levels.into_iter();

@@ -41,8 +41,17 @@ fn to(cell: &Cell) -> String {
     }
 }
 
-/// Writes a table of rows and columns; an empty cell is a closed way.
-pub fn matrix_markdown(cells: &[Cell]) -> String {
+/// Rows and columns; an empty cell is a closed way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Names of what is connected to.
+    pub columns: Vec<String>,
+    /// Each with the name of who connects.
+    pub rows: Vec<(String, Vec<String>)>,
+}
+
+/// Arranges cells by who connects and to what.
+pub fn matrix_table(cells: &[Cell]) -> Table {
     let (mut rows, mut columns) = (Vec::new(), Vec::new());
     for cell in cells {
         let to = to(cell);
@@ -54,21 +63,40 @@ pub fn matrix_markdown(cells: &[Cell]) -> String {
         }
     }
     columns.sort_by_key(|to| to == "host");
-    let mut text = format!("| from | {} |\n|", columns.join(" | "));
-    text.push_str(&" --- |".repeat(columns.len() + 1));
-    text.push('\n');
-    for row in &rows {
+    let row = |row: String| {
         let column = |column: &String| {
             let here = cells
                 .iter()
-                .filter(|cell| cell.from == *row && to(cell) == *column);
+                .filter(|cell| cell.from == row && to(cell) == *column);
             let here: Vec<String> = here
                 .map(|cell| format!("{}{}", said(cell), family(cell)))
                 .collect();
             here.join("; ")
         };
-        let columns: Vec<String> = columns.iter().map(column).collect();
-        let _ = writeln!(text, "| {row} | {} |", columns.join(" | "));
+        let cells = columns.iter().map(column).collect();
+        (row, cells)
+    };
+    let rows = rows.into_iter().map(row).collect();
+    Table { columns, rows }
+}
+
+/// Arranges cells below each other: who connects, to what, and on which services.
+pub fn matrix_list(cells: &[Cell]) -> Vec<[String; 3]> {
+    let row = |cell: &Cell| {
+        let services = format!("{}{}", said(cell), family(cell));
+        [cell.from.clone(), to(cell), services]
+    };
+    cells.iter().map(row).collect()
+}
+
+/// Writes a table of rows and columns.
+pub fn matrix_markdown(cells: &[Cell]) -> String {
+    let Table { columns, rows } = matrix_table(cells);
+    let mut text = format!("| from | {} |\n|", columns.join(" | "));
+    text.push_str(&" --- |".repeat(columns.len() + 1));
+    text.push('\n');
+    for (row, cells) in &rows {
+        let _ = writeln!(text, "| {row} | {} |", cells.join(" | "));
     }
     text
 }

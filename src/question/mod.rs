@@ -9,6 +9,7 @@ mod matrix;
 mod matrix_report;
 mod meaning;
 mod names;
+mod openers;
 mod probe;
 mod reasons;
 mod region;
@@ -25,9 +26,12 @@ pub use diff::{
 pub use expect::{HostRules, Unkept, Why, unkept};
 pub use machine::{Assumed, LiveError, of_live, of_placed, of_policy, of_rules, placed};
 pub use matrix::{Cell, cells, joined as joined_cells};
-pub use matrix_report::{matrix_json, matrix_markdown, matrix_text};
+pub use matrix_report::{
+    Table, matrix_json, matrix_list, matrix_markdown, matrix_table, matrix_text,
+};
 pub use meaning::Told;
 pub use names::Words;
+pub use openers::{Opener, Port, openers};
 pub use probe::probe;
 pub use reasons::Reason;
 pub use report::{Answer, as_json, as_text, shortest};

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::Desk;
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 25] = [
     "apply",
     "check",
     "compile",
@@ -15,6 +15,7 @@ const VERBS: [&str; 23] = [
     "drift",
     "explain",
     "fmt",
+    "graph",
     "help",
     "import",
     "install",
@@ -23,6 +24,7 @@ const VERBS: [&str; 23] = [
     "manual",
     "matrix",
     "plan",
+    "report",
     "rollback",
     "status",
     "trace",

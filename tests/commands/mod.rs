@@ -8,6 +8,7 @@ mod import;
 mod levels;
 mod matrix;
 mod mistakes;
+mod picture;
 mod progress;
 mod review;
 mod trace;

@@ -37,3 +37,13 @@ pub enum TableFormat {
     #[default]
     Text,
 }
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum PictureFormat {
+    /// For Graphviz
+    Dot,
+    /// For a review's comment
+    Mermaid,
+    #[default]
+    Svg,
+}

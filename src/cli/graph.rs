@@ -7,13 +7,14 @@ use super::diff::unknown;
 use super::failure::{Failure, FailureKind};
 use super::side::{Made, Source, machine_of, source};
 use super::trace::MAX_RULES;
-use super::{Done, notes};
+use super::{Done, notes, policy};
 use crate::compile::Subject;
 use crate::host::{self, FileKind, Trust};
 use crate::picture;
 use crate::question::{self, Cell};
 
 pub(super) fn run(args: &GraphArgs) -> Result<Done, Failure> {
+    let _moving = policy::compiling(&args.policy);
     let side = side_args(&args.paper);
     let (source, warnings) = source(&args.policy, &side)?;
     let subject = policy_of(&source, "a picture")?;

@@ -8,7 +8,7 @@ use super::failure::{Failure, FailureKind};
 use super::graph::{cells, machines, policy_of, side_args, title, written};
 use super::side::{Made, Source, source};
 use super::{Done, policy};
-use crate::compile::{Proof, Subject};
+use crate::compile::{How, Subject};
 use crate::diag::Severity;
 use crate::host::{self, Trust};
 use crate::picture;
@@ -21,8 +21,12 @@ pub(super) fn run(args: &ReportArgs) -> Result<Done, Failure> {
     let paper = &args.paper;
     let side = side_args(paper);
     let inventory = paper.inventory.as_deref();
-    let mut compiled = policy::read(&args.policy, inventory, Trust::Anybody, Proof::Needed)?;
-    compiled.lint();
+    let moving = policy::compiling(&args.policy);
+    let how = How {
+        lints: true,
+        ..How::default()
+    };
+    let compiled = policy::read(&args.policy, inventory, Trust::Anybody, how)?;
     let (sources, found) = (compiled.sources.clone(), compiled.diagnostics.clone());
     let host = paper.host_name.as_deref();
     let (subject, _) = policy::of_host(&args.policy, compiled, host, "no page is written")?;
@@ -31,6 +35,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<Done, Failure> {
     let (made, mut said) = machines(&after, &side)?;
     let cells = cells(&made)?;
     let title = title(&args.policy, subject);
+    moving.now("working out who reaches whom");
     let graph = picture::graph(&title, &subject.policy, &cells);
     let change = change(args, &after, &side, &mut said)?;
     let change = change.as_ref();

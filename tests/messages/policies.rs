@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tidegate::compile::{Compiled, Proof, compile_with};
+use tidegate::compile::{Compiled, How, compile_with};
 use tidegate::compose::{self, Variables};
 use tidegate::diag::{Code, Diagnostic, code};
 use tidegate::import;
@@ -55,7 +55,7 @@ impl Trigger {
         let inventory = self.inventory.map(|text| Inventory::read(text).unwrap());
         let files = Files(self.files.iter().cloned().collect());
         let mut compiled =
-            compile_with(&files, &self.files[0].0, inventory.as_ref(), Proof::Needed);
+            compile_with(&files, &self.files[0].0, inventory.as_ref(), How::default());
         compiled.lint();
         if let Some(text) = self.compose {
             let text = if text.contains("\nnetworks:") {

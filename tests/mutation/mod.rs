@@ -240,6 +240,6 @@ fn no_wrong_rule_of_a_random_policy_is_taken_for_right() {
 /// A jump to the wrong chain or of the wrong kind, a last chain without rules, a way too wide.
 #[test]
 fn no_wrong_rule_of_a_tree_is_taken_for_right() {
-    let cases = ProptestConfig::default().cases.min(4);
+    let cases = ProptestConfig::default().cases.min(6);
     random("trees of random policies", cases, small_trees);
 }

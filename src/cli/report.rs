@@ -13,7 +13,7 @@ use crate::diag::Severity;
 use crate::host::{self, Trust};
 use crate::picture;
 use crate::policy::ir::{Container, Exposure, Protocol};
-use crate::question::{self, Cell, Diff, Opener, Port};
+use crate::question::{Cell, Diff, Opener, Openers, Port};
 use crate::report::{self, Exposed, Review};
 use crate::source::SourceMap;
 
@@ -86,6 +86,10 @@ fn change(
 
 /// Returns every exposed port with who reaches it, in the order written.
 fn exposed(subject: &Subject, made: &[Made], cells: &[Cell], sources: &SourceMap) -> Vec<Exposed> {
+    let sides: Vec<Openers<'_>> = made
+        .iter()
+        .map(|made| Openers::new(&made.side, cells))
+        .collect();
     let mut all = Vec::new();
     for container in &subject.policy.containers {
         for exposure in &container.exposures {
@@ -104,7 +108,7 @@ fn exposed(subject: &Subject, made: &[Made], cells: &[Cell], sources: &SourceMap
                 service: format!("{ports}/{protocol}"),
                 published: at,
                 place: sources.place(exposure.span),
-                openers: openers(container, exposure, protocol, made, cells),
+                openers: openers(container, exposure, protocol, &sides),
             });
         }
     }
@@ -133,8 +137,7 @@ fn openers(
     container: &Container,
     exposure: &Exposure,
     protocol: &str,
-    made: &[Made],
-    cells: &[Cell],
+    sides: &[Openers<'_>],
 ) -> Vec<Opener> {
     let port = Port {
         container: &container.name,
@@ -143,8 +146,8 @@ fn openers(
         published: exposure.published.as_ref().map(|it| it.ports.first),
     };
     let mut all: Vec<Opener> = Vec::new();
-    for made in made {
-        for opener in question::openers(&made.side, cells, port) {
+    for side in sides {
+        for opener in side.of(port) {
             if opener.from != "host" && !all.contains(&opener) {
                 all.push(opener);
             }

@@ -31,7 +31,7 @@ pub use matrix_report::{
 };
 pub use meaning::Told;
 pub use names::Words;
-pub use openers::{Opener, Port, openers};
+pub use openers::{Opener, Openers, Port};
 pub use probe::probe;
 pub use reasons::Reason;
 pub use report::{Answer, as_json, as_text, shortest};

@@ -1,5 +1,7 @@
 //! Which line opens a port of a container to whom.
 
+use std::collections::BTreeMap;
+
 use super::matrix::Cell;
 use super::names::{Names, Words};
 use super::reasons::reason;
@@ -31,32 +33,52 @@ pub struct Port<'p> {
     pub published: Option<u16>,
 }
 
-/// Returns who reaches a port by the cells of a matrix, and follows one packet for the line.
-pub fn openers(side: &Side, cells: &[Cell], port: Port<'_>) -> Vec<Opener> {
-    let policy = side.policy.as_ref();
-    let names = Names::new(policy.as_slice(), &side.machine);
-    let family = side.machine.family;
-    let mine = |cell: &&Cell| cell.to == port.container && cell.families.contains(&family);
-    let mut found = Vec::new();
-    for cell in cells.iter().filter(mine) {
-        let asked = if cell.by_host {
-            port.published
-        } else {
-            Some(port.port)
-        };
-        let ending = asked.and_then(|asked| ending(cell, port.protocol, asked));
-        let Some(ending) = ending else {
-            continue;
-        };
-        let line = line(side, &names, cell, port);
-        found.push(Opener {
-            from: cell.from.clone(),
-            by_host: cell.by_host,
-            ending,
-            line,
-        });
+/// A machine and who reaches whom on it, prepared once for many ports.
+#[derive(Debug)]
+pub struct Openers<'s> {
+    side: &'s Side,
+    names: Names,
+    /// Cells of this family by whom they lead to.
+    cells: BTreeMap<&'s str, Vec<&'s Cell>>,
+}
+
+impl<'s> Openers<'s> {
+    pub fn new(side: &'s Side, all: &'s [Cell]) -> Self {
+        let family = side.machine.family;
+        let mut cells: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
+        for cell in all.iter().filter(|cell| cell.families.contains(&family)) {
+            cells.entry(&cell.to).or_default().push(cell);
+        }
+        let policy = side.policy.as_ref();
+        Openers {
+            side,
+            names: Names::new(policy.as_slice(), &side.machine),
+            cells,
+        }
     }
-    found
+
+    /// Returns who reaches a port by the cells of a matrix, and follows one packet for the line.
+    pub fn of(&self, port: Port<'_>) -> Vec<Opener> {
+        let mut found = Vec::new();
+        for cell in self.cells.get(port.container).into_iter().flatten() {
+            let asked = if cell.by_host {
+                port.published
+            } else {
+                Some(port.port)
+            };
+            let ending = asked.and_then(|asked| ending(cell, port.protocol, asked));
+            let Some(ending) = ending else {
+                continue;
+            };
+            found.push(Opener {
+                from: cell.from.clone(),
+                by_host: cell.by_host,
+                ending,
+                line: line(self.side, &self.names, cell, port),
+            });
+        }
+        found
+    }
 }
 
 fn line(side: &Side, names: &Names, cell: &Cell, port: Port<'_>) -> Option<String> {

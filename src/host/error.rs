@@ -9,7 +9,7 @@ use crate::diag::hidden::{escaped, is_hidden};
 
 #[derive(Debug, Error)]
 pub enum HostError {
-    #[error("{command} failed, {status}: {}", escaped(stderr))]
+    #[error("{command} failed, {status}: {}", beginning(stderr))]
     Command {
         command: String,
         status: String,
@@ -59,6 +59,24 @@ pub enum HostError {
     Unsafe { path: PathBuf, why: &'static str },
 }
 
+/// Lines and letters of others that a message has room for.
+const ROOM: (usize, usize) = (12, 1600);
+
+/// Returns the beginning of what a command said; what follows the first error seldom helps.
+fn beginning(said: &str) -> String {
+    let (lines, letters) = ROOM;
+    let end = said
+        .char_indices()
+        .nth(letters)
+        .map_or(said.len(), |(at, _)| at);
+    let told = said.get(..end).unwrap_or(said);
+    let told: Vec<&str> = told.lines().take(lines).collect();
+    let told = told.join("\n");
+    let is_cut = told.trim_end().len() < said.trim_end().len();
+    let more = if is_cut { " …" } else { "" };
+    format!("{}{more}", escaped(&told))
+}
+
 /// Returns the function that adds to an I/O error what was being done to which path.
 pub(super) fn io_error<'a>(
     action: &'static str,
@@ -90,4 +108,19 @@ pub fn shown(path: &Path) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beginning;
+
+    #[test]
+    fn what_a_command_says_at_length_is_cut() {
+        assert_eq!(beginning("no such rule\n"), "no such rule");
+        assert_eq!(beginning("one\ntwo\u{1b}"), "one\ntwo\\u001b");
+        assert!(beginning(&"line\n".repeat(1000)).ends_with("line\nline …"));
+        assert_eq!(beginning(&"line\n".repeat(1000)).lines().count(), 12);
+        assert_eq!(beginning(&"ä".repeat(300_000)).chars().count(), 1602);
+        assert_eq!(beginning(""), "");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use crate::diag::{Diagnostic, code};
+use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::inventory::Inventory;
 use crate::source::{SourceId, Span};
 use crate::syntax::ast::{self, HostSetting, Item, Name};
@@ -115,11 +115,7 @@ pub(super) fn resolve(
     if !inventory.is_some_and(|inventory| inventory.complete) {
         check::addresses::check(&found.uses, &containers, &networks, diagnostics);
     }
-    for (host, at) in hosts.list.iter().zip(0..) {
-        check::no_engine::check((host, at), &containers, &networks, diagnostics);
-        settings::warn(host, first_v6(&networks, at), diagnostics);
-    }
-    hosts.check(&networks, &containers, diagnostics);
+    check_hosts(&hosts, &networks, &containers, diagnostics);
     scope.report_unknown(diagnostics);
     let shared = Policy {
         host: settings::defaults(),
@@ -134,6 +130,19 @@ pub(super) fn resolve(
         names: names(&items),
     };
     hosts.split(&networks, shared, diagnostics)
+}
+
+fn check_hosts(
+    hosts: &Hosts,
+    networks: &[networks::Draft],
+    containers: &[containers::Draft],
+    diagnostics: &mut Diagnostics,
+) {
+    for (host, at) in hosts.list.iter().zip(0..) {
+        check::no_engine::check((host, at), containers, networks, diagnostics);
+        settings::warn(host, first_v6(networks, at), diagnostics);
+    }
+    hosts.check(networks, containers, diagnostics);
 }
 
 /// Returns the places of names of which a statement has several.

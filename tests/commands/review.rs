@@ -96,10 +96,10 @@ fn a_change_is_told_and_nothing_else_is_touched() {
     What check says
 
         warning[T0604]: `office` adds nothing to `any`
-          --> net/shop.tide:10:3
+          --> net/shop.tide:10:35
            |
         10 |   expose 80/tcp as 8080 from any, office
-           |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `any` is everybody
+           |                                   ^^^^^^ `any` beside it is everybody
            |
            = help: take `any` out if only the others are meant, else the others
         

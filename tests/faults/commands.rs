@@ -169,7 +169,7 @@ fn loads_that_fail(variant: Variant) {
                     let over = Over::lay(&folder);
                     let text = place.fails(&["apply", "@"], 1, 3);
                     drop(over);
-                    assert!(text.starts_with("error[T0508]: IPv"), "{text}");
+                    assert!(text.starts_with("error[T0508]: the IPv"), "{text}");
                     assert!(text.contains(says), "{says}: {text}");
                     place.stands(0);
                     heals(place);

@@ -228,8 +228,10 @@ fn collect(root: &Path, folder: &Path, texts: &mut Texts) {
     for entry in entries {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().to_owned();
-        // Bundles that were in force before have no say in what is now.
-        let is_past = name.ends_with("previous") || name.ends_with("history");
+        // Bundles that were in force or rehearsed before have no say in what is now.
+        let is_past = ["previous", "history", "rehearsed"]
+            .iter()
+            .any(|it| name.ends_with(it));
         if is_past || name.ends_with("lock") {
             continue;
         }

@@ -20,7 +20,7 @@ fi
 
 steps=0 failed=0
 title() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
-show() { sed 's/^/      /' | cut -c 1-80; }
+show() { sed -E 's/^/      /; s/^(.{77}).{4,}/\1.../'; }
 
 # step WHAT CMD...: one numbered line; what CMD printed follows where it did not hold.
 step() {

@@ -15,6 +15,9 @@ use crate::host::{self, LinuxHost, Progress, Urgency};
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?.telling(Progress::on_terminal());
+    if args.boot {
+        host::await_firewalld();
+    }
     let options = Options {
         boot: args.boot,
         keep_connections: args.keep_connections,

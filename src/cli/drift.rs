@@ -23,6 +23,8 @@ pub(super) fn run(args: &DriftArgs) -> Result<Done, Failure> {
 /// Returns what was found, and what is left of it.
 fn look(host: &LinuxHost, repair: bool) -> Result<(DriftReport, DriftReport), Failure> {
     if repair {
+        // Its start is one of the occasions for a repair.
+        host::await_firewalld();
         return Ok(deploy::repair(host)?);
     }
     let report = deploy::drift(host)?;

@@ -197,9 +197,14 @@ impl Shop {
     fn starts_anew(&mut self) {
         let storm = self.lab.outside.storm(&[]);
         drop(std::mem::replace(&mut self.storm, storm));
+        // It gives up at the first flow that has ended between its look and its blow.
         for family in ["ipv4", "ipv6"] {
-            self.host
-                .attempt(&format!("conntrack -f {family} -D -p udp"));
+            let flows = format!("conntrack -f {family}");
+            let none = format!("test -z \"$({flows} -L -p udp 2>/dev/null)\"");
+            until(
+                &self.host,
+                &format!("{none} || {{ {flows} -D -p udp >/dev/null 2>&1; {none}; }}"),
+            );
         }
         self.host
             .attempt("docker exec web busybox sed -i /storm/d /www/heard");

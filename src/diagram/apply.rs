@@ -1,8 +1,8 @@
 //! Functions made of two.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-use super::store::{Edge, Level, Manager, Memo, Node};
+use super::store::{Edge, Level, Manager, Memo, Node, Seen};
 
 /// What is done where both functions have answered; part of the memo's key.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,8 @@ enum Op {
     Except,
     /// 1 where the answers are not the same.
     Differ,
+    /// The sum, if it is at most 2.
+    Sum,
 }
 
 impl Op {
@@ -23,6 +25,7 @@ impl Op {
             Op::Guard => u32::MAX,
             Op::Except => u32::MAX - 1,
             Op::Differ => u32::MAX - 2,
+            Op::Sum => u32::MAX - 3,
             Op::Fill(answer) => answer,
         }
     }
@@ -41,6 +44,12 @@ impl Op {
                 .map(|left| if left == 0 { b } else { Node::NO }),
             Op::Differ if a == b => Some(Node::NO),
             Op::Differ => a.as_answer().and(b.as_answer()).map(|_| Node::YES),
+            Op::Sum if a == Node::NO => Some(b),
+            Op::Sum if b == Node::NO => Some(a),
+            Op::Sum => a
+                .as_answer()
+                .zip(b.as_answer())
+                .map(|(a, b)| Node::answer((a + b).min(2))),
         }
     }
 }
@@ -91,22 +100,14 @@ impl Manager {
         self.except(Node::YES, condition)
     }
 
-    /// Merges many functions, the first one that answers first, in n log n time.
-    pub fn first_of(&mut self, all: &[Node]) -> Node {
-        match all {
-            [] => Node::NO,
-            [only] => *only,
-            _ => {
-                let (left, right) = all.split_at(all.len() / 2);
-                let (left, right) = (self.first_of(left), self.first_of(right));
-                self.or_else(left, right)
-            }
-        }
-    }
-
     pub fn all_of(&mut self, all: &[Node]) -> Node {
         all.iter()
             .fold(Node::YES, |so_far, next| self.guard(so_far, *next))
+    }
+
+    /// Returns the sum of both answers, or 2 where it is more.
+    pub(super) fn sum(&mut self, a: Node, b: Node) -> Node {
+        self.apply(Op::Sum, a, b)
     }
 
     fn apply(&mut self, op: Op, a: Node, b: Node) -> Node {
@@ -205,14 +206,17 @@ impl Manager {
 
     /// Returns all answers that a function may give, in order.
     pub fn answers(&self, node: Node) -> Vec<u32> {
-        let mut seen = HashSet::new();
-        let mut found = BTreeSet::new();
+        let mut seen = Seen::default();
+        let mut found = BTreeSet::from_iter(node.as_answer());
         let mut open = vec![node];
         while let Some(node) = open.pop() {
-            if let Some(answer) = node.as_answer() {
-                found.insert(answer);
-            } else if seen.insert(node) {
-                open.extend(self.edges(node).map(|at| self.edge(at).1));
+            for at in self.edges(node) {
+                let (_, to) = self.edge(at);
+                match to.as_answer() {
+                    Some(answer) => drop(found.insert(answer)),
+                    None if seen.insert(to) => open.push(to),
+                    None => {}
+                }
             }
         }
         found.into_iter().collect()

@@ -26,12 +26,17 @@ impl Manager {
     pub fn expand_some(&mut self, node: Node, functions: &BTreeMap<u32, Node>) -> Node {
         // A marker for each answer that is to go, so that what comes in its place stays.
         let marker = |at: usize| u32::try_from(at).unwrap_or(0) + (1 << 30);
-        let markers: BTreeMap<u32, u32> =
-            functions.keys().copied().zip((0..).map(marker)).collect();
+        let asking = functions.iter().filter(|it| it.1.as_answer().is_none());
+        let markers: BTreeMap<u32, u32> = asking
+            .clone()
+            .map(|it| *it.0)
+            .zip((0..).map(marker))
+            .collect();
         let mut made = self.map(node, &mut |value| {
-            markers.get(&value).copied().unwrap_or(value)
+            let plain = functions.get(&value).and_then(|it| it.as_answer());
+            plain.or(markers.get(&value).copied()).unwrap_or(value)
         });
-        for (marker, function) in markers.values().zip(functions.values()) {
+        for (marker, (_, function)) in markers.values().zip(asking) {
             made = self.fill(*marker, made, *function);
         }
         made

@@ -8,10 +8,13 @@
 mod apply;
 mod change;
 mod every;
+mod join;
 mod look;
+mod meet;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use change::Instead;
+pub use meet::Wanted;
 pub use store::{Level, Manager, Node};

@@ -1,6 +1,6 @@
 //! The nodes, each once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::net::IntervalSet;
@@ -259,6 +259,9 @@ fn hash(level: Level, edges: &[Edge]) -> u32 {
 /// What was worked out before. Numbers of nodes are no secret and nobody chooses them, so the hash
 /// may be a quick one.
 pub(super) type Memo<K> = HashMap<K, Node, BuildHasherDefault<Mixer>>;
+
+/// What was looked at before, with the same hash.
+pub(super) type Seen = HashSet<Node, BuildHasherDefault<Mixer>>;
 
 /// A multiplicative hash, after D. Knuth, "The Art of Computer Programming", volume 3, section 6.4.
 #[derive(Debug, Clone, Copy, Default)]

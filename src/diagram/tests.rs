@@ -15,7 +15,7 @@ fn a_box() -> impl Strategy<Value = Box> {
 }
 
 fn boxes() -> impl Strategy<Value = Vec<Box>> {
-    proptest::collection::vec(a_box(), 0..8)
+    proptest::collection::vec(a_box(), 0..24)
 }
 
 struct Known {
@@ -90,6 +90,18 @@ proptest! {
             prop_assert_eq!(known.ask(differ, point), u32::from(a != b));
             prop_assert_eq!(known.ask(zipped, point), a * 10 + b);
             prop_assert_eq!(known.ask(filled, point), if a == 2 { b } else { a });
+        }
+    }
+
+    #[test]
+    fn conditions_that_hold_are_counted(all in boxes()) {
+        let mut known = known();
+        let conditions: Vec<Box> = all.iter().map(|(bounds, _)| (*bounds, 1)).collect();
+        let nodes: Vec<Node> = conditions.iter().map(|it| known.make(&[*it])).collect();
+        let counted = known.manager.count(&nodes);
+        for point in points() {
+            let hold: u32 = conditions.iter().map(|it| naive(&[*it], point)).sum();
+            prop_assert_eq!(known.ask(counted, point), hold.min(2));
         }
     }
 

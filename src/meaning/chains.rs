@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::conditions::Place;
 use super::outcome::{Bit, Outcome, Verdict};
-use super::runs::{Run, runs};
+use super::runs::{Run, is_done_once, runs};
 use super::space::{Space, Unknown};
 use crate::diagram::{Level, Node};
 use crate::netfilter::dump::{Action, ChainPolicy, DumpRule, DumpTable};
@@ -37,6 +37,16 @@ pub struct Chains<'d> {
 struct Part {
     node: Node,
     changes: bool,
+    /// The one thing that it does, where that may be done twice and no condition asks for it.
+    does: Option<Node>,
+}
+
+impl Part {
+    /// Tells whether a packet that meets the other part, too, is none the worse for it.
+    fn is_joined_by(&self, next: &Part) -> bool {
+        let alike = self.does.is_some() && self.does == next.does;
+        alike || !self.changes && !next.changes
+    }
 }
 
 impl<'d> Chains<'d> {
@@ -144,8 +154,14 @@ impl<'d> Chains<'d> {
             let node = space.conditions(&conditions, place, &mut before, does);
             let answers = space.diagrams.answers(does);
             let changes = answers.iter().any(|it| space.outcome_of(*it).is_change());
-            parts.push(Part { node, changes });
+            let does = is_done_once(&rule.action, &conditions).then_some(does);
+            parts.push(Part {
+                node,
+                changes,
+                does,
+            });
         }
+        let parts = joined(space, &parts);
         let node = fold(space, &parts).node;
         space.map(node, &|outcome| {
             with(outcome, &Verdict::Return, &Verdict::Continue)
@@ -295,12 +311,27 @@ fn mixed(space: &mut Space, restore: bool, bit: u32) -> Level {
     })
 }
 
+/// Joins neighbours that do not change what each other sees.
+fn joined(space: &mut Space, parts: &[Part]) -> Vec<Part> {
+    let groups = parts.chunk_by(Part::is_joined_by);
+    let join = |group: &[Part]| {
+        let nodes: Vec<Node> = group.iter().map(|part| part.node).collect();
+        let first = group.first()?;
+        Some(Part {
+            node: space.diagrams.first_of(&nodes),
+            ..*first
+        })
+    };
+    groups.filter_map(join).collect()
+}
+
 /// Puts the parts of a chain behind each other, in n log n time.
 fn fold(space: &mut Space, parts: &[Part]) -> Part {
     match parts {
         [] => Part {
             node: Node::NO,
             changes: false,
+            does: None,
         },
         [only] => *only,
         _ => {
@@ -309,6 +340,7 @@ fn fold(space: &mut Space, parts: &[Part]) -> Part {
             Part {
                 node: then(space, left, right.node),
                 changes: left.changes || right.changes,
+                does: None,
             }
         }
     }

@@ -229,11 +229,14 @@ impl Space {
         self.diagrams.choose(level, set, Node::YES, Node::NO)
     }
 
-    /// Returns the condition that fields lie in sets; they are in order, each once.
-    pub fn all_within(&mut self, sets: &[(Field, IntervalSet)]) -> Node {
-        let by_level = |(field, set): &(Field, IntervalSet)| (self.level(*field), set.clone());
-        let sets: Vec<(Level, IntervalSet)> = sets.iter().map(by_level).collect();
-        self.diagrams.cube(&sets, Node::YES)
+    /// Returns `then` where fields lie in sets; they are in order, each once, and above all that `then`
+    /// asks.
+    pub fn all_within(&mut self, sets: &[(Field, IntervalSet)], then: Node) -> Node {
+        let sets = sets.iter().rev();
+        sets.fold(then, |below, (field, set)| {
+            let level = self.level(*field);
+            self.diagrams.choose(level, set, below, Node::NO)
+        })
     }
 
     /// Returns the condition that a field has one value.
@@ -272,6 +275,10 @@ impl Space {
 
     /// Returns yes where an outcome is one of those wanted.
     pub fn where_outcome(&mut self, node: Node, wanted: &dyn Fn(&Outcome) -> bool) -> Node {
+        let answers = self.diagrams.answers(node);
+        if !answers.iter().any(|it| wanted(&self.outcomes.get(*it))) {
+            return Node::NO;
+        }
         let Space {
             diagrams, outcomes, ..
         } = self;

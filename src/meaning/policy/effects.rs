@@ -1,6 +1,7 @@
 //! What each part of a policy does by itself at each hook, whatever all others say.
 
 use super::Says;
+use super::forward::exactly;
 use super::host::Socket;
 use super::parties::number;
 use crate::diagram::Node;
@@ -47,11 +48,13 @@ impl Does {
 /// A hook, for packets about which statements decide.
 #[derive(Debug)]
 pub(in crate::meaning) struct Effects {
+    /// These packets.
+    pub care: Node,
     /// Open unless it is denied, whatever is allowed.
     pub open: Node,
     /// What of that makes it needless to allow it.
     pub settled: Node,
-    /// In the order of the parts.
+    /// In the order of the parts, and for other packets, too.
     pub parts: Vec<Does>,
 }
 
@@ -81,13 +84,11 @@ impl<'p> Says<'p> {
             }
         }
         let open = self.or(&open);
-        let parts = parts.iter().map(|part| {
-            let does = self.forwards(*part, bridge);
-            self.limited_to(care, does)
-        });
+        let parts = parts.iter().map(|part| self.forwards(*part, bridge));
         let parts = parts.collect();
         let open = self.and(&[care, open]);
         Effects {
+            care,
             open,
             settled: open,
             parts,
@@ -109,13 +110,6 @@ impl<'p> Says<'p> {
         }
         let free = self.or(&free);
         self.space.diagrams.except(bridges, free)
-    }
-
-    fn limited_to(&mut self, care: Node, does: Does) -> Does {
-        Does {
-            all: self.and(&[care, does.all]),
-            surely: self.and(&[care, does.surely]),
-        }
     }
 
     fn forwards(&mut self, part: Part<'p>, bridge: Node) -> Does {
@@ -143,12 +137,13 @@ impl<'p> Says<'p> {
 
     /// Limits hold where a network is entered, not where packets leave for one of another host.
     fn offers_forwarded(&mut self, id: ContainerId, exposure: &Exposure, bridge: Node) -> Does {
-        let from = self.offered(exposure);
         let mut entering = Vec::new();
         for network in self.homes(id) {
-            let there = self.output(network);
-            let opens = self.opening_of(id, network, exposure);
-            entering.push(self.and(&[there, opens, from]));
+            let mut here = self.opening_of(id, network, exposure);
+            let bridge = self.space.atom(&self.network(network).bridge.0);
+            here.push((Field::Output, exactly(bridge)));
+            here.sort_by_key(|(field, _)| *field);
+            entering.push(self.offered_at(here, exposure));
         }
         let entering = self.or(&entering);
         let leaving = self.offered_by_address(id, exposure);
@@ -177,14 +172,14 @@ impl<'p> Says<'p> {
         let sockets = self.sockets();
         let at_sockets: Vec<Node> = sockets.iter().map(|socket| socket.here).collect();
         let at_sockets = self.or(&at_sockets);
-        let parts = parts.iter().map(|part| {
-            let does = self.arrives(*part, &sockets, at_sockets);
-            self.limited_to(care, does)
-        });
+        let parts = parts
+            .iter()
+            .map(|part| self.arrives(*part, &sockets, at_sockets));
         let parts = parts.collect();
         let open = self.open_to_arrive(&sockets, at_sockets);
         let open = self.and(&[care, open]);
         Effects {
+            care,
             open,
             settled: open,
             parts,
@@ -273,7 +268,7 @@ impl<'p> Says<'p> {
             self.socket(id, exposure)
         };
         let from = self.offered(exposure);
-        let all = here.map_or(Node::NO, |socket| self.and(&[socket.here, from]));
+        let all = here.map_or(Node::NO, |socket| self.and(&[from, socket.here]));
         Does {
             all,
             surely: if exposure.limits.is_none() {
@@ -288,11 +283,9 @@ impl<'p> Says<'p> {
     /// that the host may connect: a published port has to say from whom.
     pub(in crate::meaning) fn sent(&mut self, parts: &[Part<'p>]) -> Effects {
         let care = self.decided_sent();
-        let parts = parts.iter().map(|part| {
-            let does = self.sends(*part);
-            self.limited_to(care, does)
-        });
+        let parts = parts.iter().map(|part| self.sends(*part));
         Effects {
+            care,
             parts: parts.collect(),
             open: care,
             settled: Node::NO,
@@ -336,6 +329,7 @@ impl<'p> Says<'p> {
     fn end_of(&mut self, id: ContainerId, network: NetworkId, exposure: &Exposure) -> Does {
         let there = self.output(network);
         let known = self.at_address(id, network, exposure);
+        let known = self.space.all_within(&known, Node::YES);
         let surely = self.and(&[there, known]);
         let any = self.service_at(exposure.protocol, exposure.ports);
         let all = if self.addresses(id, network).is_empty() {

@@ -65,6 +65,9 @@ impl Forward {
     }
 }
 
+/// What fields must be, in their order, each once.
+pub(super) type Sets = Vec<(Field, IntervalSet)>;
+
 impl Says<'_> {
     /// Returns what the policy says of a packet that belongs to no known connection.
     pub(in crate::meaning) fn forward(&mut self) -> Forward {
@@ -150,6 +153,9 @@ impl Says<'_> {
             return Node::NO;
         }
         let from = self.offered(exposure);
+        if from == Node::NO {
+            return Node::NO;
+        }
         let target = self.target(Party::Container(id));
         let service = self.service_at(exposure.protocol, exposure.ports);
         self.and(&[service, target, from])
@@ -229,9 +235,8 @@ impl Says<'_> {
         let (mut published, mut limited) = (Vec::new(), Vec::new());
         for (id, exposure) in self.exposures_on(network) {
             let is_published = exposure.published.is_some();
-            let opens = self.opening_of(id, network, exposure);
-            let from = self.offered(exposure);
-            let opens = self.and(&[opens, from]);
+            let here = self.opening_of(id, network, exposure);
+            let opens = self.offered_at(here, exposure);
             if !exposure.limits.is_none() {
                 let over_granted = self.over(("mangle", "grant"), id, exposure);
                 let left = is_published && !self.no_engine();
@@ -259,13 +264,30 @@ impl Says<'_> {
         self.or(&from)
     }
 
-    /// Returns yes for packets to an exposure, whoever sends them.
+    /// Returns yes for packets to somewhere that come from somebody to whom an exposure is offered.
+    pub(super) fn offered_at(&mut self, mut here: Sets, exposure: &Exposure) -> Node {
+        if let [only] = *exposure.from
+            && let Some((input, rest)) = self.sender(only)
+        {
+            if rest == Node::NO {
+                return Node::NO;
+            }
+            here.push((Field::Input, input));
+            here.sort_by_key(|(field, _)| *field);
+            return self.space.all_within(&here, rest);
+        }
+        let from = self.offered(exposure);
+        let here = self.space.all_within(&here, Node::YES);
+        self.and(&[here, from])
+    }
+
+    /// Returns what packets to an exposure say, whoever sends them.
     pub(super) fn opening_of(
         &mut self,
         id: ContainerId,
         network: NetworkId,
         exposure: &Exposure,
-    ) -> Node {
+    ) -> Sets {
         if exposure.published.is_some() {
             self.behind_ports(exposure, exposure.ports)
         } else {
@@ -278,20 +300,21 @@ impl Says<'_> {
         id: ContainerId,
         network: NetworkId,
         exposure: &Exposure,
-    ) -> Node {
+    ) -> Sets {
         let protocol = number(exposure.protocol, self.family());
-        self.space.all_within(&[
+        vec![
             (Field::Protocol, exactly(protocol)),
             (Field::Destination, self.addresses(id, network)),
             (Field::Port, ports(&[exposure.ports])),
-        ])
+        ]
     }
 
-    /// Returns yes where a connection asked for the host's port of an exposure, and was led to one of
-    /// some of its container's.
-    fn behind_ports(&mut self, exposure: &Exposure, inner: PortRange) -> Node {
+    /// Returns what packets say whose connection asked for the host's port of an exposure, and was led to
+    /// one of some of its container's.
+    fn behind_ports(&mut self, exposure: &Exposure, inner: PortRange) -> Sets {
+        let nobody = vec![(Field::State, IntervalSet::default())];
         let Some(published) = &exposure.published else {
-            return Node::NO;
+            return nobody;
         };
         let family = self.family();
         let mut sets = vec![
@@ -303,12 +326,12 @@ impl Says<'_> {
         ];
         if let Some(address) = published.address {
             if !family.has(address) {
-                return Node::NO;
+                return nobody;
             }
             sets.push((Field::AskedDestination, exactly(bits(address))));
         }
         sets.push((Field::AskedPort, ports(&[published.ports])));
-        self.space.all_within(&sets)
+        sets
     }
 
     /// Returns yes where a packet's connection has another destination than it asked for.
@@ -368,7 +391,8 @@ impl Says<'_> {
             }
             for exposure in &container.exposures {
                 for range in inner_ports(&access.services, exposure) {
-                    all.push(self.behind_ports(exposure, range));
+                    let behind = self.behind_ports(exposure, range);
+                    all.push(self.space.all_within(&behind, Node::YES));
                 }
             }
         }

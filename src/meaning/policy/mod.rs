@@ -32,6 +32,7 @@ pub(super) struct Says<'p> {
     policy: &'p Policy,
     /// Sources of the parties that were asked for.
     sources: HashMap<Party, Node>,
+    senders: HashMap<Party, (IntervalSet, Node)>,
 }
 
 impl<'p> Says<'p> {
@@ -40,6 +41,7 @@ impl<'p> Says<'p> {
             space,
             policy,
             sources: HashMap::new(),
+            senders: HashMap::new(),
         }
     }
 
@@ -173,9 +175,8 @@ impl<'p> Says<'p> {
         }
         for id in networks {
             for (container, exposure) in self.exposures_on(id) {
-                let from = self.offered(exposure);
                 let here = self.opening_of(container, id, exposure);
-                found.push((exposure.span, self.and(&[here, from])));
+                found.push((exposure.span, self.offered_at(here, exposure)));
             }
         }
         let names = |node: &Node| self.space.diagrams.evaluate(*node, &|it| packet.value(it)) != 0;

@@ -43,20 +43,40 @@ impl Says<'_> {
             return *known;
         }
         let node = match party {
-            Party::Any => Node::YES,
+            Party::Any | Party::Host | Party::Trust(_) => self.told_by_one_field(party),
             Party::Container(id) => self.container_end(id, Field::Input),
-            Party::Host => self.interface(Field::Input, ""),
             Party::Network(id) => self.network_end(id, Field::Input),
             Party::Outside => self.outside(Field::Input),
-            // Which addresses are the host's, no policy says.
-            Party::Trust(id) => {
-                let set = self.in_set(id, Field::Source);
-                let host = self.interface(Field::Input, "");
-                self.space.diagrams.except(set, host)
-            }
         };
         self.sources.insert(party, node);
         node
+    }
+
+    fn told_by_one_field(&mut self, party: Party) -> Node {
+        let Some((input, rest)) = self.sender(party) else {
+            return Node::NO;
+        };
+        let input = self.space.within(Field::Input, &input);
+        self.and(&[input, rest])
+    }
+
+    /// Returns the interfaces by which a party's packets come, and what their source must be, where these
+    /// have nothing to do with each other.
+    pub(super) fn sender(&mut self, party: Party) -> Option<(IntervalSet, Node)> {
+        if let Some(known) = self.senders.get(&party) {
+            return Some(known.clone());
+        }
+        let all = self.space.everything(Field::Input);
+        let none = exactly(self.space.atom(""));
+        let sender = match party {
+            Party::Any => (all, Node::YES),
+            Party::Host => (none, Node::YES),
+            // Which addresses are the host's, no policy says.
+            Party::Trust(id) => (all.difference(&none), self.in_set(id, Field::Source)),
+            Party::Container(_) | Party::Network(_) | Party::Outside => return None,
+        };
+        self.senders.insert(party, sender.clone());
+        Some(sender)
     }
 
     /// Returns yes where a packet goes to a party.
@@ -181,10 +201,11 @@ impl Says<'_> {
     /// Returns yes for a protocol's destination ports.
     pub(super) fn service_at(&mut self, protocol: Protocol, range: PortRange) -> Node {
         let protocol = number(protocol, self.family());
-        self.space.all_within(&[
+        let here = [
             (Field::Protocol, exactly(protocol)),
             (Field::Port, ports(&[range])),
-        ])
+        ];
+        self.space.all_within(&here, Node::YES)
     }
 
     /// Returns yes where a statement names who sends.

@@ -3,7 +3,7 @@
 //! Conditions are halved again and again, and what the others cover is looked at only where the half
 //! in question reaches: so that many which have little in common take n log n time.
 
-use crate::diagram::{Level, Manager, Node};
+use crate::diagram::{Level, Manager, Node, Wanted};
 use crate::meaning::policy::Says;
 
 /// A condition for each hook of every family and host, in one order.
@@ -11,6 +11,9 @@ pub(super) type Row = Vec<Node>;
 
 /// How many that cover a packet are looked at.
 const MAX_CANDIDATES: usize = 8;
+
+/// How long a packet of an item is looked for before it has to be worked out.
+const MAX_STEPS: usize = 1_000;
 
 /// Something that may be covered, and may cover.
 #[derive(Debug)]
@@ -52,16 +55,22 @@ impl Spaces<'_> {
         self.zip(a, b, Manager::except)
     }
 
-    pub(super) fn union(&mut self, rows: &[Row]) -> Row {
-        match rows {
-            [] => Row::new(),
-            [only] => only.clone(),
-            _ => {
-                let (left, right) = rows.split_at(rows.len() / 2);
-                let (left, right) = (self.union(left), self.union(right));
-                self.or(&left, &right)
-            }
+    pub(super) fn union(&mut self, rows: &[&Row]) -> Row {
+        self.together(rows, Manager::first_of)
+    }
+
+    /// Works out a row of many; nothing of none.
+    fn together(&mut self, rows: &[&Row], with: fn(&mut Manager, &[Node]) -> Node) -> Row {
+        let len = rows.first().map_or(0, |row| row.len());
+        let each = (len / self.0.len().max(1)).max(1);
+        let mut made = Row::with_capacity(len);
+        for place in 0..len {
+            let column = rows.iter().filter_map(|row| row.get(place).copied());
+            let column: Vec<Node> = column.collect();
+            let says = self.0.get_mut(place / each);
+            made.extend(says.map(|says| with(&mut says.space.diagrams, &column)));
         }
+        made
     }
 
     pub(super) fn are_exhausted(&self) -> bool {
@@ -86,17 +95,59 @@ impl Spaces<'_> {
     }
 
     fn holds(&self, row: &Row, packet: &Packet) -> bool {
-        let says = self.at(packet.place, row.len());
-        let found = says.zip(row.get(packet.place));
-        found.is_some_and(|(says, node)| {
-            let value = |level| packet.value(level);
-            says.space.diagrams.evaluate(*node, &value) != 0
+        self.ask(row, packet).is_some_and(|answer| answer != 0)
+    }
+
+    fn ask(&self, row: &Row, packet: &Packet) -> Option<u32> {
+        let says = self.at(packet.place, row.len())?;
+        let node = row.get(packet.place)?;
+        let value = |level| packet.value(level);
+        Some(says.space.diagrams.evaluate(*node, &value))
+    }
+
+    /// Tells of each item whether it does something for a packet that no other item covers, among those
+    /// for which some rows hold, or do not. Of items that do, not all are found.
+    pub(super) fn alone(&self, counted: &Row, items: &[Item], among: &[(&Row, bool)]) -> Vec<bool> {
+        let is_alone = |item: &Item| {
+            let packet = self.meeting(&item.all, among)?;
+            let itself = u32::from(self.holds(&item.surely, &packet));
+            Some(self.ask(counted, &packet)? == itself)
+        };
+        let is_alone = |item| is_alone(item).unwrap_or(false);
+        items.iter().map(is_alone).collect()
+    }
+
+    /// Returns a row of how many items cover a packet: 0, 1, or 2 for more.
+    pub(super) fn counted(&mut self, items: &[Item]) -> Row {
+        let rows: Vec<&Row> = items.iter().map(|item| &item.surely).collect();
+        self.together(&rows, Manager::count)
+    }
+
+    /// Returns a packet of a row for which others hold, or do not.
+    fn meeting(&self, row: &Row, among: &[(&Row, bool)]) -> Option<Packet> {
+        (0..row.len()).find_map(|place| {
+            let others = among
+                .iter()
+                .filter_map(|(other, yes)| Some((*other.get(place)?, *yes)));
+            let own = (*row.get(place)?, true);
+            let wanted: Vec<Wanted> = [own].into_iter().chain(others).collect();
+            let diagrams = &self.at(place, row.len())?.space.diagrams;
+            let values = diagrams.meeting(&wanted, MAX_STEPS)?;
+            Some(Packet { place, values })
         })
     }
 
     /// Returns which items are needless, the last ones first: all of them may go at once.
-    pub(super) fn needless(&mut self, items: &[Item]) -> Vec<usize> {
+    pub(super) fn needless(&mut self, items: &mut [Item]) -> Vec<usize> {
+        let counted = self.counted(items);
+        let alone = self.alone(&counted, items, &[]);
+        for (item, alone) in items.iter_mut().zip(alone) {
+            item.stays |= alone;
+        }
         let mut found = Vec::new();
+        if items.iter().all(|item| item.stays) {
+            return found;
+        }
         if let Some(tree) = self.tree(items, 0) {
             let nothing = vec![Node::NO; tree.all.len()];
             self.kept(&tree, &nothing, &mut found);
@@ -106,11 +157,14 @@ impl Spaces<'_> {
 
     /// Returns what is covered by those of a tree that have to stay where `others` is covered, too.
     fn kept(&mut self, tree: &Tree, others: &Row, found: &mut Vec<usize>) -> Row {
+        if tree.stays {
+            return tree.surely.clone();
+        }
         let (left, right) = match &tree.below {
             Below::Halves(halves) => (&halves.0, &halves.1),
-            Below::Item { at, stays } => {
+            Below::Item(at) => {
                 let rest = self.except(&tree.all, others);
-                if *stays || !is_nothing(&rest) {
+                if !is_nothing(&rest) {
                     return tree.surely.clone();
                 }
                 found.push(*at);
@@ -138,6 +192,7 @@ impl Spaces<'_> {
                 return Some(Tree {
                     all: self.or(&left.all, &right.all),
                     surely: self.or(&left.surely, &right.surely),
+                    stays: left.stays && right.stays,
                     below: Below::Halves(Box::new((left, right))),
                 });
             }
@@ -145,10 +200,8 @@ impl Spaces<'_> {
         Some(Tree {
             all: item.all.clone(),
             surely: item.surely.clone(),
-            below: Below::Item {
-                at: first,
-                stays: item.stays,
-            },
+            stays: item.stays,
+            below: Below::Item(first),
         })
     }
 
@@ -182,7 +235,7 @@ impl Spaces<'_> {
             return;
         }
         match &tree.below {
-            Below::Item { at, .. } => found.push((*at, &tree.surely)),
+            Below::Item(at) => found.push((*at, &tree.surely)),
             Below::Halves(halves) => {
                 self.holding(&halves.0, packet, found);
                 self.holding(&halves.1, packet, found);
@@ -196,12 +249,14 @@ impl Spaces<'_> {
 pub(super) struct Tree {
     all: Row,
     pub(super) surely: Row,
+    /// None of its items is needless.
+    stays: bool,
     below: Below,
 }
 
 #[derive(Debug)]
 enum Below {
-    Item { at: usize, stays: bool },
+    Item(usize),
     Halves(Box<(Tree, Tree)>),
 }
 

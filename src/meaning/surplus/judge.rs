@@ -34,6 +34,8 @@ struct Judged {
 #[derive(Debug)]
 pub(super) struct Judge<'p> {
     pub(super) spaces: Spaces<'p>,
+    /// Packets about which statements decide.
+    care: Row,
     /// Open if it is not denied, without any statement.
     open: Row,
     /// What of that makes an opening needless.
@@ -60,6 +62,7 @@ impl<'p> Judge<'p> {
         let is_denial = |it: &Judged| it.statement.kind == Kind::Deny;
         let (denials, openings) = judged.partition(is_denial);
         Judge {
+            care: hooks.iter().map(|hook| hook.care).collect(),
             open: hooks.iter().map(|hook| hook.open).collect(),
             settled: hooks.iter().map(|hook| hook.settled).collect(),
             spaces,
@@ -69,16 +72,19 @@ impl<'p> Judge<'p> {
     }
 
     pub(super) fn all(&mut self) -> Vec<Surplus> {
+        if self.is_none_needless() {
+            return Vec::new();
+        }
+        self.take_care();
+        let denied = self.spaces.union(&rows(&self.denials));
         let opened = self.spaces.union(&rows(&self.openings));
         let opened = join(&mut self.spaces, &opened, &self.open);
-        let denied = self.spaces.union(&rows(&self.denials));
-        let shut = join(&mut self.spaces, &denied, &self.settled);
+        let openings = self.needless_openings(&denied);
         let denials = find(&mut self.spaces, &self.denials, &|spaces, row| {
             spaces.and(&opened, row)
         });
-        let openings = find(&mut self.spaces, &self.openings, &|spaces, row| {
-            spaces.except(row, &shut)
-        });
+        let openings = kept(&mut self.spaces, &self.openings, openings);
+        let denials = kept(&mut self.spaces, &self.denials, denials);
         let mut found = Vec::new();
         for at in &openings.needless {
             found.extend(self.opening(*at, &openings, &denials, &denied));
@@ -88,6 +94,39 @@ impl<'p> Judge<'p> {
         }
         found.sort_by_key(|it| it.span);
         found
+    }
+
+    /// Tells whether each statement does something for a packet about which no other of its kind says
+    /// anything, which is soon seen. Where not, nothing is known yet.
+    fn is_none_needless(&mut self) -> bool {
+        let denied = self.spaces.union(&rows(&self.denials));
+        let among = [(&self.care, true), (&self.settled, false), (&denied, false)];
+        if !is_each_alone(&mut self.spaces, &self.openings, &among) {
+            return false;
+        }
+        if self.denials.is_empty() {
+            return true;
+        }
+        let opened = self.spaces.union(&rows(&self.openings));
+        let opened = join(&mut self.spaces, &opened, &self.open);
+        let among = [(&self.care, true), (&opened, true)];
+        is_each_alone(&mut self.spaces, &self.denials, &among)
+    }
+
+    /// Leaves packets out about which statements do not decide.
+    fn take_care(&mut self) {
+        let judged = self.openings.iter_mut().chain(&mut self.denials);
+        for it in judged {
+            it.all = self.spaces.and(&self.care, &it.all);
+            it.surely = self.spaces.and(&self.care, &it.surely);
+        }
+    }
+
+    fn needless_openings(&mut self, denied: &Row) -> Vec<usize> {
+        let shut = join(&mut self.spaces, denied, &self.settled);
+        find(&mut self.spaces, &self.openings, &|spaces, row| {
+            spaces.except(row, &shut)
+        })
     }
 
     fn opening(
@@ -178,12 +217,12 @@ fn judged(spaces: &mut Spaces<'_>, hooks: &[Effects], statement: Statement) -> J
         node.map(|node| node.unwrap_or(Node::NO)).collect()
     };
     let rows = |surely| -> Vec<Row> { statement.parts.iter().map(|at| of(at, surely)).collect() };
-    let all = spaces.union(&rows(false));
+    let all = spaces.union(&rows(false).iter().collect::<Vec<_>>());
     let surely = if statement.logs {
         // Who takes others for it has more in the log.
         vec![Node::NO; all.len()]
     } else {
-        spaces.union(&rows(true))
+        spaces.union(&rows(true).iter().collect::<Vec<_>>())
     };
     Judged {
         statement,
@@ -192,8 +231,8 @@ fn judged(spaces: &mut Spaces<'_>, hooks: &[Effects], statement: Statement) -> J
     }
 }
 
-fn rows(of: &[Judged]) -> Vec<Row> {
-    of.iter().map(|it| it.all.clone()).collect()
+fn rows(of: &[Judged]) -> Vec<&Row> {
+    of.iter().map(|it| &it.all).collect()
 }
 
 /// The union of nothing has no places yet.
@@ -205,21 +244,36 @@ fn join(spaces: &mut Spaces<'_>, row: &Row, other: &Row) -> Row {
     }
 }
 
+fn is_each_alone(spaces: &mut Spaces<'_>, all: &[Judged], among: &[(&Row, bool)]) -> bool {
+    let item = |it: &Judged| Item {
+        all: it.all.clone(),
+        surely: it.surely.clone(),
+        stays: it.statement.stays,
+    };
+    let items: Vec<Item> = all.iter().map(item).collect();
+    let counted = spaces.counted(&items);
+    let alone = spaces.alone(&counted, &items, among);
+    let mut pairs = items.iter().zip(alone);
+    pairs.all(|(item, alone)| item.stays || alone)
+}
+
 /// Finds what is needless where only a part of each row matters.
 fn find(
     spaces: &mut Spaces<'_>,
     all: &[Judged],
     part: &dyn Fn(&mut Spaces<'_>, &Row) -> Row,
-) -> Found {
-    let mut items = Vec::with_capacity(all.len());
-    for it in all {
-        items.push(Item {
-            all: part(spaces, &it.all),
-            surely: part(spaces, &it.surely),
-            stays: it.statement.stays,
-        });
-    }
-    let needless = spaces.needless(&items);
+) -> Vec<usize> {
+    let item = |it: &Judged| Item {
+        all: part(spaces, &it.all),
+        surely: part(spaces, &it.surely),
+        stays: it.statement.stays,
+    };
+    let mut items: Vec<Item> = all.iter().map(item).collect();
+    spaces.needless(&mut items)
+}
+
+/// Returns what is not needless in a form in which it can be looked for.
+fn kept(spaces: &mut Spaces<'_>, all: &[Judged], needless: Vec<usize>) -> Found {
     let going: HashSet<usize> = needless.iter().copied().collect();
     let is_kept = |at: &usize| !going.contains(at);
     let places: Vec<usize> = (0..all.len()).filter(is_kept).collect();

@@ -69,8 +69,8 @@ fn spare(
         // Nobody at all is no matter of the others.
         stays: is_nothing(row),
     });
-    let items: Vec<Item> = items.collect();
-    let mut needless = spaces.needless(&items);
+    let mut items: Vec<Item> = items.collect();
+    let mut needless = spaces.needless(&mut items);
     needless.sort_unstable();
     let mut found = Vec::new();
     for at in needless {

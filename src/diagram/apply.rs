@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::store::{Edge, Level, Manager, Memo, Node, Seen};
+use super::store::{Answers, Edge, Level, Manager, Memo, Node, Seen};
 
 /// What is done where both functions have answered; part of the memo's key.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,7 @@ impl Op {
     fn shortcut(self, a: Node, b: Node) -> Option<Node> {
         match self {
             Op::Fill(_) if a == b => Some(a),
+            Op::Fill(gap) if b == Node::answer(gap) => Some(a),
             Op::Fill(gap) => a.as_answer().map(|left| if left == gap { b } else { a }),
             Op::Except | Op::Guard if b == Node::NO => Some(b),
             Op::Guard => a
@@ -105,13 +106,26 @@ impl Manager {
             .fold(Node::YES, |so_far, next| self.guard(so_far, *next))
     }
 
+    /// Returns the result where the left side never gives the answer that lets the right one count, or the
+    /// other way round.
+    fn settled(&self, op: Op, a: Node, b: Node) -> Option<Node> {
+        let never = |answer| !self.answers_of(a).may_have(answer);
+        match op {
+            Op::Fill(gap) => never(gap).then_some(a),
+            Op::Guard => never(0).then_some(b),
+            Op::Except => never(0).then_some(Node::NO),
+            Op::Differ | Op::Sum => None,
+        }
+    }
+
     /// Returns the sum of both answers, or 2 where it is more.
     pub(super) fn sum(&mut self, a: Node, b: Node) -> Node {
         self.apply(Op::Sum, a, b)
     }
 
     fn apply(&mut self, op: Op, a: Node, b: Node) -> Node {
-        if let Some(known) = op.shortcut(a, b) {
+        let known = op.shortcut(a, b);
+        if let Some(known) = known.or_else(|| self.settled(op, a, b)) {
             return known;
         }
         let key = (op.key(), a, b);
@@ -206,6 +220,10 @@ impl Manager {
 
     /// Returns all answers that a function may give, in order.
     pub fn answers(&self, node: Node) -> Vec<u32> {
+        let answers = self.answers_of(node);
+        if !answers.may_have(Answers::SHARED) {
+            return answers.own().collect();
+        }
         let mut seen = Seen::default();
         let mut found = BTreeSet::from_iter(node.as_answer());
         let mut open = vec![node];

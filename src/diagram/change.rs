@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::store::{Level, Manager, Memo, Node};
+use super::store::{Answers, Level, Manager, Memo, Node};
 
 /// What stands for a level of which the function is to know no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,13 @@ pub enum Instead {
 impl Manager {
     /// Gives other answers.
     pub fn map(&mut self, node: Node, answer: &mut dyn FnMut(u32) -> u32) -> Node {
+        let answers = self.answers_of(node).own();
+        let same = answers.filter(|value| answer(*value) == *value);
+        let same = same
+            .map(Answers::of)
+            .fold(Answers::default(), Answers::union);
         let mut memo = Memo::default();
-        self.map_to(node, &mut |value| Node::answer(answer(value)), &mut memo)
+        self.map_to(node, answer, same, &mut memo)
     }
 
     /// Puts functions in the places of some answers. They may ask anything.
@@ -42,22 +47,29 @@ impl Manager {
         made
     }
 
+    /// Gives other answers than before, but for those that are the `same`.
     fn map_to(
         &mut self,
         node: Node,
-        answer: &mut dyn FnMut(u32) -> Node,
+        answer: &mut dyn FnMut(u32) -> u32,
+        same: Answers,
         memo: &mut Memo<Node>,
     ) -> Node {
+        if let Some(value) = node.as_answer() {
+            return Node::answer(answer(value));
+        }
+        if self.answers_of(node).are_within(same) {
+            return node;
+        }
         if let Some(known) = memo.get(&node) {
             return *known;
         }
-        let made = match (node.as_answer(), self.level(node)) {
-            (Some(value), _) => answer(value),
-            (None, Some(level)) => self.rebuild(node, level, &mut |manager, target| {
-                manager.map_to(target, answer, memo)
-            }),
-            (None, None) => Node::NO,
+        let Some(level) = self.level(node) else {
+            return Node::NO;
         };
+        let made = self.rebuild(node, level, &mut |manager, target| {
+            manager.map_to(target, answer, same, memo)
+        });
         memo.insert(node, made);
         made
     }

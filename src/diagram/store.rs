@@ -33,6 +33,37 @@ impl Node {
     }
 }
 
+/// Which answers a function gives: a bit for each, the last one for all that have none of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Answers(u64);
+
+impl Answers {
+    /// Answers from here on share a bit.
+    pub(super) const SHARED: u32 = 63;
+
+    pub(super) fn of(answer: u32) -> Self {
+        Answers(1 << answer.min(Self::SHARED))
+    }
+
+    pub(super) fn union(self, other: Self) -> Self {
+        Answers(self.0 | other.0)
+    }
+
+    /// Tells whether one of them may be an answer.
+    pub(super) fn may_have(self, answer: u32) -> bool {
+        self.0 & Self::of(answer).0 != 0
+    }
+
+    pub(super) fn are_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    /// Returns those with a bit of their own.
+    pub(super) fn own(self) -> impl Iterator<Item = u32> {
+        (0..Self::SHARED).filter(move |answer| self.may_have(*answer))
+    }
+}
+
 /// A value's last one in its interval, and where it leads.
 pub(super) type Edge = (u128, Node);
 
@@ -46,6 +77,8 @@ pub struct Manager {
     ends: Vec<u32>,
     bounds: Vec<u128>,
     targets: Vec<Node>,
+    /// The answers of each node.
+    answers: Vec<Answers>,
     /// Nodes by the hash of their edges, with a part of it that most others do not have; `EMPTY`
     /// where there is none.
     slots: Vec<(u32, u32)>,
@@ -68,6 +101,7 @@ impl Manager {
             ends: Vec::new(),
             bounds: Vec::new(),
             targets: Vec::new(),
+            answers: Vec::new(),
             slots: vec![(0, EMPTY); 1 << 10],
             memo: Memo::default(),
             stack: Vec::new(),
@@ -107,6 +141,12 @@ impl Manager {
     /// Returns the field that a function asks first; nothing for an answer.
     pub fn level(&self, node: Node) -> Option<Level> {
         self.levels.get(node.0 as usize).copied()
+    }
+
+    /// Returns the answers that a function gives.
+    pub(super) fn answers_of(&self, node: Node) -> Answers {
+        let known = self.answers.get(node.0 as usize).copied();
+        known.unwrap_or_else(|| Answers::of(node.as_answer().unwrap_or(0)))
     }
 
     /// Returns the indices of a node's edges.
@@ -209,6 +249,9 @@ impl Manager {
             return Node::NO;
         }
         let number = u32::try_from(self.levels.len()).unwrap_or(EMPTY);
+        let answers = edges.iter().map(|(_, target)| self.answers_of(*target));
+        let answers = answers.fold(Answers::default(), Answers::union);
+        self.answers.push(answers);
         self.bounds.extend(edges.iter().map(|(bound, _)| *bound));
         self.targets.extend(edges.iter().map(|(_, target)| *target));
         self.levels.push(level);

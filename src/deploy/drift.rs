@@ -18,7 +18,7 @@ use super::store::{self, Fragment};
 use super::trial::{self, Trial};
 use crate::artifact::{Bundle, HookEntry, SourceEntry};
 use crate::host::{Host, HostError};
-use crate::netfilter::save::{self, ChainPolicy, TableText};
+use crate::netfilter::save::{self, ChainPolicy, RuleLines, TableText};
 use crate::netfilter::{Family, Table};
 
 /// Looks at the machine and tells every difference from the installed bundle; changes nothing
@@ -291,7 +291,7 @@ impl View<'_> {
     }
 
     /// Tells a changed rule by the policy line that it comes from.
-    fn rule(&self, chain: &str, wanted: &[String], change: RuleChange) -> Drift {
+    fn rule(&self, chain: &str, wanted: &RuleLines, change: RuleChange) -> Drift {
         let (kind, rule, found) = match change {
             RuleChange::Added { rule, found } => (DriftKind::RuleAdded, rule, Some(found)),
             RuleChange::Changed { rule, found } => (DriftKind::RuleChanged, rule, Some(found)),
@@ -304,7 +304,7 @@ impl View<'_> {
             rule: Some(rule),
             source: origin.map(|origin| origin.source.clone()),
             says: origin.map(|origin| origin.says.clone()),
-            wanted: wanted.get(rule - 1).filter(|_| ours).cloned(),
+            wanted: wanted.get(rule - 1).filter(|_| ours).map(str::to_owned),
             found,
             ..self.drift(kind, chain)
         }
@@ -322,7 +322,7 @@ impl View<'_> {
     fn hooks(&self, list: &mut Vec<Drift>) {
         for hook in &self.wanted.hooks {
             let rules = self.rules(&hook.chain);
-            let count = rules.iter().filter(|rule| **rule == hook.rule).count();
+            let count = rules.filter(|rule| *rule == hook.rule).count();
             let kind = match count {
                 0 => DriftKind::HookMissing,
                 1 if self.is_in_place(&hook.chain) => continue,
@@ -356,9 +356,9 @@ impl View<'_> {
         })
     }
 
-    fn rules(&self, chain: &str) -> &[String] {
+    fn rules(&self, chain: &str) -> impl Iterator<Item = &str> {
         let chain = self.now.chains.get(chain);
-        chain.map_or(&[], |chain| &chain.rules)
+        chain.into_iter().flat_map(|chain| chain.rules.iter())
     }
 
     fn has_hook(&self, chain: &str, rule: &str) -> bool {
@@ -371,22 +371,21 @@ impl View<'_> {
     fn is_in_place(&self, chain: &str) -> bool {
         let hooks = self.wanted.hooks.iter().filter(|hook| hook.chain == chain);
         let hooks: Vec<&Hook> = hooks.collect();
-        let is_stranger = |rule: &String| is_ours(rule) && !self.has_hook(chain, rule);
-        let is_beside =
-            |rule: &String| hooks.iter().all(|hook| never_meet(rule, self.behind(hook)));
-        let now = self.rules(chain).iter();
-        let now: Vec<String> = now
+        let is_stranger = |rule: &str| is_ours(rule) && !self.has_hook(chain, rule);
+        let is_beside = |rule: &str| hooks.iter().all(|hook| never_meet(rule, self.behind(hook)));
+        let now = self.rules(chain);
+        let now: Vec<&str> = now
             .filter(|rule| !is_stranger(rule) && (is_ours(rule) || !is_beside(rule)))
-            .cloned()
             .collect();
-        let others: Vec<String> = now.iter().filter(|rule| !is_ours(rule)).cloned().collect();
+        let others = now.iter().copied().filter(|rule| !is_ours(rule));
+        let others: Vec<&str> = others.collect();
         layout(&others, &hooks) == now
     }
 
     /// Returns the rules that a hook leads to.
-    fn behind(&self, hook: &Hook) -> &[String] {
+    fn behind(&self, hook: &Hook) -> impl Iterator<Item = &str> {
         let chain = save::target(&hook.rule).and_then(|name| self.wanted.chains.get(name));
-        chain.map_or(&[], Vec::as_slice)
+        chain.into_iter().flat_map(RuleLines::iter)
     }
 
     fn engine_chain(&self, list: &mut Vec<Drift>) {

@@ -1,4 +1,4 @@
-//! Whom the rules of a bundle are about: what a reader needs to tell addresses from names.
+//! `parties.json`: whom the rules of a bundle are about: what a reader needs to tell addresses from names.
 
 use std::net::IpAddr;
 

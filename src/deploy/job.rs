@@ -77,6 +77,11 @@ impl<'a> Job<'a> {
         let fragments = Fragment::of_bundle(bundle);
         let found = fragments.iter().map(|fragment| fragment.found(host));
         let installed = Installed::beside(host, bundle);
+        let is_installed = matches!(installed, Installed::Same);
+        if !is_installed && !options.boot {
+            // A boot needs the rules alone, whatever else there is to say of them.
+            bundle.check()?;
+        }
         let mut job = Job {
             host,
             bundle,
@@ -86,7 +91,7 @@ impl<'a> Job<'a> {
             routes: Routes::new(host, bundle, &installed)?,
             fragments_before: found.collect::<Result<_, _>>()?,
             fragments: fragments.to_vec(),
-            is_installed: matches!(installed, Installed::Same),
+            is_installed,
             replaced: installed.other(),
             is_on_trial: false,
             at_once: options.at_once || options.again,

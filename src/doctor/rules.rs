@@ -234,8 +234,7 @@ fn is_in_network(facts: &Facts, to: &str) -> bool {
     let Ok(address) = address.parse::<IpAddr>() else {
         return false;
     };
-    let manifest = facts.manifest.iter();
-    let networks = manifest.flat_map(|manifest| &manifest.parties.networks);
+    let networks = facts.parties.networks.iter();
     let mut subnets = networks.flat_map(|network| &network.subnets);
     subnets.any(|subnet| subnet.contains(&address))
 }

@@ -56,7 +56,7 @@ impl Bundle {
         origins: Origins,
         mut files: BTreeMap<String, String>,
     ) -> Self {
-        files.insert(PARTIES.to_owned(), pretty(&parties));
+        files.insert(PARTIES.to_owned(), parties.text());
         files.insert(SOURCE_MAP.to_owned(), origins.text());
         let hash = |(name, text): (&String, &String)| (name.clone(), sha256(text.as_bytes()));
         manifest.files = files.iter().map(hash).collect();

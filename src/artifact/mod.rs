@@ -1,6 +1,7 @@
 //! The compiled policy as files: what a bundle holds and how it is checked.
 
 mod bundle;
+mod lines;
 mod manifest;
 mod origins;
 mod parties;

@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::lines::{array, block, json, named};
 use crate::netfilter::{Family, Table};
 
 /// A line of a policy, and what a rule of it says.
@@ -88,8 +89,7 @@ impl Origins {
 
     /// Writes the map with a line for each line of the policy and for each chain.
     pub(super) fn text(&self) -> String {
-        let lines = self.lines.iter();
-        let lines = lines.map(|it| format!("[{}, {}]", json(&it.source), json(&it.says)));
+        let lines: Vec<_> = self.lines.iter().map(|it| (&it.source, &it.says)).collect();
         let families = self.chains.iter().map(|(family, tables)| {
             let tables = tables.iter().map(|(table, chains)| {
                 let chains = chains.iter().map(|(name, it)| named(name, &chain(it)));
@@ -98,7 +98,7 @@ impl Origins {
             named(word(*family), &block(['{', '}'], tables))
         });
         let parts = [
-            named("lines", &block(['[', ']'], lines)),
+            named("lines", &array(&lines)),
             named("chains", &block(['{', '}'], families)),
         ];
         block(['{', '}'], parts.into_iter()) + "\n"
@@ -166,20 +166,6 @@ fn chain(chain: &ChainOrigins) -> String {
     text + "]}"
 }
 
-fn named(name: &str, value: &str) -> String {
-    format!("{}: {value}", json(name))
-}
-
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// Writes what is in an array or an object, one a line.
-fn block([open, close]: [char; 2], parts: impl Iterator<Item = String>) -> String {
-    let parts: Vec<String> = parts.collect();
-    format!("{open}\n{}\n{close}", parts.join(",\n"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,7 +197,26 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let text = origins().text();
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        {
+        "lines": [
+        ["a.tide:1","x may reach y"],
+        ["a.tide:2","\"z\""]
+        ],
+        "chains": {
+        "v4": {
+        "mangle": {
+        "TIDE-GATE": {"sha256": "00", "rules": []}
+        }
+        },
+        "v6": {
+        "filter": {
+        "TIDE-IN": {"sha256": "00", "rules": [1,null,0]}
+        }
+        }
+        }
+        }
+        "#);
         assert_eq!(Origins::read(&text), Ok(origins()));
         assert_eq!(
             Origins::read(&Origins::default().text()),

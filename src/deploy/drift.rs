@@ -251,6 +251,9 @@ impl View<'_> {
     }
 
     fn chains(&self, list: &mut Vec<Drift>) -> Result<(), Problem> {
+        if self.wanted.has_its_chains(self.now) {
+            return Ok(());
+        }
         for (name, wanted) in &self.wanted.chains {
             match self.now.chains.get(name) {
                 None => list.push(self.missing(name)?),

@@ -121,7 +121,7 @@ impl<'a> Change<'a> {
     fn lines(&self) -> Option<String> {
         let hooks = self.hooks();
         let forward = self.forward();
-        if self.chains_are_right()
+        if self.wanted.has_its_chains(self.now)
             && hooks.is_empty()
             && forward.is_none()
             && self.docker_user == EngineStep::Nothing
@@ -174,14 +174,6 @@ impl<'a> Change<'a> {
         steps.extend(policy.map(|policy| format!("the policy of {FORWARD} becomes {policy}")));
         steps.extend(self.docker_user.words().map(str::to_owned));
         steps
-    }
-
-    fn chains_are_right(&self) -> bool {
-        let is_right = |(name, rules): (&String, &RuleLines)| {
-            let now = self.now.chains.get(name);
-            now.is_some_and(|chain| chain.rules == *rules)
-        };
-        self.stale.is_empty() && self.wanted.chains.iter().all(is_right)
     }
 
     fn forward(&self) -> Option<ChainPolicy> {

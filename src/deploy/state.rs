@@ -87,6 +87,17 @@ pub enum StateError {
     Text(Family, SaveError),
 }
 
+impl TideTable {
+    /// Returns whether the chains of ours in a table are these, each with its rules, and no others.
+    ///
+    /// Nearly always they are: both are in order, so that no chain of thousands is looked up.
+    pub(super) fn has_its_chains(&self, now: &TableText) -> bool {
+        let now = now.chains.iter().filter(|(name, _)| is_tide(name));
+        now.map(|(name, chain)| (name, &chain.rules))
+            .eq(self.chains.iter())
+    }
+}
+
 impl TideState {
     /// Returns the part of `table`, if there is one.
     pub fn table(&self, table: Table) -> Option<&TideTable> {

@@ -201,10 +201,20 @@ struct Reader {
 #[derive(Default)]
 struct Run {
     chain: String,
+    /// `-A CHAIN `, what the lines of its rules begin with.
+    head: String,
     rules: RuleLines,
 }
 
 impl Run {
+    /// Returns the rule of a line that goes on with the chain.
+    fn next<'l>(&self, line: &'l str) -> Option<&'l str> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        line.strip_prefix(self.head.as_str())
+    }
+
     /// Gives the rules to their chain.
     fn end(&mut self, table: &mut TableText) {
         if self.rules.is_empty() {
@@ -227,6 +237,7 @@ impl Run {
                 return Err(SaveErrorKind::Chain);
             }
             chain.clone_into(&mut self.chain);
+            self.head = format!("-A {chain} ");
         }
         self.rules.push(rule);
         Ok(())
@@ -274,6 +285,10 @@ impl Reader {
         }
         if let Some(declaration) = line.strip_prefix(':') {
             return declare(table, declaration);
+        }
+        if let Some(rule) = self.run.next(line) {
+            self.run.rules.push(rule);
+            return Ok(());
         }
         rule(table, &mut self.run, without_counters(line))
     }

@@ -2,7 +2,7 @@
 
 mod parties;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
 
 use serde_json::Value;
@@ -10,8 +10,8 @@ use serde_json::Value;
 pub use parties::{RecoverError, recovered};
 
 use crate::artifact::{
-    Bundle, ChainHash, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, ROUTES, RULES_V4,
-    RULES_V6, RouteEntry, SYSCTL, SourceEntry, SysctlEntry,
+    Bundle, ChainOrigins, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, OriginEntry, Origins,
+    ROUTES, RULES_V4, RULES_V6, RouteEntry, SYSCTL, SysctlEntry,
 };
 use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
 use crate::hash::sha256;
@@ -19,8 +19,8 @@ use crate::inventory::Inventory;
 use crate::lint;
 use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
 use crate::netfilter::{
-    ChainText, Family, Hook, Ruleset, Table, Target, TooManyRules, lower, optimised, policy_name,
-    render, render_chains,
+    ChainText, Family, Hook, Origin, Ruleset, Table, Target, TooManyRules, lower, optimised,
+    policy_name, render, render_chains,
 };
 use crate::policy::ir::{Backend, Engine, Policy, Route};
 use crate::policy::{self, Loaded, Loader};
@@ -183,7 +183,9 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
         routes: routes(&policy.host.routes),
     };
     let manifest = manifest(policy, &emitted, sources, main);
-    Bundle::new(manifest, files(&emitted, sources))
+    let parties = parties::parties(policy, &emitted.rulesets);
+    let origins = origins(&emitted, sources);
+    Bundle::new(manifest, parties, origins, files(&emitted, sources))
 }
 
 /// Reads the rules again and compares what they mean with what the policy says.
@@ -391,20 +393,11 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
         daemon: daemon(policy, rulesets),
         mark: format!("{:#x}", policy.host.mark),
         files: BTreeMap::new(),
-        chains: emitted
-            .families()
-            .flat_map(|(ruleset, chains)| hashes(ruleset.family, chains))
-            .collect(),
         hooks: rulesets.iter().flat_map(hooks).collect(),
         forward: policy.host.forward.map(forward),
         sysctls: emitted.settings.iter().map(setting).collect(),
         modules: emitted.modules.clone(),
         routes: policy.host.routes.iter().map(route).collect(),
-        parties: parties::parties(policy, rulesets),
-        source_map: rulesets
-            .iter()
-            .flat_map(|rules| origins(rules, sources))
-            .collect(),
     }
 }
 
@@ -456,16 +449,6 @@ fn opens_direct_routes(ruleset: &Ruleset) -> bool {
     raw.any(|rule| rule.target == Target::Accept)
 }
 
-/// Hashes each chain's rules as iptables-save prints them.
-fn hashes(family: Family, chains: &[ChainText]) -> impl Iterator<Item = ChainHash> {
-    chains.iter().map(move |chain| ChainHash {
-        family,
-        table: chain.table,
-        chain: chain.name.to_string(),
-        sha256: sha256(chain.rules.as_bytes()),
-    })
-}
-
 fn hooks(ruleset: &Ruleset) -> Vec<HookEntry> {
     let entry = |hook: &Hook| HookEntry {
         family: ruleset.family,
@@ -479,23 +462,38 @@ fn hooks(ruleset: &Ruleset) -> Vec<HookEntry> {
 }
 
 /// Says for every rule that comes from the policy which line it is and what it means.
-fn origins(ruleset: &Ruleset, sources: &SourceMap) -> Vec<SourceEntry> {
-    let mut entries = Vec::new();
-    for ((table, chain), rules) in &ruleset.chains {
-        for (rule, number) in rules.iter().zip(1..) {
-            if let Some(origin) = &rule.origin {
-                entries.push(SourceEntry {
-                    family: ruleset.family,
-                    table: *table,
-                    chain: chain.to_string(),
-                    rule: number,
-                    source: sources.place(origin.span),
-                    says: origin.says.to_string(),
-                });
-            }
+fn origins(emitted: &Emitted, sources: &SourceMap) -> Origins {
+    // Rules of one statement share its text: it is asked for and written once.
+    let (mut places, mut lines) = (HashMap::new(), Vec::new());
+    let mut place = |origin: &Origin| {
+        let at = *places.entry(origin.clone()).or_insert(lines.len());
+        if at == lines.len() {
+            lines.push(OriginEntry {
+                source: sources.place(origin.span),
+                says: origin.says.to_string(),
+            });
+        }
+        // There are fewer lines than rules, and those are counted in 32 bits.
+        u32::try_from(at).unwrap_or(u32::MAX)
+    };
+    let mut chains = Vec::new();
+    for (ruleset, texts) in emitted.families() {
+        for (((table, name), rules), text) in ruleset.chains.iter().zip(texts) {
+            let rules = rules
+                .iter()
+                .map(|rule| rule.origin.as_ref().map(&mut place));
+            let chain = ChainOrigins {
+                sha256: sha256(text.rules.as_bytes()),
+                rules: rules.collect(),
+            };
+            chains.push((ruleset.family, *table, name, chain));
         }
     }
-    entries
+    let mut origins = Origins::new(lines);
+    for (family, table, name, chain) in chains {
+        origins.add(family, table, name.as_str(), chain);
+    }
+    origins
 }
 
 #[cfg(test)]

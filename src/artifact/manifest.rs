@@ -8,16 +8,19 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Parties;
 use crate::netfilter::{Family, Place, Table};
 
 /// The manifest's own format; it goes up whenever a field appears or changes its meaning.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 pub const MANIFEST: &str = "manifest.json";
 pub const MODULES: &str = "tidegate.modules";
+/// Whom the rules are about: [`super::Parties`].
+pub const PARTIES: &str = "parties.json";
 pub const ROUTES: &str = "routes";
 pub const RULES_V4: &str = "rules.v4";
 pub const RULES_V6: &str = "rules.v6";
+/// Where each rule comes from: [`super::Origins`].
+pub const SOURCE_MAP: &str = "source-map.json";
 pub const SYSCTL: &str = "90-tidegate.conf";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,25 +41,12 @@ pub struct Manifest {
     pub mark: String,
     /// SHA-256 of every other file of the bundle, by name.
     pub files: BTreeMap<String, String>,
-    /// SHA-256 of each chain's rules as iptables-save prints them, one a line.
-    pub chains: Vec<ChainHash>,
     pub hooks: Vec<HookEntry>,
     /// FORWARD's policy where the policy names one.
     pub forward: Option<ForwardEntry>,
     pub sysctls: Vec<SysctlEntry>,
     pub modules: Vec<String>,
     pub routes: Vec<RouteEntry>,
-    pub parties: Parties,
-    pub source_map: Vec<SourceEntry>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChainHash {
-    pub family: Family,
-    pub table: Table,
-    pub chain: String,
-    pub sha256: String,
 }
 
 /// A jump from a chain that is not ours to one that is.
@@ -100,19 +90,4 @@ pub struct RouteEntry {
     pub device: Option<String>,
     /// `file:line`.
     pub source: String,
-}
-
-/// Where a rule comes from and what it is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourceEntry {
-    pub family: Family,
-    pub table: Table,
-    pub chain: String,
-    /// The rule's number in its chain, from 1.
-    pub rule: usize,
-    /// `file:line`.
-    pub source: String,
-    /// What the rule says in the policy's words: `office may reach db : 9187/tcp`.
-    pub says: String,
 }

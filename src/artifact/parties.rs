@@ -1,9 +1,11 @@
-//! Whom the rules of a bundle are about: what a reader needs to tell addresses from names.
+//! `parties.json`: whom the rules of a bundle are about: what a reader needs to tell addresses from names.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use super::lines::{array, block, named};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +15,19 @@ pub struct Parties {
     pub containers: Vec<ContainerEntry>,
     /// Names of sets alone; their addresses can be many, and stand in the rules.
     pub sets: Vec<String>,
+}
+
+impl Parties {
+    /// Writes them with a line for each network and container.
+    pub(super) fn text(&self) -> String {
+        let parts = [
+            named("uplinks", &array(&self.uplinks)),
+            named("networks", &array(&self.networks)),
+            named("containers", &array(&self.containers)),
+            named("sets", &array(&self.sets)),
+        ];
+        block(['{', '}'], parts.into_iter()) + "\n"
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,7 +35,8 @@ impl Source {
         let Source::Policy(subject) = self else {
             return None;
         };
-        let sets = &subject.bundle.manifest().parties.sets;
+        // A bundle whose parties cannot be read has given no policy.
+        let sets = &subject.bundle.parties().ok()?.sets;
         let known = |name: &&String| subject.policy.trusts.iter().any(|it| it.name == **name);
         let sets: Vec<&str> = sets
             .iter()

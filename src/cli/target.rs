@@ -63,7 +63,8 @@ pub(super) fn named_folder(
     trust: Trust,
 ) -> Result<Subject, Failure> {
     let bundle = folder(path, name, trust)?;
-    let policy = recovered(bundle.manifest()).map_err(|error| {
+    let parties = bundle.parties().map_err(Problem::from)?;
+    let policy = recovered(bundle.manifest(), parties).map_err(|error| {
         let help = "compile the policy again, or give the policy itself";
         Failure::new(FailureKind::No, &error.to_string(), help)
     })?;

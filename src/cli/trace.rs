@@ -6,7 +6,8 @@ use std::path::Path;
 use super::args::{Format, TraceArgs};
 use super::failure::{Failure, FailureKind};
 use super::{Done, policy, target};
-use crate::compile::{Subject, recovered};
+use crate::compile::Subject;
+use crate::deploy::Problem;
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
 use crate::netfilter::dump::States;
@@ -50,9 +51,10 @@ pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
         .iter()
         .map(|said| format!("note: {said}\n"))
         .collect();
-    let manifest = subject.as_ref().map(|subject| subject.bundle.manifest());
+    let origins = subject.as_ref().map(|subject| subject.bundle.origins());
+    let origins = origins.transpose().map_err(Problem::from)?;
     Ok(Done {
-        text: shown(args, &answers, &Told::new(&machine, manifest)),
+        text: shown(args, &answers, &Told::new(&machine, origins)),
         warnings: warnings + &notes.concat(),
         // By one way is enough: a published port need not be reached past the host, too.
         yes: answers.iter().any(Answer::arrives),
@@ -66,7 +68,8 @@ fn answers(
     machine: &Machine,
 ) -> Result<Vec<Answer>, WhoError> {
     if let Some(Subject { policy, bundle }) = subject {
-        let sets = &bundle.manifest().parties.sets;
+        // A bundle whose parties cannot be read has given no policy.
+        let sets = bundle.parties().map_or(&[][..], |parties| &parties.sets);
         question::no_sets(question, policy, sets)?;
     }
     let known = subject.map(|subject| &subject.policy);
@@ -103,12 +106,8 @@ fn family(args: &TraceArgs) -> Family {
 /// Compiles a policy; of a bundle, its manifest tells the names.
 fn subject(path: &Path, args: &TraceArgs) -> Result<(Subject, String), Failure> {
     if host::kind(path) == FileKind::Folder {
-        let bundle = target::folder(path, args.host_name.as_deref(), Trust::Anybody)?;
-        let policy = recovered(bundle.manifest()).map_err(|error| {
-            let help = "compile the policy again, or give the policy itself";
-            Failure::new(FailureKind::No, &error.to_string(), help)
-        })?;
-        return Ok((Subject { policy, bundle }, String::new()));
+        let named = target::named_folder(path, args.host_name.as_deref(), Trust::Anybody)?;
+        return Ok((named, String::new()));
     }
     let with = policy::With {
         host: args.host_name.as_deref(),

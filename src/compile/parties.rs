@@ -122,10 +122,9 @@ fn word(protocol: Protocol) -> &'static str {
     known.map_or("", |(word, _)| word)
 }
 
-/// Returns as much of a policy as its manifest tells: its parties and its engine, and nothing of who
+/// Returns as much of a policy as its bundle tells: its parties and its engine, and nothing of who
 /// may reach whom, which the rules say.
-pub fn recovered(manifest: &Manifest) -> Result<Policy, RecoverError> {
-    let parties = &manifest.parties;
+pub fn recovered(manifest: &Manifest, parties: &Parties) -> Result<Policy, RecoverError> {
     let span = nowhere();
     let networks = parties.networks.iter();
     let containers = parties.containers.iter();
@@ -134,7 +133,7 @@ pub fn recovered(manifest: &Manifest) -> Result<Policy, RecoverError> {
         .collect::<Result<_, _>>()?;
     check_size(&containers)?;
     Ok(Policy {
-        host: host(manifest, span)?,
+        host: host(manifest, parties, span)?,
         networks: networks.map(|it| network_of(it, span)).collect(),
         containers,
         trusts: Vec::new(),
@@ -163,8 +162,8 @@ fn check_size(containers: &[Container]) -> Result<(), RecoverError> {
     }
 }
 
-fn host(manifest: &Manifest, span: Span) -> Result<Host, RecoverError> {
-    let uplinks = manifest.parties.uplinks.iter().cloned();
+fn host(manifest: &Manifest, parties: &Parties, span: Span) -> Result<Host, RecoverError> {
+    let uplinks = parties.uplinks.iter().cloned();
     Ok(Host {
         name: manifest.host.clone(),
         engine: engine(&manifest.engine, span)?,

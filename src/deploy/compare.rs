@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ipnet::IpNet;
 
+use crate::netfilter::save::RuleLines;
+
 /// One difference; rules are numbered from 1, as iptables(8) does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RuleChange {
@@ -29,10 +31,15 @@ pub(super) enum RuleChange {
 ///
 /// A rule that went and one that came between the same two neighbours are one change. `rule` is
 /// the number in the wanted chain, or in the found one for a rule that was added.
-pub(super) fn compare(wanted: &[String], found: &[String]) -> Vec<RuleChange> {
+pub(super) fn compare(wanted: &RuleLines, found: &RuleLines) -> Vec<RuleChange> {
     if wanted == found {
         return Vec::new();
     }
+    let [wanted, found] = [wanted, found].map(|rules| rules.iter().collect::<Vec<_>>());
+    changes(&wanted, &found)
+}
+
+fn changes(wanted: &[&str], found: &[&str]) -> Vec<RuleChange> {
     let pairs = pair(wanted, found);
     let gone = unpaired(wanted.len(), pairs.iter().map(|pair| pair.0));
     let came = unpaired(found.len(), pairs.iter().map(|pair| pair.1));
@@ -56,24 +63,24 @@ pub(super) fn compare(wanted: &[String], found: &[String]) -> Vec<RuleChange> {
     changes
 }
 
-fn added(at: usize, found: &[String]) -> RuleChange {
+fn added(at: usize, found: &[&str]) -> RuleChange {
     RuleChange::Added {
         rule: at + 1,
         found: text(found, at),
     }
 }
 
-fn text(rules: &[String], at: usize) -> String {
-    rules.get(at).cloned().unwrap_or_default()
+fn text(rules: &[&str], at: usize) -> String {
+    rules.get(at).copied().unwrap_or_default().to_owned()
 }
 
 /// Pairs each wanted rule with the next found one of the same text, in the order of `wanted`.
-fn pair(wanted: &[String], found: &[String]) -> Vec<(usize, usize)> {
+fn pair(wanted: &[&str], found: &[&str]) -> Vec<(usize, usize)> {
     let mut places: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
     for (rule, at) in found.iter().zip(0..) {
         places.entry(rule).or_default().push_back(at);
     }
-    let mut take = |rule: &String| places.get_mut(rule.as_str())?.pop_front();
+    let mut take = |rule: &str| places.get_mut(rule)?.pop_front();
     let pairs = wanted.iter().zip(0..);
     pairs
         .filter_map(|(rule, at)| Some((at, take(rule)?)))
@@ -101,7 +108,7 @@ fn unpaired(length: usize, paired: impl Iterator<Item = usize>) -> Vec<(usize, u
 }
 
 /// Returns the first wanted rule that is found behind one which should follow it.
-fn reordered(pairs: &[(usize, usize)], found: &[String]) -> Option<RuleChange> {
+fn reordered(pairs: &[(usize, usize)], found: &[&str]) -> Option<RuleChange> {
     let mut order: Vec<usize> = pairs.iter().map(|(_, at)| *at).collect();
     let is: Vec<usize> = order.clone();
     order.sort_unstable();
@@ -117,13 +124,12 @@ fn reordered(pairs: &[(usize, usize)], found: &[String]) -> Option<RuleChange> {
 
 /// Returns whether no packet can match `rule` and one of `others`: all of them name their source, and
 /// no two sources overlap.
-pub(super) fn never_meet(rule: &str, others: &[String]) -> bool {
+pub(super) fn never_meet<'r>(rule: &str, mut others: impl Iterator<Item = &'r str>) -> bool {
     let Some(source) = source(rule) else {
         return false;
     };
     let overlaps = |other: IpNet| source.contains(&other) || other.contains(&source);
-    let mut others = others.iter().map(|rule| self::source(rule));
-    others.all(|other| other.is_some_and(|other| !overlaps(other)))
+    others.all(|rule| self::source(rule).is_some_and(|other| !overlaps(other)))
 }
 
 /// Returns the prefix that a rule's packets come from; iptables-save(8) prints that match first, and
@@ -137,8 +143,9 @@ fn source(rule: &str) -> Option<IpNet> {
 mod tests {
     use super::*;
 
-    fn rules(letters: &str) -> Vec<String> {
-        letters.chars().map(String::from).collect()
+    fn rules(letters: &str) -> RuleLines {
+        let letters: Vec<String> = letters.chars().map(String::from).collect();
+        letters.iter().map(String::as_str).collect()
     }
 
     fn compared(wanted: &str, found: &str) -> Vec<RuleChange> {
@@ -201,8 +208,8 @@ mod tests {
 
     #[test]
     fn rules_with_other_sources_never_meet() {
-        let ours = ["-s 10.1.0.0/16 -j ACCEPT", "-s 10.2.0.0/16 -j ACCEPT"].map(String::from);
-        let meets = |rule| !never_meet(rule, &ours);
+        let ours = ["-s 10.1.0.0/16 -j ACCEPT", "-s 10.2.0.0/16 -j ACCEPT"];
+        let meets = |rule| !never_meet(rule, ours.into_iter());
         assert!(!meets("-s 10.3.0.0/16 ! -o br0 -j MASQUERADE"));
         assert!(meets("-s 10.0.0.0/8 ! -o br0 -j MASQUERADE"));
         assert!(meets("-s 10.2.0.9/32 -j MASQUERADE"));
@@ -212,8 +219,11 @@ mod tests {
 
     #[test]
     fn a_rule_without_a_source_meets_any() {
-        let ours = ["-s 10.1.0.0/16 -j ACCEPT", "-m mark --mark 0x1 -j ACCEPT"].map(String::from);
-        assert!(!never_meet("-s 10.3.0.0/16 -j MASQUERADE", &ours));
+        let ours = ["-s 10.1.0.0/16 -j ACCEPT", "-m mark --mark 0x1 -j ACCEPT"];
+        assert!(!never_meet(
+            "-s 10.3.0.0/16 -j MASQUERADE",
+            ours.into_iter()
+        ));
     }
 
     #[test]

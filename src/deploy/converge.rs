@@ -42,6 +42,20 @@ pub(super) fn load(host: &dyn Host, family: Family, wanted: &TideState) -> Resul
     Err(Problem::Unstable { family })
 }
 
+/// Like [`load`], with a text that was made of the rules a moment ago: they are not read again, unless
+/// somebody else was quicker.
+pub(super) fn load_text(
+    host: &dyn Host,
+    family: Family,
+    wanted: &TideState,
+    text: &str,
+) -> Result<(), Problem> {
+    match attempt(host, family, wanted, text)? {
+        Step::Refused => load(host, family, wanted),
+        Step::Loaded | Step::Right => Ok(()),
+    }
+}
+
 /// What came of reading the rules and loading what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -56,7 +70,16 @@ fn step(host: &dyn Host, family: Family, wanted: &TideState) -> Result<Step, Pro
     let Some(text) = transaction(&live(host, family)?, wanted) else {
         return Ok(Step::Right);
     };
-    let Err(error) = host.restore(family, &text) else {
+    attempt(host, family, wanted, &text)
+}
+
+fn attempt(
+    host: &dyn Host,
+    family: Family,
+    wanted: &TideState,
+    text: &str,
+) -> Result<Step, Problem> {
+    let Err(error) = host.restore(family, text) else {
         return Ok(Step::Loaded);
     };
     if !matches!(error, HostError::Command { .. }) {
@@ -70,13 +93,14 @@ fn step(host: &dyn Host, family: Family, wanted: &TideState) -> Result<Step, Pro
     Ok(Step::Refused)
 }
 
-/// Like [`load`], but a table that fails does not keep the ones behind it from loading.
+/// Like [`load_text`], but a table that fails does not keep the ones behind it from loading.
 pub(super) fn load_each(
     host: &dyn Host,
     family: Family,
     wanted: &TideState,
+    text: &str,
 ) -> Result<(), Problem> {
-    let ended = load(host, family, wanted);
+    let ended = load_text(host, family, wanted, text);
     // What hangs would hang for each table again, and a boot waits for it.
     let hangs = matches!(ended, Err(Problem::Host(HostError::Hangs { .. })));
     if ended.is_err()

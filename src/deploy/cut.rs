@@ -18,11 +18,11 @@ use std::net::IpAddr;
 
 use super::error::Problem;
 use super::state::is_tide;
-use crate::artifact::{Bundle, ContainerEntry, Parties, SourceEntry};
+use crate::artifact::{Bundle, ContainerEntry, OriginEntry, Origins, Parties};
 use crate::host::{Ends, Flow, Host};
-use crate::netfilter::Family;
 use crate::netfilter::dump::States;
 use crate::netfilter::trace::{End, Event, MAX_ENDS, Machine, Probe, Step, Trace, traces_to};
+use crate::netfilter::{Family, Table};
 use crate::question::of_live;
 
 const TCP: u8 = 6;
@@ -121,29 +121,23 @@ fn by_ours(way: &Trace) -> Option<Vec<Met>> {
 
 impl Doomed<'_> {
     /// Returns the line of the policy that decided.
-    fn source<'b>(&self, bundle: &'b Bundle) -> Option<&'b SourceEntry> {
-        let entries = &bundle.manifest().source_map;
+    fn source<'b>(&self, origins: &'b Origins) -> Option<&'b OriginEntry> {
         self.steps.iter().rev().find_map(|(table, chain, rule)| {
-            entries.iter().find(|entry| {
-                entry.family == self.flow.family
-                    && entry.table.to_string() == *table
-                    && entry.chain == *chain
-                    && entry.rule == *rule
-            })
+            let table = Table::ALL.into_iter().find(|it| it.name() == *table)?;
+            origins.rule(self.flow.family, table, chain, *rule)
         })
     }
 
-    fn text(&self, bundle: &Bundle) -> String {
+    fn text(&self, (parties, origins): (&Parties, &Origins)) -> String {
         let ends = &self.flow.ends;
         let (to, port) = self.flow.to;
-        let parties = &bundle.manifest().parties;
         let (from, to) = (named(parties, ends.source), named(parties, to));
         let mut text = match ends.protocol {
             TCP => format!("{from} -> {to} : {port}/tcp"),
             UDP => format!("{from} -> {to} : {port}/udp"),
             other => format!("{from} -> {to}, protocol {other}"),
         };
-        if let Some(entry) = self.source(bundle) {
+        if let Some(entry) = self.source(origins) {
             // Writing to a String cannot fail.
             let _ = write!(text, ", {}: {}", entry.source, entry.says);
         }
@@ -205,9 +199,7 @@ fn round(host: &dyn Host, bundle: &Bundle, told: &mut Told) -> Result<bool, Prob
         told.tighten(host, bundle, &doomed)?;
         let all: Vec<&Flow> = doomed.iter().map(|doomed| doomed.flow).collect();
         told.count += host.cut(&all)?;
-        let room = TOLD.saturating_sub(told.texts.len());
-        let texts = doomed.iter().take(room).map(|it| it.text(bundle));
-        told.texts.extend(texts);
+        told.tell(bundle, &doomed);
     }
     Ok(any)
 }
@@ -223,6 +215,8 @@ struct Told {
     count: usize,
     texts: Vec<String>,
     more: Vec<String>,
+    /// Why names and lines are missing.
+    unread: Option<String>,
 }
 
 impl Told {
@@ -257,7 +251,23 @@ impl Told {
         Ok(())
     }
 
-    fn notes(self) -> Vec<String> {
+    /// Keeps what is to be told; a bundle without its words is no reason to leave connections open.
+    fn tell(&mut self, bundle: &Bundle, doomed: &[Doomed<'_>]) {
+        let words = bundle.parties().and_then(|it| Ok((it, bundle.origins()?)));
+        let room = TOLD.saturating_sub(self.texts.len());
+        let doomed = doomed.iter().take(room);
+        match words {
+            Ok(words) => self.texts.extend(doomed.map(|it| it.text(words))),
+            Err(error) => {
+                let nothing = (&Parties::default(), &Origins::default());
+                self.texts.extend(doomed.map(|it| it.text(nothing)));
+                self.unread = Some(error.to_string());
+            }
+        }
+    }
+
+    fn notes(mut self) -> Vec<String> {
+        self.more.extend(self.unread.take());
         if self.count == 0 {
             return self.more;
         }

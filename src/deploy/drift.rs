@@ -16,9 +16,9 @@ use super::state::{
 };
 use super::store::{self, Fragment};
 use super::trial::{self, Trial};
-use crate::artifact::{Bundle, HookEntry, SourceEntry};
+use crate::artifact::{Bundle, HookEntry};
 use crate::host::{Host, HostError};
-use crate::netfilter::save::{self, ChainPolicy, TableText};
+use crate::netfilter::save::{self, ChainPolicy, RuleLines, TableText};
 use crate::netfilter::{Family, Table};
 
 /// Looks at the machine and tells every difference from the installed bundle; changes nothing
@@ -31,7 +31,11 @@ pub fn drift(host: &dyn Host) -> Result<DriftReport, Problem> {
     }
     match store::installed(host) {
         Ok(None) => Err(Problem::NotInstalled),
-        Ok(Some(bundle)) => Ok(Drifts::of(host, &bundle)?.report(&bundle)),
+        Ok(Some(bundle)) => match Drifts::of(host, &bundle) {
+            // A difference is told by the policy's lines, which only then are read.
+            Err(problem @ Problem::Bundle(_)) => Ok(damaged(&problem)),
+            drifts => Ok(drifts?.report(&bundle)),
+        },
         Err(problem) if is_damage(&problem) => Ok(damaged(&problem)),
         Err(problem) => Err(problem),
     }
@@ -168,7 +172,7 @@ impl<'a> Drifts<'a> {
                 wanted: wanted.table(table).unwrap_or(&nothing),
                 now: live.table(table).unwrap_or(&no_text),
             };
-            view.chains(&mut self.list);
+            view.chains(&mut self.list)?;
             view.hooks(&mut self.list);
             view.engine_chain(&mut self.list);
             view.forward(&mut self.list);
@@ -246,17 +250,20 @@ impl View<'_> {
         Drift::of_chain(kind, self.family, self.table, chain)
     }
 
-    fn chains(&self, list: &mut Vec<Drift>) {
+    fn chains(&self, list: &mut Vec<Drift>) -> Result<(), Problem> {
+        if self.wanted.has_its_chains(self.now) {
+            return Ok(());
+        }
         for (name, wanted) in &self.wanted.chains {
             match self.now.chains.get(name) {
-                None => list.push(self.missing(name)),
+                None => list.push(self.missing(name)?),
+                Some(now) if wanted == &now.rules => {}
                 Some(now) => {
                     let changes = compare(wanted, &now.rules);
-                    list.extend(
-                        changes
-                            .into_iter()
-                            .map(|change| self.rule(name, wanted, change)),
-                    );
+                    let wanted: Vec<&str> = wanted.iter().collect();
+                    for change in changes {
+                        list.push(self.rule(name, &wanted, change)?);
+                    }
                 }
             }
         }
@@ -266,18 +273,17 @@ impl View<'_> {
         {
             list.push(self.drift(DriftKind::ChainStranger, name));
         }
+        Ok(())
     }
 
     /// Tells a missing chain by the policy lines whose rules are gone with it.
-    fn missing(&self, chain: &str) -> Drift {
-        let entries = self.bundle.manifest().source_map.iter();
-        let here = entries.filter(|entry| {
-            (entry.family, entry.table) == (self.family, self.table) && entry.chain == chain
-        });
+    fn missing(&self, chain: &str) -> Result<Drift, Problem> {
+        let origins = self.bundle.origins()?;
+        let here = origins.of_chain(self.family, self.table, chain);
         let mut places: Vec<&str> = here.map(|entry| entry.source.as_str()).collect();
         places.dedup();
         let drift = self.drift(DriftKind::ChainMissing, chain);
-        match places.as_slice() {
+        Ok(match places.as_slice() {
             [] => drift,
             [first] => drift.says(format!("with it the rules of {first}")),
             [first, _] => drift.says(format!("with it the rules of {first} and of another line")),
@@ -287,11 +293,11 @@ impl View<'_> {
                     "with it the rules of {first} and of {count} more lines"
                 ))
             }
-        }
+        })
     }
 
     /// Tells a changed rule by the policy line that it comes from.
-    fn rule(&self, chain: &str, wanted: &[String], change: RuleChange) -> Drift {
+    fn rule(&self, chain: &str, wanted: &[&str], change: RuleChange) -> Result<Drift, Problem> {
         let (kind, rule, found) = match change {
             RuleChange::Added { rule, found } => (DriftKind::RuleAdded, rule, Some(found)),
             RuleChange::Changed { rule, found } => (DriftKind::RuleChanged, rule, Some(found)),
@@ -299,30 +305,26 @@ impl View<'_> {
             RuleChange::Reordered { rule, found } => (DriftKind::RulesReordered, rule, Some(found)),
         };
         let ours = kind != DriftKind::RuleAdded;
-        let origin = self.origin(chain, rule).filter(|_| ours);
-        Drift {
+        let origins = self.bundle.origins()?;
+        let origin = origins.rule(self.family, self.table, chain, rule);
+        let origin = origin.filter(|_| ours);
+        Ok(Drift {
             rule: Some(rule),
             source: origin.map(|origin| origin.source.clone()),
             says: origin.map(|origin| origin.says.clone()),
-            wanted: wanted.get(rule - 1).filter(|_| ours).cloned(),
+            wanted: wanted
+                .get(rule - 1)
+                .filter(|_| ours)
+                .map(|&rule| rule.to_owned()),
             found,
             ..self.drift(kind, chain)
-        }
-    }
-
-    fn origin(&self, chain: &str, rule: usize) -> Option<&SourceEntry> {
-        let entries = &mut self.bundle.manifest().source_map.iter();
-        entries.find(|entry| {
-            (entry.family, entry.table) == (self.family, self.table)
-                && entry.chain == chain
-                && entry.rule == rule
         })
     }
 
     fn hooks(&self, list: &mut Vec<Drift>) {
         for hook in &self.wanted.hooks {
             let rules = self.rules(&hook.chain);
-            let count = rules.iter().filter(|rule| **rule == hook.rule).count();
+            let count = rules.filter(|rule| *rule == hook.rule).count();
             let kind = match count {
                 0 => DriftKind::HookMissing,
                 1 if self.is_in_place(&hook.chain) => continue,
@@ -356,9 +358,9 @@ impl View<'_> {
         })
     }
 
-    fn rules(&self, chain: &str) -> &[String] {
+    fn rules(&self, chain: &str) -> impl Iterator<Item = &str> {
         let chain = self.now.chains.get(chain);
-        chain.map_or(&[], |chain| &chain.rules)
+        chain.into_iter().flat_map(|chain| chain.rules.iter())
     }
 
     fn has_hook(&self, chain: &str, rule: &str) -> bool {
@@ -371,22 +373,21 @@ impl View<'_> {
     fn is_in_place(&self, chain: &str) -> bool {
         let hooks = self.wanted.hooks.iter().filter(|hook| hook.chain == chain);
         let hooks: Vec<&Hook> = hooks.collect();
-        let is_stranger = |rule: &String| is_ours(rule) && !self.has_hook(chain, rule);
-        let is_beside =
-            |rule: &String| hooks.iter().all(|hook| never_meet(rule, self.behind(hook)));
-        let now = self.rules(chain).iter();
-        let now: Vec<String> = now
+        let is_stranger = |rule: &str| is_ours(rule) && !self.has_hook(chain, rule);
+        let is_beside = |rule: &str| hooks.iter().all(|hook| never_meet(rule, self.behind(hook)));
+        let now = self.rules(chain);
+        let now: Vec<&str> = now
             .filter(|rule| !is_stranger(rule) && (is_ours(rule) || !is_beside(rule)))
-            .cloned()
             .collect();
-        let others: Vec<String> = now.iter().filter(|rule| !is_ours(rule)).cloned().collect();
+        let others = now.iter().copied().filter(|rule| !is_ours(rule));
+        let others: Vec<&str> = others.collect();
         layout(&others, &hooks) == now
     }
 
     /// Returns the rules that a hook leads to.
-    fn behind(&self, hook: &Hook) -> &[String] {
+    fn behind(&self, hook: &Hook) -> impl Iterator<Item = &str> {
         let chain = save::target(&hook.rule).and_then(|name| self.wanted.chains.get(name));
-        chain.map_or(&[], Vec::as_slice)
+        chain.into_iter().flat_map(RuleLines::iter)
     }
 
     fn engine_chain(&self, list: &mut Vec<Drift>) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::artifact::{FORMAT, Manifest, Parties};
+use crate::artifact::{FORMAT, Manifest};
 use crate::host::EngineFacts;
 
 use super::{Mismatches, mismatches};
@@ -21,14 +21,11 @@ fn compare(engine: &str, version: &str, options: &[&str], file: Option<&str>) ->
         },
         mark: "0x10".to_owned(),
         files: BTreeMap::new(),
-        chains: Vec::new(),
         hooks: Vec::new(),
         forward: None,
         sysctls: Vec::new(),
         modules: Vec::new(),
         routes: Vec::new(),
-        parties: Parties::default(),
-        source_map: Vec::new(),
     };
     let facts = EngineFacts {
         version: version.to_owned(),

@@ -1,7 +1,7 @@
 //! All that stands between a machine and a bundle, and the steps that bring it there or back.
 
 use super::apply::{NextBoot, Options, Outcome, ended, refused};
-use super::converge::{converge, families, live, load, load_each};
+use super::converge::{converge, families, live, load, load_each, load_text};
 use super::engine;
 use super::error::{ApplyError, Problem};
 use super::plan::transaction;
@@ -21,7 +21,8 @@ pub(super) struct Rules {
     pub(super) family: Family,
     pub(super) wanted: TideState,
     pub(super) before: TideState,
-    pub(super) is_done: bool,
+    /// What would have to be loaded when the rules were looked at; nothing where they were right.
+    pub(super) missing: Option<String>,
 }
 
 /// One kernel setting: as wanted, and as it was if it was there.
@@ -77,6 +78,11 @@ impl<'a> Job<'a> {
         let fragments = Fragment::of_bundle(bundle);
         let found = fragments.iter().map(|fragment| fragment.found(host));
         let installed = Installed::beside(host, bundle);
+        let is_installed = matches!(installed, Installed::Same);
+        if !is_installed && !options.boot {
+            // A boot needs the rules alone, whatever else there is to say of them.
+            bundle.check()?;
+        }
         let mut job = Job {
             host,
             bundle,
@@ -86,7 +92,7 @@ impl<'a> Job<'a> {
             routes: Routes::new(host, bundle, &installed)?,
             fragments_before: found.collect::<Result<_, _>>()?,
             fragments: fragments.to_vec(),
-            is_installed: matches!(installed, Installed::Same),
+            is_installed,
             replaced: installed.other(),
             is_on_trial: false,
             at_once: options.at_once || options.again,
@@ -147,7 +153,7 @@ impl<'a> Job<'a> {
 
     pub(super) fn is_done(&self) -> bool {
         let is_kept = self.fragments == self.fragments_before && self.is_installed;
-        self.rules.iter().all(|rules| rules.is_done)
+        self.rules.iter().all(|rules| rules.missing.is_none())
             && self.modules.is_empty()
             && self.values.iter().all(Value::is_done)
             && self.routes.is_done()
@@ -185,7 +191,7 @@ impl<'a> Job<'a> {
 
     /// Does all that can fail without touching anything.
     pub(super) fn prepare(&self) -> Result<(), Problem> {
-        let has_rules = self.rules.iter().any(|rules| !rules.is_done);
+        let has_rules = self.rules.iter().any(|rules| rules.missing.is_some());
         if !self.at_once && has_rules && !is_rehearsed(self.host, self.bundle) {
             for rules in &self.rules {
                 rehearse(self.host, rules.family, &rules.wanted)?;
@@ -201,7 +207,12 @@ impl<'a> Job<'a> {
     /// Rules come before settings: forwarding must not be on before they are there.
     pub(super) fn enforce(&self) -> Result<(), Problem> {
         for rules in &self.rules {
-            load(self.host, rules.family, &rules.wanted)?;
+            match &rules.missing {
+                // Behind a rehearsal the look at the rules is old.
+                _ if !self.at_once => load(self.host, rules.family, &rules.wanted)?,
+                Some(text) => load_text(self.host, rules.family, &rules.wanted, text)?,
+                None => {}
+            }
         }
         for module in &self.modules {
             self.host.load_module(module)?;
@@ -229,7 +240,10 @@ impl<'a> Job<'a> {
     fn enforce_what_can_be(&self) -> Result<(), Problem> {
         let mut ended = Ok(());
         for rules in &self.rules {
-            ended = ended.and(load_each(self.host, rules.family, &rules.wanted));
+            if let Some(text) = &rules.missing {
+                let loaded = load_each(self.host, rules.family, &rules.wanted, text);
+                ended = ended.and(loaded);
+            }
         }
         for module in &self.modules {
             ended = ended.and(self.host.load_module(module).map_err(Problem::from));
@@ -339,7 +353,7 @@ fn look_at_rules(host: &dyn Host, family: Family, wanted: TideState) -> Result<R
     let live = live(host, family)?;
     Ok(Rules {
         family,
-        is_done: transaction(&live, &wanted).is_none(),
+        missing: transaction(&live, &wanted),
         before: TideState::snapshot(live),
         wanted,
     })

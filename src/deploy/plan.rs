@@ -8,8 +8,8 @@ use super::state::{
     DOCKER_USER, EngineChain, FORWARD, Hook, Spot, TO_DOCKER_USER, TideState, TideTable,
     is_jumped_to, is_tide,
 };
-use crate::netfilter::Table;
-use crate::netfilter::save::{self, ChainPolicy, TableText, Tables};
+use crate::netfilter::save::{self, ChainPolicy, RuleLines, TableText, Tables};
+use crate::netfilter::{Table, is_of_tree};
 
 /// Returns whether a rule of somebody's chain is tidegate's: it leads into one of our chains.
 pub fn is_ours(rule: &str) -> bool {
@@ -49,25 +49,25 @@ pub(super) fn steps(live: &Tables, wanted: &TideState) -> Vec<(Table, String)> {
 }
 
 /// Returns the rules of a chain with the hooks put in their places among those of others.
-pub(super) fn layout(others: &[String], hooks: &[&Hook]) -> Vec<String> {
-    let mut placed: Vec<(usize, &Hook)> = hooks
+pub(super) fn layout<'r>(others: &[&'r str], hooks: &[&'r Hook]) -> Vec<&'r str> {
+    let mut placed: Vec<(usize, &'r Hook)> = hooks
         .iter()
         .map(|hook| (index(others, hook.spot), *hook))
         .collect();
     placed.sort_by_key(|(at, _)| *at);
     let mut rules = others.to_vec();
     for (earlier, (at, hook)) in placed.into_iter().enumerate() {
-        rules.insert(at + earlier, hook.rule.clone());
+        rules.insert(at + earlier, &hook.rule);
     }
     rules
 }
 
-fn index(others: &[String], spot: Spot) -> usize {
+fn index(others: &[&str], spot: Spot) -> usize {
     match spot {
         Spot::After(count) => count.min(others.len()),
         Spot::BeforeReturn => others
             .iter()
-            .position(|rule| rule == "-j RETURN")
+            .position(|rule| *rule == "-j RETURN")
             .unwrap_or(others.len()),
         Spot::First => 0,
     }
@@ -121,7 +121,7 @@ impl<'a> Change<'a> {
     fn lines(&self) -> Option<String> {
         let hooks = self.hooks();
         let forward = self.forward();
-        if self.chains_are_right()
+        if self.wanted.has_its_chains(self.now)
             && hooks.is_empty()
             && forward.is_none()
             && self.docker_user == EngineStep::Nothing
@@ -176,14 +176,6 @@ impl<'a> Change<'a> {
         steps
     }
 
-    fn chains_are_right(&self) -> bool {
-        let is_right = |(name, rules): (&String, &Vec<String>)| {
-            let now = self.now.chains.get(name);
-            now.is_some_and(|chain| chain.rules == *rules)
-        };
-        self.stale.is_empty() && self.wanted.chains.iter().all(is_right)
-    }
-
     fn forward(&self) -> Option<ChainPolicy> {
         let forward = self.now.chains.get(FORWARD);
         // The nft variant shows no chain before its first rule; the kernel then accepts.
@@ -191,19 +183,39 @@ impl<'a> Change<'a> {
         self.wanted.forward.filter(|policy| Some(*policy) != now)
     }
 
-    /// Declaring a chain makes or empties it.
+    /// Declaring a chain makes or empties it. Those of trees come later, where they are filled.
     fn declare(&self, text: &mut String) {
         let names = self.wanted.chains.keys().map(String::as_str);
+        let names = names.filter(|name| !is_of_tree(name));
         for name in names.chain(self.stale.iter().copied()) {
-            let _ = writeln!(text, ":{name} - [0:0]");
+            declare(text, name);
         }
     }
 
+    /// Trees come from the last name to the first, and each of their chains is declared where it is first
+    /// named, as in a bundle's own file (`render_trees`): so `iptables-nft-restore` loads them fastest.
     fn fill(&self, text: &mut String) {
-        for (name, rules) in &self.wanted.chains {
-            for rule in rules {
-                let _ = writeln!(text, "{}", command("-A", name, None, rule));
+        let (trees, lists): (Vec<_>, Vec<_>) = self
+            .wanted
+            .chains
+            .iter()
+            .partition(|(name, _)| is_of_tree(name));
+        let mut open: BTreeSet<&str> = trees.iter().map(|(name, _)| name.as_str()).collect();
+        let mut declare_once = |text: &mut String, name: &str| {
+            if open.remove(name) {
+                declare(text, name);
             }
+        };
+        for (name, rules) in trees.into_iter().rev() {
+            declare_once(text, name);
+            for rule in rules.iter() {
+                // A jump ends its rule, and a name has no blank.
+                declare_once(text, rule.rsplit(' ').next().unwrap_or(""));
+            }
+            append(text, name, rules);
+        }
+        for (name, rules) in lists {
+            append(text, name, rules);
         }
     }
 
@@ -223,8 +235,8 @@ impl<'a> Change<'a> {
             }
             EngineStep::Remove | EngineStep::Unjump => {
                 let forward = self.now.chains.get(FORWARD);
-                let rules = forward.map_or(&[][..], |chain| &chain.rules);
-                for _ in rules.iter().filter(|rule| *rule == TO_DOCKER_USER) {
+                let rules = forward.into_iter().flat_map(|chain| chain.rules.iter());
+                for _ in rules.filter(|rule| *rule == TO_DOCKER_USER) {
                     let _ = writeln!(text, "-D {FORWARD} {TO_DOCKER_USER}");
                 }
             }
@@ -245,11 +257,13 @@ impl<'a> Change<'a> {
 
     fn hooked(&self, name: &'a str) -> Hooked<'a> {
         let chain = self.now.chains.get(name);
-        let mut now: Vec<String> = chain.map_or_else(Vec::new, |chain| chain.rules.clone());
+        let rules = chain.into_iter().flat_map(|chain| chain.rules.iter());
+        let mut now: Vec<&str> = rules.collect();
         if name == FORWARD {
             self.foresee_docker_user(&mut now);
         }
-        let others: Vec<String> = now.iter().filter(|rule| !is_ours(rule)).cloned().collect();
+        let others = now.iter().copied().filter(|rule| !is_ours(rule));
+        let others: Vec<&str> = others.collect();
         let hooks: Vec<&Hook> = self
             .wanted
             .hooks
@@ -261,11 +275,11 @@ impl<'a> Change<'a> {
     }
 
     /// Numbers in FORWARD count what [`Change::jump_to_docker_user`] will have written by then.
-    fn foresee_docker_user(&self, forward: &mut Vec<String>) {
+    fn foresee_docker_user(&self, forward: &mut Vec<&str>) {
         match self.docker_user {
-            EngineStep::Create | EngineStep::Jump => forward.insert(0, TO_DOCKER_USER.to_owned()),
+            EngineStep::Create | EngineStep::Jump => forward.insert(0, TO_DOCKER_USER),
             EngineStep::Remove | EngineStep::Unjump => {
-                forward.retain(|rule| rule != TO_DOCKER_USER);
+                forward.retain(|rule| *rule != TO_DOCKER_USER);
             }
             EngineStep::Nothing => {}
         }
@@ -275,8 +289,8 @@ impl<'a> Change<'a> {
 /// A chain of others, with our jumps in it as they are and as they should be.
 struct Hooked<'a> {
     name: &'a str,
-    now: Vec<String>,
-    wanted: Vec<String>,
+    now: Vec<&'a str>,
+    wanted: Vec<&'a str>,
 }
 
 impl Hooked<'_> {
@@ -304,6 +318,22 @@ impl Hooked<'_> {
     }
 }
 
+fn declare(text: &mut String, chain: &str) {
+    let _ = writeln!(text, ":{chain} - [0:0]");
+}
+
+fn append(text: &mut String, chain: &str, rules: &RuleLines) {
+    for rule in rules.iter() {
+        text.push_str("-A ");
+        text.push_str(chain);
+        if !rule.is_empty() {
+            text.push(' ');
+            text.push_str(rule);
+        }
+        text.push('\n');
+    }
+}
+
 fn command(verb: &str, chain: &str, number: Option<usize>, rule: &str) -> String {
     let number = number
         .map(|number| format!(" {number}"))
@@ -319,8 +349,7 @@ fn engine_step(now: &TableText, wanted: EngineChain) -> EngineStep {
         (EngineChain::Need, None) => EngineStep::Create,
         (EngineChain::Need, Some(_)) if !is_jumped_to(now) => EngineStep::Jump,
         (EngineChain::Remove, Some(chain))
-            if chain.rules.iter().all(|rule| is_ours(rule))
-                && !now.chains.contains_key("DOCKER") =>
+            if chain.rules.iter().all(is_ours) && !now.chains.contains_key("DOCKER") =>
         {
             EngineStep::Remove
         }

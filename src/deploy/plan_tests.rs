@@ -5,8 +5,8 @@ fn live(text: &str) -> Tables {
     save::parse(text).unwrap()
 }
 
-fn rules(lines: &[&str]) -> Vec<String> {
-    lines.iter().map(|&line| line.to_owned()).collect()
+fn rules(lines: &[&str]) -> RuleLines {
+    lines.iter().copied().collect()
 }
 
 fn hook(chain: &str, rule: &str, spot: Spot) -> Hook {

@@ -7,7 +7,7 @@ use super::error::{Difference, Problem};
 use super::plan::transaction;
 use super::state::TideState;
 use crate::host::{Host, HostError};
-use crate::netfilter::save::{self, Tables};
+use crate::netfilter::save::{self, RuleLines, Tables};
 use crate::netfilter::{Family, Table};
 
 /// A machine on which Docker has just started, as far as the rules need it.
@@ -48,9 +48,10 @@ fn compare(
     wanted: &TideState,
 ) -> Result<(), Problem> {
     let chains = wanted.table(table).map(|table| &table.chains);
+    let nothing = RuleLines::default();
     for (chain, rules) in chains.into_iter().flatten() {
         let found = loaded.chain(table, chain);
-        let found = found.map_or(&[][..], |chain| &chain.rules);
+        let found = found.map_or(&nothing, |chain| &chain.rules);
         if let Some((rule, wanted, found)) = first_difference(rules, found) {
             return Err(Problem::Differs(Box::new(Difference {
                 family,
@@ -65,10 +66,21 @@ fn compare(
     Ok(())
 }
 
-fn first_difference(wanted: &[String], found: &[String]) -> Option<(usize, String, String)> {
-    let length = wanted.len().max(found.len());
-    let rule = |rules: &[String], at: usize| rules.get(at).cloned().unwrap_or_default();
-    (0..length)
-        .map(|at| (at + 1, rule(wanted, at), rule(found, at)))
-        .find(|(_, wanted, found)| wanted != found)
+fn first_difference(wanted: &RuleLines, found: &RuleLines) -> Option<(usize, String, String)> {
+    if wanted == found {
+        return None;
+    }
+    let (mut wanted, mut found) = (wanted.iter(), found.iter());
+    let mut number = 0;
+    loop {
+        number += 1;
+        match (wanted.next(), found.next()) {
+            (None, None) => return None,
+            (wanted, found) if wanted == found => {}
+            (wanted, found) => {
+                let [wanted, found] = [wanted, found].map(Option::unwrap_or_default);
+                return Some((number, wanted.to_owned(), found.to_owned()));
+            }
+        }
+    }
 }

@@ -2,9 +2,11 @@
 
 use super::converge::{families, live, load_each};
 use super::error::{ApplyError, Problem};
+use super::plan::transaction;
 use super::state::{TideState, is_tide};
 use super::store;
 use crate::host::Host;
+use crate::netfilter::save::Tables;
 use crate::netfilter::{Family, Table};
 
 /// Loads the rules of the installed bundle without its manifest, which may be damaged or that of
@@ -15,10 +17,12 @@ use crate::netfilter::{Family, Table};
 pub(super) fn rules_alone(host: &dyn Host, problem: Problem) -> ApplyError {
     let mut any = false;
     for (family, text) in store::rules_for_boot(host) {
-        if let (true, Ok(wanted)) = (is_bare(host, family), TideState::of_rules(&text, family)) {
+        if let (Some(now), Ok(wanted)) = (bare(host, family), TideState::of_rules(&text, family)) {
             any = true;
-            // Whatever fails here, the bundle is the reason to tell.
-            let _ = load_each(host, family, &wanted);
+            if let Some(text) = transaction(&now, &wanted) {
+                // Whatever fails here, the bundle is the reason to tell.
+                let _ = load_each(host, family, &wanted, &text);
+            }
         }
     }
     if any {
@@ -28,14 +32,13 @@ pub(super) fn rules_alone(host: &dyn Host, problem: Problem) -> ApplyError {
     }
 }
 
-/// Returns whether the kernel has the family, and no chain of ours in it.
-fn is_bare(host: &dyn Host, family: Family) -> bool {
-    let Ok(tables) = live(host, family) else {
-        return false;
-    };
-    let tables = Table::ALL
+/// Returns the rules of a family that the kernel has, if no chain of ours is in them.
+fn bare(host: &dyn Host, family: Family) -> Option<Tables> {
+    let tables = live(host, family).ok()?;
+    let texts = Table::ALL
         .into_iter()
         .filter_map(|table| tables.table(table));
-    let mut chains = tables.flat_map(|table| table.chains.keys());
-    families(host).contains(&family) && !chains.any(|chain| is_tide(chain))
+    let mut chains = texts.flat_map(|table| table.chains.keys());
+    let is_bare = families(host).contains(&family) && !chains.any(|chain| is_tide(chain));
+    is_bare.then_some(tables)
 }

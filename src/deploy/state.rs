@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::plan::is_ours;
 use crate::artifact::{Bundle, HookEntry, Place};
-use crate::netfilter::save::{self, ChainPolicy, Insert, SaveError, TableText, Tables};
+use crate::netfilter::save::{self, ChainPolicy, Insert, RuleLines, SaveError, TableText, Tables};
 use crate::netfilter::{Family, Table};
 
 pub(super) const DOCKER_USER: &str = "DOCKER-USER";
@@ -53,7 +53,7 @@ pub enum EngineChain {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TideTable {
-    pub chains: BTreeMap<String, Vec<String>>,
+    pub chains: BTreeMap<String, RuleLines>,
     pub hooks: Vec<Hook>,
     /// FORWARD's policy; nothing where it is left as it is.
     pub forward: Option<ChainPolicy>,
@@ -85,6 +85,17 @@ pub enum StateError {
     },
     #[error("{0} rules: {1}")]
     Text(Family, SaveError),
+}
+
+impl TideTable {
+    /// Returns whether the chains of ours in a table are these, each with its rules, and no others.
+    ///
+    /// Nearly always they are: both are in order, so that no chain of thousands is looked up.
+    pub(super) fn has_its_chains(&self, now: &TableText) -> bool {
+        let now = now.chains.iter().filter(|(name, _)| is_tide(name));
+        now.map(|(name, chain)| (name, &chain.rules))
+            .eq(self.chains.iter())
+    }
 }
 
 impl TideState {
@@ -238,7 +249,7 @@ fn own_chains(
     family: Family,
     table: Table,
     text: TableText,
-) -> Result<BTreeMap<String, Vec<String>>, StateError> {
+) -> Result<BTreeMap<String, RuleLines>, StateError> {
     let mut own = BTreeMap::new();
     for (name, chain) in text.chains {
         let policy_only = table == Table::Filter && name == FORWARD && chain.rules.is_empty();
@@ -320,14 +331,14 @@ fn snapshot_table(table: Table, live: TableText) -> TideTable {
     state
 }
 
-fn snapshot_hooks(chain: &str, rules: &[String]) -> Vec<Hook> {
+fn snapshot_hooks(chain: &str, rules: &RuleLines) -> Vec<Hook> {
     let mut others = 0;
     let mut hooks = Vec::new();
-    for rule in rules {
+    for rule in rules.iter() {
         if is_ours(rule) {
             hooks.push(Hook {
                 chain: chain.to_owned(),
-                rule: rule.clone(),
+                rule: rule.to_owned(),
                 spot: Spot::After(others),
             });
         } else {

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use serde_json::Value;
 
 use super::report::Counts;
-use crate::artifact::Manifest;
+use crate::artifact::{Manifest, Origins, Parties};
 use crate::deploy::{self, Mismatches, store};
 use crate::host::{Access, ContainerPowers, EngineFacts, Host, SOCKET, Variant};
 use crate::netfilter::save::{self, Tables};
@@ -105,6 +105,9 @@ pub struct UnitFacts {
 pub struct Facts {
     pub installed: Installed,
     pub manifest: Option<Manifest>,
+    /// Whom the installed bundle is about, and where its rules come from; empty where there is none.
+    pub parties: Parties,
+    pub origins: Origins,
     /// How many differences from the bundle there are.
     pub drifts: usize,
     /// What `iptables --version` says.
@@ -187,6 +190,16 @@ impl Facts {
             Ok(Some(bundle)) => {
                 self.installed = Installed::Whole;
                 self.manifest = Some(bundle.manifest().clone());
+                let parties = self.saw(
+                    "whom the rules are about",
+                    bundle.parties().map(Clone::clone),
+                );
+                self.parties = parties.unwrap_or_default();
+                let origins = self.saw(
+                    "where the rules come from",
+                    bundle.origins().map(Clone::clone),
+                );
+                self.origins = origins.unwrap_or_default();
             }
             Err(problem) => {
                 self.installed = Installed::Damaged(problem.to_string());

@@ -5,25 +5,23 @@ use std::net::IpAddr;
 use super::engine::daemon;
 use super::facts::Facts;
 use super::finding::{Finding, Weight};
-use crate::artifact::{Manifest, Parties};
+use crate::artifact::Parties;
 use crate::diag::code;
 use crate::host::ContainerPowers;
+use crate::netfilter::Family;
 
 /// The proxy is a process of the machine, docker-proxy of libnetwork: rules for what is forwarded are
 /// not asked, and rules for the machine's own ports know those alone that the policy mentions.
 pub(super) fn unmentioned(facts: &Facts) -> Vec<Finding> {
-    let Some(manifest) = &facts.manifest else {
-        return Vec::new();
-    };
-    if !is_on(facts) {
+    if facts.manifest.is_none() || !is_on(facts) {
         return Vec::new();
     }
     let containers = facts.powers.iter();
     let open = containers
-        .filter(|it| is_in_policy(&manifest.parties, it) && !is_denied_to_the_host(manifest, it));
+        .filter(|it| is_in_policy(&facts.parties, it) && !is_denied_to_the_host(facts, it));
     let found = open.filter_map(|container| {
         let open = container.published.iter();
-        let open = open.filter(|port| !is_mentioned(&manifest.parties, port));
+        let open = open.filter(|port| !is_mentioned(&facts.parties, port));
         let open: Vec<&str> = open.map(String::as_str).collect();
         (!open.is_empty()).then(|| finding(&container.name, &open.join(", ")))
     });
@@ -61,11 +59,18 @@ fn is_in_policy(parties: &Parties, container: &ContainerPowers) -> bool {
 }
 
 /// The proxy connects as the host does.
-fn is_denied_to_the_host(manifest: &Manifest, container: &ContainerPowers) -> bool {
-    let name = declared_name(&manifest.parties, container).unwrap_or(&container.name);
+fn is_denied_to_the_host(facts: &Facts, container: &ContainerPowers) -> bool {
+    let name = declared_name(&facts.parties, container).unwrap_or(&container.name);
     let denials = ["host", "any"].map(|from| format!("{from} may not reach {name}"));
-    let mut rules = manifest.source_map.iter();
-    rules.any(|rule| denials.contains(&rule.says) && rule.chain.ends_with("-own"))
+    let chains = Family::BOTH.map(|family| {
+        let chains = facts.origins.chains(family);
+        chains.map(move |(table, chain, _)| (family, table, chain))
+    });
+    let mut own = chains.into_iter().flatten();
+    own.any(|(family, table, chain)| {
+        let mut rules = facts.origins.of_chain(family, table, chain);
+        chain.ends_with("-own") && rules.any(|rule| denials.contains(&rule.says))
+    })
 }
 
 /// Returns what the policy calls the container that has an address of this one.

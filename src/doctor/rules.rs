@@ -139,12 +139,11 @@ pub(super) fn in_front(facts: &Facts) -> Vec<Finding> {
 fn before(facts: &Facts, hook: &HookEntry) -> Vec<Finding> {
     let tables = facts.rules.get(&hook.family);
     let chain = tables.and_then(|tables| tables.chain(hook.table, &hook.chain));
-    let rules = chain.map_or(&[][..], |chain| &chain.rules);
-    let end = rules
-        .iter()
+    let rules = || chain.into_iter().flat_map(|chain| chain.rules.iter());
+    let end = rules()
         .position(|rule| target(rule) == Some(hook.target.as_str()) && rule.starts_with("-j"));
     let Some(end) = end else { return Vec::new() };
-    let rules = rules.iter().zip(1..).take(end);
+    let rules = rules().zip(1..).take(end);
     let rules = rules.filter(|(rule, _)| !is_ours(rule) && may_accept(rule));
     let found = rules.map(|(rule, number)| {
         let HookEntry {
@@ -235,8 +234,7 @@ fn is_in_network(facts: &Facts, to: &str) -> bool {
     let Ok(address) = address.parse::<IpAddr>() else {
         return false;
     };
-    let manifest = facts.manifest.iter();
-    let networks = manifest.flat_map(|manifest| &manifest.parties.networks);
+    let networks = facts.parties.networks.iter();
     let mut subnets = networks.flat_map(|network| &network.subnets);
     subnets.any(|subnet| subnet.contains(&address))
 }
@@ -316,7 +314,7 @@ pub(super) fn docker_user(facts: &Facts) -> Vec<Finding> {
         let Some(chain) = tables.chain(Table::Filter, "DOCKER-USER") else {
             continue;
         };
-        let Some(ours) = chain.rules.iter().position(|rule| is_ours(rule)) else {
+        let Some(ours) = chain.rules.iter().position(is_ours) else {
             continue;
         };
         let ends = |rule: &str| match target(rule) {

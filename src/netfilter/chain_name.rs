@@ -15,6 +15,11 @@ const DIGITS: usize = 8;
 /// What names of sets begin with. No network's does: a `~` stands behind more of a name.
 const SET: &str = "TIDE-set~";
 
+/// Returns true for the name of a chain that a long list became, of which there may be thousands.
+pub(crate) fn is_of_tree(name: &str) -> bool {
+    name.contains('.') || name.starts_with(SET)
+}
+
 impl ChainName {
     /// Returns one of the fixed chains: `TIDE-GATE`, `TIDE-PASS`, ….
     pub(super) fn fixed(part: &str) -> Self {
@@ -56,9 +61,8 @@ impl ChainName {
         ))
     }
 
-    /// Returns true for a chain that a long list became, of which there may be thousands.
     pub(super) fn is_of_tree(&self) -> bool {
-        self.0.contains('.') || self.0.starts_with(SET)
+        is_of_tree(&self.0)
     }
 
     pub fn as_str(&self) -> &str {

@@ -14,6 +14,7 @@ mod walk;
 
 pub use crate::net::Family;
 pub use chain_name::ChainName;
+pub(crate) use chain_name::is_of_tree;
 pub use lower::{TooManyRules, draft};
 pub use optimise::{Shape, lower, optimise, optimised, plain};
 pub use render::{ChainText, policy_name, render, render_chains};

@@ -1,19 +1,19 @@
 //! What rules mean in the policy's words, as long as they are those that were compiled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::artifact::{ChainHash, Manifest, SourceEntry, sha256};
-use crate::netfilter::Family;
+use crate::artifact::{ChainOrigins, OriginEntry, Origins, sha256};
 use crate::netfilter::dump::{Action, Dump, DumpChain, DumpRule};
 use crate::netfilter::trace::{Event, Machine, Step, Trace};
+use crate::netfilter::{Family, Table};
 
 /// A line of a policy, and what a rule of it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Meaning {
     /// `file:line`.
     pub source: String,
-    /// Only a manifest knows it, a rule's comment does not.
+    /// Only a bundle knows it, a rule's comment does not.
     pub says: Option<String>,
 }
 
@@ -22,13 +22,13 @@ pub(super) struct Meaning {
 pub struct Told<'m> {
     pub(super) machine: &'m Machine,
     /// By table, chain and number.
-    rules: BTreeMap<(&'static str, &'m str, usize), &'m SourceEntry>,
+    rules: BTreeMap<(&'static str, &'m str, usize), &'m OriginEntry>,
 }
 
 impl<'m> Told<'m> {
-    /// Takes the words for chains that are still as the manifest has them.
-    pub fn new(machine: &'m Machine, manifest: Option<&'m Manifest>) -> Self {
-        let rules = manifest.map(|manifest| entries(manifest, &machine.rules, machine.family));
+    /// Takes the words for chains that are still as they were compiled.
+    pub fn new(machine: &'m Machine, origins: Option<&'m Origins>) -> Self {
+        let rules = origins.map(|origins| entries(origins, &machine.rules, machine.family));
         Told {
             machine,
             rules: rules.unwrap_or_default(),
@@ -83,26 +83,28 @@ impl<'m> Told<'m> {
 }
 
 fn entries<'m>(
-    manifest: &'m Manifest,
+    origins: &'m Origins,
     rules: &Dump,
     family: Family,
-) -> BTreeMap<(&'static str, &'m str, usize), &'m SourceEntry> {
-    let chains = manifest.chains.iter().filter(|it| it.family == family);
-    let same = chains.filter(|it| is_same(it, rules));
-    let same: BTreeSet<_> = same.map(|it| (it.table, it.chain.as_str())).collect();
+) -> BTreeMap<(&'static str, &'m str, usize), &'m OriginEntry> {
     let mut found = BTreeMap::new();
-    for entry in &manifest.source_map {
-        let chain = entry.chain.as_str();
-        if entry.family == family && same.contains(&(entry.table, chain)) {
-            found.insert((entry.table.name(), chain, entry.rule), entry);
+    for (table, name, chain) in origins.chains(family) {
+        if !is_same(table, name, chain, rules) {
+            continue;
+        }
+        for number in 1..=chain.rules.len() {
+            if let Some(entry) = origins.rule(family, table, name, number) {
+                found.insert((table.name(), name, number), entry);
+            }
         }
     }
     found
 }
 
-fn is_same(wanted: &ChainHash, rules: &Dump) -> bool {
-    let chain = rules.chain(wanted.table.name(), &wanted.chain);
-    let text = chain.map(|chain| saved(&wanted.chain, chain));
+fn is_same(table: Table, name: &str, wanted: &ChainOrigins, rules: &Dump) -> bool {
+    let text = rules
+        .chain(table.name(), name)
+        .map(|chain| saved(name, chain));
     text.is_some_and(|text| sha256(text.as_bytes()) == wanted.sha256)
 }
 

@@ -77,14 +77,17 @@ fn bundle() -> Bundle {
 
 fn why(text: &str) -> String {
     let (answers, machine) = ask(text, Family::V4).unwrap();
-    shortest(&answers, &Told::new(&machine, Some(bundle().manifest())))
+    shortest(
+        &answers,
+        &Told::new(&machine, Some(bundle().origins().unwrap())),
+    )
 }
 
 #[test]
 fn a_trace_shows_every_rule_up_to_the_one_that_decides() {
     let (answers, machine) = ask("outside -> web : 80/tcp", Family::V4).unwrap();
     let bundle = bundle();
-    let told = Told::new(&machine, Some(bundle.manifest()));
+    let told = Told::new(&machine, Some(bundle.origins().unwrap()));
     insta::assert_snapshot!(as_text(&answers, &told), @r#"
     198.51.100.1 in by wan0 to 192.0.2.1:8080/tcp, by the host's port 8080
     raw PREROUTING
@@ -145,7 +148,7 @@ fn the_shortest_answer_names_rule_and_line() {
 fn a_chain_that_was_changed_is_told_by_comments_alone() {
     let (answers, mut machine) = ask("outside -> web : 80/tcp", Family::V4).unwrap();
     let bundle = bundle();
-    let told = Told::new(&machine, Some(bundle.manifest()));
+    let told = Told::new(&machine, Some(bundle.origins().unwrap()));
     let end = |told: &Told<'_>| {
         let json = as_json(&answers, told);
         let trace = &json[0]["traces"][0];
@@ -158,7 +161,7 @@ fn a_chain_that_was_changed_is_told_by_comments_alone() {
     assert_eq!(end(&no_manifest), (line.clone(), "null".to_owned()));
     let more = "*mangle\n-A TIDE-shop-in -j RETURN\nCOMMIT\n";
     machine.rules.load(more, Family::V4).unwrap();
-    let changed = Told::new(&machine, Some(bundle.manifest()));
+    let changed = Told::new(&machine, Some(bundle.origins().unwrap()));
     assert_eq!(end(&changed), (line, "null".to_owned()));
 }
 

@@ -136,8 +136,8 @@ fn a_manifest_edited_by_hand_cannot_open_anything() {
             });
         }
         let formats = [
-            ("\"format\": 2", "\"format\": 3"),
-            ("\"format\": 2", "\"format\": 99999999999"),
+            ("\"format\": 3", "\"format\": 4"),
+            ("\"format\": 3", "\"format\": 99999999999"),
         ];
         for (from, to) in formats {
             tally.fault(|| {

@@ -119,7 +119,8 @@ fn cases_become_the_files_expected() {
 #[test]
 fn bundles_tell_the_machine_of_their_policies() {
     for case in cases() {
-        let told = recovered(case.bundle.manifest()).expect("it is our own");
+        let told = recovered(case.bundle.manifest(), case.bundle.parties().unwrap())
+            .expect("it is our own");
         for family in Family::BOTH {
             let rules = case.bundle.rules(family);
             let machine = |policy: &Policy| of_policy(policy, rules, family).expect("rules");

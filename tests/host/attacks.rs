@@ -381,7 +381,7 @@ fn a_manifest_cannot_hold_a_line_end() {
     assert!(manifest.contains("\"policy\": \""));
     *manifest = manifest.replace("\"policy\": \"", "\"policy\": \"x\\nerror[T0001]: ");
     let error = Bundle::read(files).unwrap_err();
-    assert!(matches!(error, BundleError::Manifest(_)), "{error}");
+    assert!(matches!(error, BundleError::Unread { .. }), "{error}");
 }
 
 /// Programs are started in one place, which chooses their path and environment.

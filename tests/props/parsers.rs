@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tidegate::artifact::{Bundle, MANIFEST};
+use tidegate::artifact::{Bundle, MANIFEST, PARTIES, SOURCE_MAP, sha256};
 use tidegate::compile::{compile, recovered};
 use tidegate::netfilter::docker::{DockerSetup, VERSIONS, guard};
 use tidegate::netfilter::{Family, dump, save};
@@ -131,12 +131,38 @@ proptest! {
     /// Whatever stands in a manifest, no policy comes of it that is not one.
     #[test]
     fn a_damaged_manifest_is_recovered_or_refused(
+        in_parties: bool, at in 0usize..20_000, gone in 0usize..9, new in "[a-z0-9.:,>/-]{0,9}",
+    ) {
+        let mut texts = [MANIFEST, PARTIES].map(|name| files()[name].clone());
+        let text = &mut texts[usize::from(in_parties)];
+        *text = damaged(text, at, gone, &new);
+        let (manifest, parties) = (serde_json::from_str(&texts[0]), serde_json::from_str(&texts[1]));
+        if let (Ok(manifest), Ok(parties)) = (manifest, parties)
+            && let Ok(policy) = recovered(&manifest, &parties)
+        {
+            let _ = DockerSetup::of(&policy).rules(&policy, false);
+        }
+    }
+
+    /// Nor does a damaged map of lines name what is not there.
+    #[test]
+    fn a_damaged_source_map_is_read_or_refused(
         at in 0usize..20_000, gone in 0usize..9, new in "[a-z0-9.:,>/-]{0,9}",
     ) {
-        let text = damaged(&files()[MANIFEST], at, gone, &new);
-        let manifest = serde_json::from_str(&text).ok();
-        if let Some(Ok(policy)) = manifest.map(|manifest| recovered(&manifest)) {
-            let _ = DockerSetup::of(&policy).rules(&policy, false);
+        let mut files = files().clone();
+        let text = damaged(&files[SOURCE_MAP], at, gone, &new);
+        let hashes = [&files[SOURCE_MAP], &text].map(|text| sha256(text.as_bytes()));
+        let manifest = files[MANIFEST].replace(&hashes[0], &hashes[1]);
+        files.extend([(MANIFEST.to_owned(), manifest), (SOURCE_MAP.to_owned(), text)]);
+        let bundle = Bundle::read(files).expect("the hashes fit");
+        match bundle.origins() {
+            Ok(origins) => for family in Family::BOTH {
+                for (table, name, chain) in origins.chains(family) {
+                    let named = chain.rules.iter().flatten().count();
+                    prop_assert_eq!(origins.of_chain(family, table, name).count(), named);
+                }
+            }
+            Err(error) => prop_assert!(error.to_string().starts_with(SOURCE_MAP), "{}", error),
         }
     }
 

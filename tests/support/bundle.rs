@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tidegate::artifact::{
-    Bundle, FORMAT, ForwardEntry, HookEntry, Manifest, Parties, Place, RULES_V4, RULES_V6, SYSCTL,
-    SourceEntry, SysctlEntry,
+    Bundle, ChainOrigins, FORMAT, ForwardEntry, HookEntry, Manifest, OriginEntry, Origins, Parties,
+    Place, RULES_V4, RULES_V6, SYSCTL, SysctlEntry,
 };
 use tidegate::netfilter::{Family, Table};
 
@@ -85,7 +85,7 @@ impl Sample {
     }
 
     pub(crate) fn bundle(self) -> Bundle {
-        Bundle::new(self.manifest, self.files)
+        Bundle::new(self.manifest, Parties::default(), origins(), self.files)
     }
 }
 
@@ -108,7 +108,6 @@ fn manifest() -> Manifest {
         engine: "docker".to_owned(),
         mark: "0x800000".to_owned(),
         files: BTreeMap::new(),
-        chains: Vec::new(),
         hooks: Family::BOTH.into_iter().flat_map(hooks).collect(),
         forward: Some(ForwardEntry {
             policy: "DROP".to_owned(),
@@ -116,8 +115,6 @@ fn manifest() -> Manifest {
         }),
         sysctls: vec![setting("net.ipv4.conf.all.forwarding", "1")],
         modules: Vec::new(),
-        parties: Parties::default(),
-        source_map: Family::BOTH.into_iter().map(origin).collect(),
     }
 }
 
@@ -150,13 +147,18 @@ fn hooks(family: Family) -> [HookEntry; 3] {
     ]
 }
 
-fn origin(family: Family) -> SourceEntry {
-    SourceEntry {
-        family,
-        table: Table::Mangle,
-        chain: "TIDE-shop-in".to_owned(),
-        rule: 1,
+/// The first rule of one chain has a line.
+fn origins() -> Origins {
+    let mut origins = Origins::new(vec![OriginEntry {
         source: "shop.tide:23".to_owned(),
         says: "office may reach db : 5432/tcp".to_owned(),
+    }]);
+    for family in Family::BOTH {
+        let chain = ChainOrigins {
+            sha256: String::new(),
+            rules: vec![Some(0), None, None],
+        };
+        origins.add(family, Table::Mangle, "TIDE-shop-in", chain);
     }
+    origins
 }

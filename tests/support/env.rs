@@ -87,7 +87,8 @@ impl Env {
     pub(crate) fn chain(&self, family: Family, table: Table, chain: &str) -> Vec<String> {
         let tables = self.tables(family);
         let chain = tables.chain(table, chain);
-        chain.map_or_else(Vec::new, |chain| chain.rules.clone())
+        let rules = chain.into_iter().flat_map(|chain| chain.rules.iter());
+        rules.map(str::to_owned).collect()
     }
 
     /// Returns what both families' tables hold.

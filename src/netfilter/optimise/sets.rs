@@ -67,10 +67,10 @@ impl Forest {
         &mut self,
         table: Table,
         side: Side,
-        members: Members,
+        members: &Members,
         target: &Target,
     ) -> ChainName {
-        let nets: Arc<[IpNet]> = match &members {
+        let nets: Arc<[IpNet]> = match members {
             Members::Alike(nets, _) => nets.clone(),
             Members::Various(all) => all.iter().map(|(net, _)| *net).collect(),
         };
@@ -95,7 +95,7 @@ impl Forest {
         let name = self.fresh(table, side, &nets, target);
         self.sets.same.insert(place, name.clone());
         self.sets.seen.insert(key, name.clone());
-        self.plant((table, &name), side, &members, target);
+        self.plant((table, &name), side, members, target);
         name
     }
 

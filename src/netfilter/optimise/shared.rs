@@ -123,7 +123,7 @@ impl Forest {
         let mut set = None;
         for rule in asking {
             let members = Members::Alike(nets.clone(), rule.origin.clone());
-            set = Some(self.set_chain(table, Side::Source, members, does));
+            set = Some(self.set_chain(table, Side::Source, &members, does));
         }
         let set = set?;
         let rule = |target| Rule {
@@ -158,8 +158,9 @@ pub(super) fn gather(sets: &[Shared], rules: &mut Vec<Rule>) -> (Vec<Rule>, usiz
         let free = port(rule).is_some_and(|ports| !passed.meet(ports));
         let moves = free && asks.is_some_and(|it| sets.contains(&it));
         // What does the same may come before or behind.
-        if !moves && (!is_free(rule) || rule.target != first.target) {
-            port(rule).into_iter().for_each(|ports| passed.add(ports));
+        let may_wait = moves || is_free(rule) && rule.target == first.target;
+        if let (false, Some(ports)) = (may_wait, port(rule)) {
+            passed.add(ports);
         }
         moves
     });

@@ -104,7 +104,7 @@ impl Forest {
                 pieces.extend(each.map(|(source, origin)| rule(Some(source), origin)));
             } else {
                 let first = sources.first().and_then(|entry| entry.origin.clone());
-                let chain = self.set_chain(table, Side::Source, members(sources), &aim);
+                let chain = self.set_chain(table, Side::Source, &members(sources), &aim);
                 let target = Target::Jump(chain);
                 pieces.push(Rule {
                     target,
@@ -130,7 +130,7 @@ impl Forest {
         };
         let origin = origin.or_else(|| sources.first()?.origin.as_ref()).cloned();
         let members = Members::Alike(destinations.clone(), origin);
-        let chain = self.set_chain(table, Side::Destination, members, target);
+        let chain = self.set_chain(table, Side::Destination, &members, target);
         Target::Jump(chain)
     }
 }

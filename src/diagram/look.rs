@@ -6,6 +6,11 @@ use crate::net::IntervalSet;
 impl Manager {
     /// Returns the function below a node for one value of the field that it asks.
     pub fn at(&self, node: Node, value: u128) -> Node {
+        self.edge(self.edge_at(node, value)).1
+    }
+
+    /// Returns the index of a node's edge for a value.
+    pub(super) fn edge_at(&self, node: Node, value: u128) -> usize {
         let edges = self.edges(node);
         let (mut low, mut high) = (edges.start, edges.end);
         while low < high {
@@ -16,7 +21,7 @@ impl Manager {
                 high = middle;
             }
         }
-        self.edge(low).1
+        low
     }
 
     /// Returns the answer for a packet whose fields `value` tells.

@@ -9,6 +9,7 @@ mod apply;
 mod change;
 mod every;
 mod look;
+mod pieces;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -131,7 +131,9 @@ proptest! {
                 (_, target) => target,
             };
             let rule = format!("-A {name} {} {target}\n", ADDRESSES[address]);
-            texts.each_mut().map(|text| text.push_str(&rule));
+            for text in &mut texts {
+                text.push_str(&rule);
+            }
         }
         texts[1].push_str("-A A -p tcp -j RETURN\n-A B -p tcp -j RETURN\n-A C -p tcp -j RETURN\n");
         let behind = "-A FORWARD -j A\n-A FORWARD -m mark --mark 0x1/0x1 -j ACCEPT\n";

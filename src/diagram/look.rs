@@ -1,16 +1,16 @@
 //! Looking at functions: single packets, witnesses, and sets of values.
 
-use super::store::{Edge, Level, Manager, Node};
+use super::store::{Level, Manager, Node};
 use crate::net::IntervalSet;
 
 impl Manager {
     /// Returns the function below a node for one value of the field that it asks.
     pub fn at(&self, node: Node, value: u128) -> Node {
-        self.edge_at(node, value).1
+        self.edge(self.edge_at(node, value)).1
     }
 
-    /// Returns the last value that leads where one value leads, and where that is.
-    pub(super) fn edge_at(&self, node: Node, value: u128) -> Edge {
+    /// Returns the index of a node's edge for a value.
+    pub(super) fn edge_at(&self, node: Node, value: u128) -> usize {
         let edges = self.edges(node);
         let (mut low, mut high) = (edges.start, edges.end);
         while low < high {
@@ -21,7 +21,7 @@ impl Manager {
                 high = middle;
             }
         }
-        self.edge(low)
+        low
     }
 
     /// Returns the answer for a packet whose fields `value` tells.

@@ -53,7 +53,7 @@ impl Manager {
                 below.push((*node, *yes));
                 continue;
             }
-            let (last, to) = self.edge_at(*node, value);
+            let (last, to) = self.edge(self.edge_at(*node, value));
             same = same.min(last);
             if is_settled((to, *yes)) == Some(false) {
                 never = never.max(last);

@@ -11,6 +11,7 @@ mod every;
 mod join;
 mod look;
 mod meet;
+mod pieces;
 mod store;
 #[cfg(test)]
 mod tests;

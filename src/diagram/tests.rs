@@ -149,6 +149,27 @@ proptest! {
     }
 
     #[test]
+    fn pieces_are_each_their_part(all in boxes(), cut in 0..=MAXIMA[1], gap in any::<bool>()) {
+        let mut known = known();
+        let (one, two) = all.split_at(all.len() / 2);
+        let (a, b) = (known.make(one), known.make(two));
+        let level = known.levels[1];
+        let parts = [(0, cut, a), (cut + 1 + u128::from(gap), u128::MAX, b)];
+        let made = known.manager.pieces(level, &parts);
+        let asks_before = |node| known.manager.level(node) == Some(known.levels[0]);
+        prop_assert_eq!(made.is_none(), asks_before(a) || asks_before(b));
+        let Some(made) = made else { return Ok(()) };
+        for point in points() {
+            let said = match point[1] {
+                value if value <= cut => naive(one, point),
+                value if gap && value == cut + 1 => 0,
+                _ => naive(two, point),
+            };
+            prop_assert_eq!(known.ask(made, point), said);
+        }
+    }
+
+    #[test]
     fn a_witness_is_one(one in boxes()) {
         let mut known = known();
         let node = known.make(&one);

@@ -147,10 +147,14 @@ impl<'d> Chains<'d> {
             table: self.name,
             chain,
         };
+        let runs = runs(rules);
+        if let Some(node) = self.by_address(space, &runs, place) {
+            return node;
+        }
         let mut before = BTreeMap::new();
         let mut parts = Vec::new();
-        for Run { rule, conditions } in runs(rules) {
-            let does = self.action(space, rule, place, &mut before);
+        for Run { rule, conditions } in runs {
+            let does = self.action(space, &rule.action, place, &mut before);
             let node = space.conditions(&conditions, place, &mut before, does);
             let answers = space.diagrams.answers(does);
             let changes = answers.iter().any(|it| space.outcome_of(*it).is_change());
@@ -169,14 +173,14 @@ impl<'d> Chains<'d> {
     }
 
     /// Returns what a rule does to all packets.
-    fn action(
+    pub(super) fn action(
         &self,
         space: &mut Space,
-        rule: &DumpRule,
+        action: &Action,
         place: Place<'_>,
         before: &mut BTreeMap<String, usize>,
     ) -> Node {
-        let verdict = match &rule.action {
+        let verdict = match action {
             Action::Jump(next) => return self.known(next),
             Action::Goto(next) => {
                 let node = self.known(next);
@@ -199,7 +203,7 @@ impl<'d> Chains<'d> {
     }
 
     /// A chain that is not there ends nothing; reading refuses such rules.
-    fn known(&self, chain: &str) -> Node {
+    pub(super) fn known(&self, chain: &str) -> Node {
         self.done.get(chain).copied().unwrap_or(Node::NO)
     }
 }

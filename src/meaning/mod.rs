@@ -3,6 +3,7 @@
 //! Both sides are worked out apart: rules by what iptables-extensions(8) says of each match and
 //! target, a policy by what docs/language.md says of each statement. Equal meaning is then one node.
 
+mod by_address;
 mod chains;
 mod conditions;
 mod cover;

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::diagram::Node;
 use crate::net::Family;
@@ -92,4 +94,50 @@ fn circles_are_refused_with_their_line() {
     let jumps = lines(&|it| format!("-A N{it} -j N{}\n", (it + 1).min(4999)));
     let deep = format!("*filter\n:FORWARD ACCEPT\n{names}-A FORWARD -j N1\n{jumps}COMMIT\n");
     assert!(forward(&read(&deep, Family::V4).unwrap()).is_err());
+}
+
+const ADDRESSES: [&str; 7] = [
+    "-s 10.0.0.0/8",
+    "-s 10.0.0.0/9",
+    "-s 10.128.0.0/9",
+    "-s 10.1.0.0/16",
+    "-s 192.0.2.1/32",
+    "-s 192.0.2.0/24",
+    "-d 10.0.0.0/8",
+];
+const TARGETS: [&str; 7] = [
+    "-g B",
+    "-g C",
+    "-j ACCEPT",
+    "-j DROP",
+    "-j RETURN",
+    "-j MARK --set-xmark 0x1/0x1",
+    "-j B",
+];
+
+proptest! {
+    // Chains that ask one address are put together in another way than all others.
+    #[test]
+    fn what_asks_addresses_alone_means_the_same(
+        rules in proptest::collection::vec((0..7usize, 0..7usize, 0..3usize), 1..14),
+    ) {
+        let mut texts = [String::new(), String::new()];
+        for (address, target, chain) in rules {
+            let name = ["A", "B", "C"][chain];
+            // Only A leads on to B, and B to C.
+            let target = match (name, TARGETS[target]) {
+                ("B", "-g B" | "-j B") => "-g C",
+                ("C", "-g B" | "-g C" | "-j B") => "-j ACCEPT",
+                (_, target) => target,
+            };
+            let rule = format!("-A {name} {} {target}\n", ADDRESSES[address]);
+            for text in &mut texts {
+                text.push_str(&rule);
+            }
+        }
+        texts[1].push_str("-A A -p tcp -j RETURN\n-A B -p tcp -j RETURN\n-A C -p tcp -j RETURN\n");
+        let behind = "-A FORWARD -j A\n-A FORWARD -m mark --mark 0x1/0x1 -j ACCEPT\n";
+        let [one, two] = texts.map(|text| text + behind);
+        prop_assert!(same(&one, &two), "{one}");
+    }
 }

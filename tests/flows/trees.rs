@@ -15,6 +15,12 @@ use crate::support::ns::is_root;
 
 /// Prefixes of each family in the set that several ports share.
 const PREFIXES: u32 = 1_200;
+/// Ports that share it: so many that it gets one way in.
+const SHARING: u32 = 16;
+/// Ports that share a set of few prefixes, each of which leads there by itself.
+const SHARING_FEW: u32 = 3;
+/// Prefixes of that set.
+const FEW: u32 = 40;
 /// Ports that are each for a source of their own.
 const PORTS: u32 = 200;
 
@@ -33,11 +39,16 @@ pub fn long() -> String {
             id * 7
         );
     }
+    text.push_str("}\ntrust few {\n");
+    for id in 0..FEW {
+        let _ = writeln!(text, "  198.19.{id}.0/25\n  2001:db8:f{id:x}::/48");
+    }
     text.push_str("}\n");
-    for id in 0..3 {
+    for id in 0..SHARING + SHARING_FEW {
+        let set = if id < SHARING { "many" } else { "few" };
         let _ = writeln!(
             text,
-            "container m{id} on shop at 10.128.1.{0}, fd00:1::1:{0} {{\n  expose 80/tcp as {1} from many\n}}",
+            "container m{id} on shop at 10.128.1.{0}, fd00:1::1:{0} {{\n  expose 80/tcp as {1} from {set}\n}}",
             id + 2,
             8080 + id
         );

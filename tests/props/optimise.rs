@@ -23,6 +23,7 @@ pub fn small_trees(policy: &Policy, family: Family) -> Ruleset {
     let shape = Shape {
         list: 2,
         leaf: 1,
+        shared: 2,
         fan_out: 2,
         depth: 15,
         jumps: 1_000_000,
@@ -31,14 +32,44 @@ pub fn small_trees(policy: &Policy, family: Family) -> Ruleset {
     optimise(draft, shape).expect("few rules")
 }
 
-/// Returns how many rules lead into trees.
-fn check(bytes: &[u8]) -> Result<usize, TestCaseError> {
+/// Makes one of a policy's sets so large that it is a set to the optimiser, in both families, and lets
+/// most exposures name it.
+fn with_large_set(text: &str) -> String {
+    let members = (0..17).map(|id| format!("198.18.{0}.0/24, 2001:db8:{0:x}::/48, ", id * 3));
+    let large = format!("trust t0 {{ {}", members.collect::<String>());
+    let others = ["from t1", "from t2", "from any", "from outside"];
+    let one = others.iter();
+    let one = one.fold(text.to_owned(), |text, other| {
+        text.replace(other, "from t0")
+    });
+    one.replace("trust t0 { ", &large)
+}
+
+/// What is in trees.
+#[derive(Default)]
+struct Found {
+    /// Rules that lead into trees.
+    into: usize,
+    /// Sets with one way in for several rules.
+    ways: usize,
+}
+
+/// Checks a random policy, with a large set or without, and returns what is in its trees.
+fn check(bytes: &[u8], large: bool) -> Result<Found, TestCaseError> {
     let text = policies::policy(&mut Tape::new(bytes));
-    let loaded = load(&Files::one(&text), "policy.tide");
+    if large {
+        check_text(&with_large_set(&text))
+    } else {
+        check_text(&text)
+    }
+}
+
+fn check_text(text: &str) -> Result<Found, TestCaseError> {
+    let loaded = load(&Files::one(text), "policy.tide");
     let Some(policy) = loaded.policy() else {
-        return Ok(0);
+        return Ok(Found::default());
     };
-    let mut found = 0;
+    let mut found = Found::default();
     for family in Family::BOTH {
         let plain = lower(policy, family).expect("few rules");
         let trees = small_trees(policy, family);
@@ -61,7 +92,9 @@ fn check(bytes: &[u8]) -> Result<usize, TestCaseError> {
             Target::Goto(name) | Target::Jump(name) => name.as_str().contains(['.', '~']),
             _ => false,
         };
-        found += all.filter(|rule| into(&rule.target)).count();
+        found.into += all.filter(|rule| into(&rule.target)).count();
+        let names = trees.chains.keys().map(|(_, name)| name.as_str());
+        found.ways += names.filter_map(|name| name.strip_suffix(".way")).count();
     }
     Ok(found)
 }
@@ -75,19 +108,25 @@ proptest! {
     })]
 
     #[test]
-    fn trees_mean_what_lists_mean(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {
-        check(&bytes)?;
+    fn trees_mean_what_lists_mean(
+        bytes in proptest::collection::vec(any::<u8>(), 64..2048),
+        large in any::<bool>(),
+    ) {
+        check(&bytes, large)?;
     }
 }
 
 /// The property above is worth nothing if there are no trees.
 #[test]
 fn random_policies_have_trees() {
-    let mut found = 0;
+    let (mut into, mut ways) = (0, 0);
     for seed in 0..40 {
-        found += check(&super::bytes(seed)).expect("trees and lists agree");
+        let found = check(&super::bytes(seed), seed % 2 == 0).expect("trees and lists agree");
+        into += found.into;
+        ways += found.ways;
     }
-    assert!(found > 200, "{found} rules lead into trees");
+    assert!(into > 200, "{into} rules lead into trees");
+    assert!(ways > 20, "{ways} sets have one way in");
 }
 
 fn long() -> Loaded {
@@ -216,6 +255,31 @@ fn rules_of_trees_can_match() {
         }
     }
     assert!(ways > 50, "{ways} ways only");
+}
+
+/// A large set is led into once, by whatever many ports.
+#[test]
+fn a_large_set_has_one_way_in() {
+    let loaded = long();
+    let policy = loaded.policy().expect("it is in order");
+    for family in Family::BOTH {
+        let trees = optimised(policy, family).expect("few rules");
+        for table in [Table::Mangle, Table::Filter] {
+            let mut names = trees.table(table).map(|(name, _)| name.as_str());
+            let set = names.find_map(|name| name.strip_suffix(".way"));
+            let set = set.expect("it is there");
+            let leads = |to: &str| {
+                let all = trees.table(table).flat_map(|(_, rules)| rules);
+                let names = all.filter_map(next).filter(|it| it.as_str() == to);
+                names.count()
+            };
+            assert_eq!(
+                (leads(&format!("{set}.way")), leads(set)),
+                (1, 1),
+                "{family}"
+            );
+        }
+    }
 }
 
 /// What belongs to a connection meets no tree.

@@ -13,6 +13,7 @@ mod own;
 mod publish;
 mod raw;
 mod say;
+mod sets;
 mod statement;
 mod ways;
 

@@ -3,6 +3,8 @@
 //! Every chain belongs to one way. A party that cannot occur on a way expands to nothing there, a
 //! party that the chain's own position already implies expands to one empty condition.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -17,11 +19,8 @@ use crate::policy::ir::{self, ContainerId, IfName, NetworkId, Party, Policy};
 pub(super) const LINK_LOCAL: Ipv6Net =
     Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
 
-/// So many prefixes of one set stay together in a rule of the draft.
-const MANY: usize = 16;
-
 /// Where a packet comes from and goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     /// From an interface that is no declared bridge into a network.
     In(NetworkId),
@@ -117,7 +116,9 @@ pub(super) struct View<'a> {
     pub(super) policy: &'a Policy,
     pub(super) family: Family,
     /// Prefixes of each trust set.
-    sets: Vec<Arc<[IpNet]>>,
+    pub(super) sets: Vec<Arc<[IpNet]>>,
+    /// Those of its ends that each set has on a way: many rules ask for them.
+    pub(super) ends: RefCell<HashMap<(ir::TrustId, Way), Vec<End>>>,
     /// Containers on each network.
     residents: Vec<Vec<ContainerId>>,
 }
@@ -141,6 +142,7 @@ impl<'a> View<'a> {
             policy,
             family,
             sets,
+            ends: RefCell::default(),
             residents,
         }
     }
@@ -204,24 +206,6 @@ impl<'a> View<'a> {
         matches!(self.policy.host.engine, ir::Engine::None(_))
     }
 
-    /// Returns the prefixes of a trust set that `keep` keeps: one end where they are many.
-    fn set(&self, id: ir::TrustId, keep: impl Fn(IpNet) -> bool) -> Vec<End> {
-        let Some(all) = self.sets.get(id.0) else {
-            return Vec::new();
-        };
-        let kept = || all.iter().copied().filter(|net| keep(*net));
-        let count = kept().count();
-        if count < MANY {
-            return kept().map(End::net).collect();
-        }
-        let whole = count == all.len();
-        let many = if whole { all.clone() } else { kept().collect() };
-        vec![End {
-            many: Some(many),
-            ..End::default()
-        }]
-    }
-
     pub(super) fn trust(&self, id: ir::TrustId) -> &'a AddrSet {
         let trust = self.policy.trusts.get(id.0);
         &trust
@@ -263,13 +247,13 @@ impl<'a> View<'a> {
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
             Party::Host if way.is_from_host() => vec![End::default()],
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => self.set(id, among(self.may_send(way))),
+            Party::Trust(id) => self.senders_of(id, way),
         }
     }
 
     /// Returns what may send on a way, and nothing where everything may. `antispoof` keeps other sources
     /// off: a rule for them could never match.
-    fn may_send(&self, way: Way) -> Option<Vec<IpNet>> {
+    pub(super) fn may_send(&self, way: Way) -> Option<Vec<IpNet>> {
         let own = |id: NetworkId| {
             let closed = self.network(id).antispoof;
             closed.then(|| self.senders(id).collect::<Vec<_>>())
@@ -374,7 +358,7 @@ impl<'a> View<'a> {
             Party::Network(id) if way.is_to_host() => self.subnets(id).map(End::net).collect(),
             Party::Outside if matches!(way, Way::HostOut | Way::Out(_)) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => self.set(id, among(self.may_receive(way))),
+            Party::Trust(id) => self.set(id, self.may_receive(way)),
         }
     }
 
@@ -481,16 +465,8 @@ fn prefixes(set: &AddrSet, family: Family) -> Arc<[IpNet]> {
     }
 }
 
-/// Returns what tells that a prefix has addresses among those of `some`, or among all.
-fn among(some: Option<Vec<IpNet>>) -> impl Fn(IpNet) -> bool {
-    move |net| {
-        let meets = |some: &Vec<IpNet>| some.iter().any(|it| smaller(*it, net).is_some());
-        some.as_ref().is_none_or(meets)
-    }
-}
-
 /// Returns the smaller of two prefixes where one holds the other.
-fn smaller(a: IpNet, b: IpNet) -> Option<IpNet> {
+pub(super) fn smaller(a: IpNet, b: IpNet) -> Option<IpNet> {
     if a.contains(&b) {
         Some(b)
     } else {

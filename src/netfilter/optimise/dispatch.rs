@@ -94,9 +94,7 @@ impl Forest {
         let mut rest = rules;
         while !rest.is_empty() {
             let behind = rest.split_off(alike(&rest));
-            let grants = rest.iter().any(|rule| rule.target == Target::SetMark);
-            body.extend(self.run(site, rest));
-            site.granted |= grants;
+            body.extend(self.step(site, rest));
             rest = behind;
         }
         body

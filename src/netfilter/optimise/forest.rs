@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::plain::expand;
 use super::sets::Sets;
+use super::shared::gather;
 use super::{Shape, weight};
 use crate::netfilter::rule::{Rule, Target};
 use crate::netfilter::{ChainName, Table};
@@ -64,20 +65,34 @@ impl Forest {
         if self.is_short(&rules) {
             return expand(rules);
         }
-        let mut body = Vec::new();
-        let mut rest = rules;
+        let shared = self.shared(site.table, &rules);
+        let (mut body, mut rest) = (Vec::new(), rules);
+        // Rules behind what was looked through for those that ask shared sets.
+        let mut behind = if shared.is_empty() { 0 } else { rest.len() };
         while !rest.is_empty() {
+            if rest.len() <= behind {
+                let gathered;
+                (gathered, behind) = gather(&shared, &mut rest);
+                body.extend(self.step(site, gathered));
+                continue;
+            }
             if let Some(length) = self.dispatchable(&rest) {
                 let behind = rest.split_off(length);
                 body.extend(self.dispatch(site, rest, behind));
                 return body;
             }
-            let behind = rest.split_off(alike(&rest));
-            let sets_grant = rest.iter().any(|rule| rule.target == Target::SetMark);
-            body.extend(self.run(site, rest));
-            site.granted |= sets_grant;
-            rest = behind;
+            let next = rest.split_off(alike(&rest));
+            body.extend(self.step(site, rest));
+            rest = next;
         }
+        body
+    }
+
+    /// Makes the rules of a list that does one thing, and notes whether that is a grant.
+    pub(super) fn step(&mut self, site: &mut Site<'_>, rules: Vec<Rule>) -> Vec<Rule> {
+        let grants = rules.iter().any(|rule| rule.target == Target::SetMark);
+        let body = self.run(site, rules);
+        site.granted |= grants;
         body
     }
 
@@ -86,8 +101,16 @@ impl Forest {
         whole <= self.shape.leaf.max(1)
     }
 
-    /// Makes the rules of a list that does one thing.
-    pub(super) fn run(&mut self, site: &mut Site<'_>, rules: Vec<Rule>) -> Vec<Rule> {
+    fn run(&mut self, site: &mut Site<'_>, rules: Vec<Rule>) -> Vec<Rule> {
+        if self.is_short(&rules) {
+            return expand(rules);
+        }
+        let (mut body, rules) = self.one_way_each(site, rules);
+        body.extend(self.many_ways(site, rules));
+        body
+    }
+
+    fn many_ways(&mut self, site: &mut Site<'_>, rules: Vec<Rule>) -> Vec<Rule> {
         if self.is_short(&rules) {
             return expand(rules);
         }
@@ -130,13 +153,17 @@ impl Forest {
 /// rules before them change: then one packet may meet them in any order.
 pub(super) fn alike(rules: &[Rule]) -> usize {
     let Some(first) = rules.first() else { return 0 };
-    let free =
-        |rule: &Rule| !rule.mark && !rule.connmark && rule.limit.is_none() && rule.over.is_none();
-    if !free(first) || !is_idempotent(&first.target) {
+    if !is_free(first) {
         return 1;
     }
-    let same = |rule: &&Rule| free(rule) && rule.target == first.target;
+    let same = |rule: &&Rule| is_free(rule) && rule.target == first.target;
     rules.iter().take_while(same).count()
+}
+
+/// Returns true for a rule that asks nothing that rules before it change, and that may be met twice.
+pub(super) fn is_free(rule: &Rule) -> bool {
+    let asks = rule.mark || rule.connmark || rule.limit.is_some() || rule.over.is_some();
+    !asks && is_idempotent(&rule.target)
 }
 
 /// Returns true where a packet that meets two rules with one target fares as if it met one.

@@ -1,10 +1,11 @@
 //! From a draft to rules that iptables has: one rule for each prefix, or trees of chains.
 //!
-//! A list is walked from its top, so a packet pays for every rule above its own. Four ideas keep long
+//! A list is walked from its top, so a packet pays for every rule above its own. Five ideas keep long
 //! lists from being walked, and each has its file:
 //!
 //! - `union.rs`: rules in a row that do the same are one set of packets, so their order is free.
 //! - `sets.rs`: many prefixes become a chain of their own, one for all rules that name the same.
+//! - `shared.rs`: where many rules of a list name a large set, one way leads into it.
 //! - `tree.rs`: a long list becomes a tree of chains, four ways at each, by prefix or by port.
 //! - `dispatch.rs`: rules that do different things keep their order, and are found by port.
 //!
@@ -17,6 +18,7 @@ mod forest;
 mod nesting;
 mod plain;
 mod sets;
+mod shared;
 mod split;
 mod tree;
 mod union;
@@ -35,6 +37,8 @@ pub struct Shape {
     pub list: usize,
     /// Rules of the last chains of a tree, roughly. No longer list becomes a tree.
     pub leaf: usize,
+    /// Prefixes that are spared on all ways together, from which on a set has one way in instead of many.
+    pub shared: usize,
     /// Ways from each chain of a tree; more where the tree would be too deep else.
     pub fan_out: usize,
     /// Most chains below each other, from a hook on. nftables refuses more than 15
@@ -51,6 +55,7 @@ impl Default for Shape {
         Shape {
             list: 16,
             leaf: 32,
+            shared: 16_384,
             fan_out: 4,
             depth: 12,
             jumps: 60_000,

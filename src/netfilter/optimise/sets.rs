@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::forest::Forest;
+use super::split::{Range as Addresses, addresses, by_prefix, common};
 use crate::hash::sha256;
 use crate::netfilter::rule::{Origin, Rule, Target};
 use crate::netfilter::{ChainName, Table};
@@ -27,6 +29,16 @@ pub(super) enum Members {
     Alike(Arc<[IpNet]>, Option<Origin>),
     /// Of several, each with what it is there for.
     Various(Vec<(IpNet, Option<Origin>)>),
+}
+
+impl Members {
+    /// Returns what the first of them is there for.
+    fn origin(&self) -> Option<&Origin> {
+        match self {
+            Members::Alike(_, origin) => origin.as_ref(),
+            Members::Various(all) => all.first()?.1.as_ref(),
+        }
+    }
 }
 
 type Content = (Table, Side, Target, Arc<[IpNet]>);
@@ -55,16 +67,14 @@ impl Forest {
         &mut self,
         table: Table,
         side: Side,
-        members: Members,
+        members: &Members,
         target: &Target,
     ) -> ChainName {
-        let (nets, origin): (Arc<[IpNet]>, _) = match &members {
-            Members::Alike(nets, origin) => (nets.clone(), origin.clone()),
-            Members::Various(all) => (
-                all.iter().map(|(net, _)| *net).collect(),
-                all.first().and_then(|(_, origin)| origin.clone()),
-            ),
+        let nets: Arc<[IpNet]> = match members {
+            Members::Alike(nets, _) => nets.clone(),
+            Members::Various(all) => all.iter().map(|(net, _)| *net).collect(),
         };
+        let origin = members.origin();
         let place = (
             table,
             side,
@@ -73,19 +83,19 @@ impl Forest {
             nets.len(),
         );
         if let Some(name) = self.sets.same.get(&place).cloned() {
-            self.share(table, &name, origin.as_ref());
+            self.share(table, &name, origin);
             return name;
         }
         let key = (table, side, target.clone(), nets.clone());
         if let Some(name) = self.sets.seen.get(&key).cloned() {
-            self.share(table, &name, origin.as_ref());
+            self.share(table, &name, origin);
             // `seen` keeps only the first list alive, so the place of this one is not kept.
             return name;
         }
         let name = self.fresh(table, side, &nets, target);
         self.sets.same.insert(place, name.clone());
         self.sets.seen.insert(key, name.clone());
-        self.plant(table, &name, rules(side, members, target), origin);
+        self.plant((table, &name), side, members, target);
         name
     }
 
@@ -101,14 +111,54 @@ impl Forest {
         }
     }
 
-    fn plant(&mut self, table: Table, name: &ChainName, rules: Vec<Rule>, origin: Option<Origin>) {
-        let chains = self.tree(table, name, name, rules);
+    /// Makes the tree of a set in the chain `root` and in others below it.
+    fn plant(&mut self, root: (Table, &ChainName), side: Side, members: &Members, target: &Target) {
+        let sorted = Entries::new(side, members, target);
+        let (table, name) = root;
+        let leaf = self.shape.leaf(sorted.nets.len());
+        let mut chains = Vec::new();
+        let mut open = vec![(name.clone(), 0..sorted.nets.len())];
+        while let Some((chain, part)) = open.pop() {
+            let body = self.set_node(root, &sorted, (part, leaf), &mut open);
+            self.chains.insert((table, chain.clone()), body);
+            chains.push(chain);
+        }
         let planted = Planted {
             chains,
-            origin,
+            origin: members.origin().cloned(),
             shared: false,
         };
         self.sets.planted.insert((table, name.clone()), planted);
+    }
+
+    /// Makes the rules of one chain of a set, as [`Forest::tree`] makes those of a list; what belongs below
+    /// them is left in `open`.
+    fn set_node(
+        &mut self,
+        (table, owner): (Table, &ChainName),
+        sorted: &Entries<'_>,
+        (part, leaf): (Range<usize>, usize),
+        open: &mut Vec<(ChainName, Range<usize>)>,
+    ) -> Vec<Rule> {
+        let parts = if part.len() <= leaf {
+            Vec::new()
+        } else {
+            sorted.split(part.clone(), self.shape.ways(part.len(), leaf))
+        };
+        if parts.len() < 2 {
+            return part.map(|at| sorted.rule(at)).collect();
+        }
+        let mut body = Vec::new();
+        for part in parts {
+            if self.shape.few(part.len()) {
+                body.extend(part.map(|at| sorted.rule(at)));
+                continue;
+            }
+            let name = self.name(table, owner);
+            body.push(sorted.way(part.clone(), Target::Goto(name.clone())));
+            open.push((name, part));
+        }
+        body
     }
 
     fn share(&mut self, table: Table, name: &ChainName, origin: Option<&Origin>) {
@@ -149,19 +199,87 @@ fn content(head: &str, nets: &[IpNet]) -> String {
     sha256(&bytes)
 }
 
-fn rules(side: Side, members: Members, target: &Target) -> Vec<Rule> {
-    let rule = |net: IpNet, origin: Option<Origin>| Rule {
-        source: (side == Side::Source).then_some(net),
-        destination: (side == Side::Destination).then_some(net),
-        target: target.clone(),
-        origin,
-        ..Rule::default()
-    };
-    match members {
-        Members::Alike(nets, origin) => nets.iter().map(|net| rule(*net, origin.clone())).collect(),
-        Members::Various(all) => all
+/// The prefixes of a set in order, and what they become.
+struct Entries<'m> {
+    side: Side,
+    target: &'m Target,
+    members: &'m Members,
+    nets: Vec<IpNet>,
+    /// The addresses of each prefix.
+    ranges: Vec<Addresses>,
+    /// Where each prefix stands among the members.
+    places: Vec<usize>,
+}
+
+impl<'m> Entries<'m> {
+    fn new(side: Side, members: &'m Members, target: &'m Target) -> Self {
+        let nets: Vec<IpNet> = match members {
+            Members::Alike(nets, _) => nets.to_vec(),
+            Members::Various(all) => all.iter().map(|(net, _)| *net).collect(),
+        };
+        let mut all: Vec<_> = nets.iter().map(|net| addresses(*net)).zip(0..).collect();
+        all.sort_unstable();
+        let (ranges, places): (Vec<_>, Vec<usize>) = all.into_iter().unzip();
+        Entries {
+            side,
+            target,
+            members,
+            nets: places
+                .iter()
+                .filter_map(|at| nets.get(*at).copied())
+                .collect(),
+            ranges,
+            places,
+        }
+    }
+
+    /// Parts some of them in at most so many parts, the longest first.
+    fn split(&self, part: Range<usize>, ways: usize) -> Vec<Range<usize>> {
+        let mut from = part.start;
+        let ends = by_prefix(self.ranges.get(part).unwrap_or_default(), ways);
+        let start = from;
+        let mut parts: Vec<Range<usize>> = ends
             .into_iter()
-            .map(|(net, origin)| rule(net, origin))
-            .collect(),
+            .map(|end| std::mem::replace(&mut from, start + end)..start + end)
+            .collect();
+        parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        parts
+    }
+
+    fn asking(&self, net: Option<IpNet>, target: Target, origin: Option<Origin>) -> Rule {
+        let (source, destination) = match self.side {
+            Side::Source => (net, None),
+            Side::Destination => (None, net),
+        };
+        Rule {
+            source,
+            destination,
+            target,
+            origin,
+            ..Rule::default()
+        }
+    }
+
+    /// Returns the rule of one prefix.
+    fn rule(&self, at: usize) -> Rule {
+        let origin = match (self.members, self.places.get(at)) {
+            (Members::Alike(_, origin), _) => origin.as_ref(),
+            (Members::Various(all), Some(place)) => all.get(*place).and_then(|it| it.1.as_ref()),
+            (Members::Various(_), None) => None,
+        };
+        self.asking(
+            self.nets.get(at).copied(),
+            self.target.clone(),
+            origin.cloned(),
+        )
+    }
+
+    /// Returns the rule that leads to some of them.
+    fn way(&self, part: Range<usize>, target: Target) -> Rule {
+        let like = self.nets.get(part.start).copied();
+        let ranges = self.ranges.get(part).unwrap_or_default();
+        let first = ranges.first().map_or(0, |range| range.0);
+        let last = ranges.iter().map(|range| range.1).max().unwrap_or(0);
+        self.asking(like.and_then(|net| common(net, first, last)), target, None)
     }
 }

@@ -39,7 +39,7 @@ impl Sorted {
 }
 
 /// A range of numbers: of addresses with the bits of IPv4 on top, or of ports behind their protocol.
-type Range = (u128, u128);
+pub(super) type Range = (u128, u128);
 
 /// Sorts a list by the key that has the most values in it; rules without that key are left apart.
 pub(super) fn keyed(list: Vec<Rule>) -> Option<(Sorted, Vec<Rule>)> {
@@ -68,7 +68,10 @@ pub(super) fn split(sorted: Sorted, ways: usize) -> Result<Vec<Way>, Vec<Rule>> 
     let Sorted { key, rules } = sorted;
     let ends = match key {
         Key::FirstPort | Key::Port => by_ports(key, &rules, ways),
-        Key::Destination | Key::Source => by_prefix(key, &rules, ways),
+        Key::Destination | Key::Source => {
+            let ranges: Vec<Range> = rules.iter().filter_map(|rule| range(key, rule)).collect();
+            by_prefix(&ranges, ways)
+        }
     };
     if ends.len() < 2 {
         return Err(rules);
@@ -113,7 +116,7 @@ fn numbers(protocol: Protocol, ports: PortRange) -> Range {
     )
 }
 
-fn addresses(net: IpNet) -> Range {
+pub(super) fn addresses(net: IpNet) -> Range {
     let bits = |address| match address {
         IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
         IpAddr::V6(address) => address.to_bits(),
@@ -166,9 +169,8 @@ fn even(cuts: &[usize], length: usize, ways: usize) -> Vec<usize> {
 
 /// Returns where each part ends: the longest part is halved at the first bit in which its prefixes
 /// differ, until there are enough. Where one prefix holds all others nothing can be halved.
-fn by_prefix(key: Key, rules: &[Rule], ways: usize) -> Vec<usize> {
-    let ranges: Vec<Range> = rules.iter().filter_map(|rule| range(key, rule)).collect();
-    let mut parts = vec![(0, ranges.len(), halved(&ranges, 0, ranges.len()))];
+pub(super) fn by_prefix(ranges: &[Range], ways: usize) -> Vec<usize> {
+    let mut parts = vec![(0, ranges.len(), halved(ranges, 0, ranges.len()))];
     while parts.len() < ways {
         let longest = parts.iter_mut().filter(|(_, _, middle)| middle.is_some());
         let Some(part) = longest.max_by_key(|(from, to, _)| to - from) else {
@@ -177,8 +179,8 @@ fn by_prefix(key: Key, rules: &[Rule], ways: usize) -> Vec<usize> {
         let (from, to, Some(middle)) = *part else {
             break;
         };
-        *part = (from, middle, halved(&ranges, from, middle));
-        parts.push((middle, to, halved(&ranges, middle, to)));
+        *part = (from, middle, halved(ranges, from, middle));
+        parts.push((middle, to, halved(ranges, middle, to)));
     }
     let mut ends: Vec<usize> = parts.into_iter().map(|(_, to, _)| to).collect();
     ends.sort_unstable();
@@ -253,7 +255,7 @@ fn ports(key: Key, protocol: Option<Protocol>, first: u128, last: u128) -> Rule 
 }
 
 /// Returns the smallest prefix that holds all addresses of a range, in the family of `like`.
-fn common(like: IpNet, first: u128, last: u128) -> Option<IpNet> {
+pub(super) fn common(like: IpNet, first: u128, last: u128) -> Option<IpNet> {
     let bits = u8::try_from((first ^ last).leading_zeros()).unwrap_or(128);
     match like {
         IpNet::V4(_) => {

@@ -45,26 +45,26 @@ impl Forest {
         rules: Vec<Rule>,
         target: &Target,
     ) -> Vec<Rule> {
-        let mut body = Vec::new();
-        let marked = |target| Rule {
-            mark: true,
-            target,
-            ..Rule::default()
-        };
-        if site.table == Table::Filter {
-            body.push(clear());
-        } else if std::mem::take(&mut site.granted) {
-            // What is granted by now passes with its grant, as it would at the chain's end.
-            body.extend([marked(Target::SaveMark), marked(Target::Return)]);
-        }
+        let mut body = Self::unmarked(site);
         body.extend(self.union(site, rules, &Target::SetMark));
         let behind = self.cleared(site.table, target);
         body.push(marked(Target::Goto(behind)));
         body
     }
 
+    /// Returns the rules behind which no packet carries the mark.
+    pub(super) fn unmarked(site: &mut Site<'_>) -> Vec<Rule> {
+        if site.table != Table::Mangle {
+            return vec![clear()];
+        }
+        // What is granted by now passes with its grant, as it would at the chain's end.
+        let granted = std::mem::take(&mut site.granted);
+        let passes = granted.then_some([Target::SaveMark, Target::Return].map(marked));
+        passes.into_iter().flatten().collect()
+    }
+
     /// Returns the chain that takes the mark away and leads on.
-    fn cleared(&mut self, table: Table, target: &Target) -> ChainName {
+    pub(super) fn cleared(&mut self, table: Table, target: &Target) -> ChainName {
         let (name, next) = match target {
             Target::Goto(chain) => (chain.below("on"), Some(chain.clone())),
             _ => (ChainName::fixed("LEFT"), None),
@@ -104,7 +104,7 @@ impl Forest {
                 pieces.extend(each.map(|(source, origin)| rule(Some(source), origin)));
             } else {
                 let first = sources.first().and_then(|entry| entry.origin.clone());
-                let chain = self.set_chain(table, Side::Source, members(sources), &aim);
+                let chain = self.set_chain(table, Side::Source, &members(sources), &aim);
                 let target = Target::Jump(chain);
                 pieces.push(Rule {
                     target,
@@ -130,8 +130,17 @@ impl Forest {
         };
         let origin = origin.or_else(|| sources.first()?.origin.as_ref()).cloned();
         let members = Members::Alike(destinations.clone(), origin);
-        let chain = self.set_chain(table, Side::Destination, members, target);
+        let chain = self.set_chain(table, Side::Destination, &members, target);
         Target::Jump(chain)
+    }
+}
+
+/// Returns a rule for what carries the mark.
+pub(super) fn marked(target: Target) -> Rule {
+    Rule {
+        mark: true,
+        target,
+        ..Rule::default()
     }
 }
 

@@ -7,8 +7,8 @@ use crate::net::Family;
 /// Reads every condition. Options of a known match that are unknown stay as their text, each for
 /// itself; an unknown match stays whole.
 pub(super) fn read(
-    plain: &[Opt],
-    modules: &[Module],
+    plain: &[Opt<'_>],
+    modules: &[Module<'_>],
     family: Family,
 ) -> Result<Vec<Condition>, DumpErrorKind> {
     let mut found = Vec::with_capacity(plain.len() + modules.len());
@@ -19,7 +19,7 @@ pub(super) fn read(
         if module.name == "comment" {
             continue;
         }
-        match known(&module.name).filter(|_| !is_bound(module)) {
+        match known(module.name).filter(|_| !is_bound(module)) {
             None => found.push(whole(module)),
             Some(read) => {
                 for opt in &module.options {
@@ -35,14 +35,14 @@ pub(super) fn read(
 }
 
 /// Tells whether one option of the match changes what another one means.
-fn is_bound(module: &Module) -> bool {
-    let limits = |opt: &Opt| opt.name.starts_with("--limit-iface");
+fn is_bound(module: &Module<'_>) -> bool {
+    let limits = |opt: &Opt<'_>| opt.name.starts_with("--limit-iface");
     module.options.iter().any(limits)
 }
 
-fn condition(opt: &Opt, test: Test) -> Condition {
+fn condition(opt: &Opt<'_>, test: Test) -> Condition {
     // `! --ctdir ORIGINAL` and `--ctdir REPLY` are one condition.
-    let reply = opt.values.first().is_some_and(|value| value == "REPLY");
+    let reply = opt.values.first().is_some_and(|value| *value == "REPLY");
     Condition {
         not: opt.not ^ (test == Test::Original && reply),
         test,
@@ -50,7 +50,7 @@ fn condition(opt: &Opt, test: Test) -> Condition {
 }
 
 /// Keeps an option of a match as its text, without its negation.
-fn single(module: &Module, opt: &Opt) -> Condition {
+fn single(module: &Module<'_>, opt: &Opt<'_>) -> Condition {
     let positive = Opt {
         not: false,
         ..opt.clone()
@@ -63,7 +63,7 @@ fn single(module: &Module, opt: &Opt) -> Condition {
 }
 
 /// Keeps a match as its text. Several options have no common negation.
-fn whole(module: &Module) -> Condition {
+fn whole(module: &Module<'_>) -> Condition {
     const PURE: [&str; 14] = [
         "ah", "cgroup", "cluster", "cpu", "dst", "eui64", "frag", "hl", "length", "mac", "owner",
         "physdev", "pkttype", "ttl",
@@ -74,7 +74,7 @@ fn whole(module: &Module) -> Condition {
         _ => false,
     };
     let texts = all_texts(&options);
-    let stateful = !PURE.contains(&module.name.as_str()) && module.name != "set";
+    let stateful = !PURE.contains(&module.name) && module.name != "set";
     opaque(not, format!("-m {}{texts}", module.name), stateful)
 }
 
@@ -85,7 +85,7 @@ fn opaque(not: bool, text: String, stateful: bool) -> Condition {
     }
 }
 
-fn plain(opt: &Opt, family: Family) -> Result<Option<Condition>, DumpErrorKind> {
+fn plain(opt: &Opt<'_>, family: Family) -> Result<Option<Condition>, DumpErrorKind> {
     let as_text = || Opaque {
         text: format!("{} {}", opt.name, opt.values.join(" "))
             .trim_end()
@@ -93,7 +93,7 @@ fn plain(opt: &Opt, family: Family) -> Result<Option<Condition>, DumpErrorKind> 
         stateful: false,
     };
     let nets = || numbers::nets(opt.value()?, family);
-    let test = match opt.name.as_str() {
+    let test = match opt.name {
         "--source" => nets()?.map_or_else(|| Test::Opaque(as_text()), Test::Source),
         "--destination" => nets()?.map_or_else(|| Test::Opaque(as_text()), Test::Destination),
         "--in-interface" => Test::Input(pattern(opt.value()?)),
@@ -122,7 +122,7 @@ fn pattern(text: &str) -> Pattern {
 }
 
 /// Reads one option; nothing where it is to stay as its text.
-type Read = fn(&Opt, Family) -> Result<Option<Test>, DumpErrorKind>;
+type Read = fn(&Opt<'_>, Family) -> Result<Option<Test>, DumpErrorKind>;
 
 fn known(module: &str) -> Option<Read> {
     Some(match module {
@@ -137,14 +137,14 @@ fn known(module: &str) -> Option<Read> {
     })
 }
 
-fn mark(opt: &Opt, test: fn(u32, u32) -> Test) -> Result<Option<Test>, DumpErrorKind> {
+fn mark(opt: &Opt<'_>, test: fn(u32, u32) -> Test) -> Result<Option<Test>, DumpErrorKind> {
     let (value, mask) = numbers::masked(opt.value()?)?;
     Ok((opt.name == "--mark").then(|| test(value, mask)))
 }
 
-fn ports(opt: &Opt, _: Family) -> Result<Option<Test>, DumpErrorKind> {
+fn ports(opt: &Opt<'_>, _: Family) -> Result<Option<Test>, DumpErrorKind> {
     let ports = || numbers::ports(opt.value()?);
-    Ok(match opt.name.as_str() {
+    Ok(match opt.name {
         "--dport" | "--dports" | "--destination-port" | "--destination-ports" => {
             ports()?.map(Test::DestinationPort)
         }
@@ -164,7 +164,7 @@ fn ports(opt: &Opt, _: Family) -> Result<Option<Test>, DumpErrorKind> {
     })
 }
 
-fn icmp(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
+fn icmp(opt: &Opt<'_>, family: Family) -> Result<Option<Test>, DumpErrorKind> {
     let text = opt.value()?;
     if numbers::is_any_icmp(text, family) {
         return Ok(Some(Test::Icmp(None)));
@@ -172,22 +172,22 @@ fn icmp(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
     Ok(numbers::icmp(text, family).map(|kind| Test::Icmp(Some(kind))))
 }
 
-fn iprange(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
+fn iprange(opt: &Opt<'_>, family: Family) -> Result<Option<Test>, DumpErrorKind> {
     let (first, last) = numbers::range(opt.value()?, family)?;
-    Ok(match opt.name.as_str() {
+    Ok(match opt.name {
         "--dst-range" => Some(Test::DestinationRange(first, last)),
         "--src-range" => Some(Test::SourceRange(first, last)),
         _ => None,
     })
 }
 
-fn conntrack(opt: &Opt, family: Family) -> Result<Option<Test>, DumpErrorKind> {
+fn conntrack(opt: &Opt<'_>, family: Family) -> Result<Option<Test>, DumpErrorKind> {
     let net = || -> Result<_, DumpErrorKind> {
         let nets = numbers::nets(opt.value()?, family)?;
         let one = nets.filter(|nets| nets.len() == 1);
         Ok(one.and_then(|nets| nets.into_iter().next()))
     };
-    Ok(match opt.name.as_str() {
+    Ok(match opt.name {
         "--ctstate" | "--state" => states(opt.value()?).map(Test::Conntrack),
         "--ctdir" => ["ORIGINAL", "REPLY"]
             .contains(&opt.value()?)
@@ -219,7 +219,7 @@ fn states(text: &str) -> Option<States> {
     Some(all)
 }
 
-fn addrtype(opt: &Opt, _: Family) -> Result<Option<Test>, DumpErrorKind> {
+fn addrtype(opt: &Opt<'_>, _: Family) -> Result<Option<Test>, DumpErrorKind> {
     let types = || -> Result<Option<Vec<AddressType>>, DumpErrorKind> {
         let word = |word: &str| match word {
             "BROADCAST" => Some(AddressType::Broadcast),
@@ -230,7 +230,7 @@ fn addrtype(opt: &Opt, _: Family) -> Result<Option<Test>, DumpErrorKind> {
         };
         Ok(opt.value()?.split(',').map(word).collect())
     };
-    Ok(match opt.name.as_str() {
+    Ok(match opt.name {
         "--dst-type" => types()?.map(Test::DestinationType),
         "--src-type" => types()?.map(Test::SourceType),
         _ => None,

@@ -75,6 +75,9 @@ impl Dump {
     /// After an error the tables are of no use.
     pub fn load(&mut self, text: &str, family: Family) -> Result<(), DumpError> {
         let bare = is_bare(text);
+        if bare {
+            self.tables.entry("filter".to_owned()).or_default();
+        }
         let mut reader = Reader {
             family,
             room: Room::behind(self),
@@ -153,7 +156,7 @@ impl Reader<'_> {
 
     fn here(&mut self) -> Result<&mut DumpTable, DumpErrorKind> {
         let name = self.table.as_ref().ok_or(DumpErrorKind::Outside)?;
-        Ok(self.dump.tables.entry(name.clone()).or_default())
+        self.dump.tables.get_mut(name).ok_or(DumpErrorKind::Outside)
     }
 
     /// Adds the chain of `NAME POLICY [packets:bytes]`. What a user's chain held goes.
@@ -263,7 +266,7 @@ fn without_counters(line: &str) -> &str {
 }
 
 fn rule(text: &str, line: usize, family: Family) -> Result<DumpRule, DumpErrorKind> {
-    let words: Vec<Word> = words(text).ok_or(DumpErrorKind::Quote)?;
+    let words: Vec<Word<'_>> = words(text).ok_or(DumpErrorKind::Quote)?;
     if words.len() > MAX_WORDS {
         return Err(DumpErrorKind::Words);
     }

@@ -5,35 +5,39 @@ use super::words::Word;
 
 /// An option with its values, as in `! --dport 80`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Opt {
+pub(super) struct Opt<'l> {
     pub not: bool,
     /// With its dashes.
-    pub name: String,
-    pub values: Vec<String>,
+    pub name: &'l str,
+    pub values: Vec<&'l str>,
 }
 
-impl Opt {
+impl Opt<'_> {
     /// Returns the only value.
     pub(super) fn value(&self) -> Result<&str, DumpErrorKind> {
-        match self.values.as_slice() {
-            [value] => Ok(value),
-            _ => Err(DumpErrorKind::Value),
-        }
+        only(self)
     }
 
     /// Writes the option as iptables-save would, but for quotes.
     pub(super) fn text(&self) -> String {
         let not = if self.not { "! " } else { "" };
-        let words: Vec<&str> = [self.name.as_str()]
-            .into_iter()
-            .chain(self.values.iter().map(String::as_str))
-            .collect();
-        format!("{not}{}", words.join(" "))
+        format!(
+            "{not}{}",
+            [&[self.name], self.values.as_slice()].concat().join(" ")
+        )
+    }
+}
+
+/// Returns the only value of an option, for as long as its line lives.
+fn only<'l>(opt: &Opt<'l>) -> Result<&'l str, DumpErrorKind> {
+    match opt.values.as_slice() {
+        [value] => Ok(*value),
+        _ => Err(DumpErrorKind::Value),
     }
 }
 
 /// Writes options in a row, each with a blank in front.
-pub(super) fn all_texts(options: &[Opt]) -> String {
+pub(super) fn all_texts(options: &[Opt<'_>]) -> String {
     let mut texts = vec![String::new()];
     texts.extend(options.iter().map(Opt::text));
     texts.join(" ")
@@ -41,24 +45,24 @@ pub(super) fn all_texts(options: &[Opt]) -> String {
 
 /// A match that a rule loads with `-m`, or without one by its protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Module {
-    pub name: String,
-    pub options: Vec<Opt>,
+pub(super) struct Module<'l> {
+    pub name: &'l str,
+    pub options: Vec<Opt<'l>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Jump {
+pub(super) struct Jump<'l> {
     pub goto: bool,
-    pub name: String,
-    pub options: Vec<Opt>,
+    pub name: &'l str,
+    pub options: Vec<Opt<'l>>,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Options {
+pub(super) struct Options<'l> {
     /// Those that need no module: addresses, interfaces, the protocol, fragments.
-    pub plain: Vec<Opt>,
-    pub modules: Vec<Module>,
-    pub target: Option<Jump>,
+    pub plain: Vec<Opt<'l>>,
+    pub modules: Vec<Module<'l>>,
+    pub target: Option<Jump<'l>>,
 }
 
 /// What an option without a module of its own belongs to.
@@ -69,11 +73,11 @@ enum Owner {
 }
 
 /// Reads all words of a rule.
-pub(super) fn options(words: &[Word]) -> Result<Options, DumpErrorKind> {
+pub(super) fn options<'l>(words: &'l [Word<'_>]) -> Result<Options<'l>, DumpErrorKind> {
     let mut found = Options::default();
     let mut owner = Owner::Module;
     for opt in split(words)? {
-        let Some(plain) = long_name(&opt.name) else {
+        let Some(plain) = long_name(opt.name) else {
             found.own(opt, owner)?;
             continue;
         };
@@ -81,7 +85,7 @@ pub(super) fn options(words: &[Word]) -> Result<Options, DumpErrorKind> {
             "--match" => {
                 owner = Owner::Module;
                 found.modules.push(Module {
-                    name: opt.value()?.to_owned(),
+                    name: only(&opt)?,
                     options: Vec::new(),
                 });
             }
@@ -89,24 +93,21 @@ pub(super) fn options(words: &[Word]) -> Result<Options, DumpErrorKind> {
                 owner = Owner::Target;
                 found.target = Some(Jump {
                     goto: plain == "--goto",
-                    name: opt.value()?.to_owned(),
+                    name: only(&opt)?,
                     options: Vec::new(),
                 });
             }
             // Counters say nothing about packets to come, and the family is known.
             "--set-counters" | "--ipv4" | "--ipv6" => {}
-            name => found.plain.push(Opt {
-                name: name.to_owned(),
-                ..opt
-            }),
+            name => found.plain.push(Opt { name, ..opt }),
         }
     }
     Ok(found)
 }
 
-impl Options {
-    fn own(&mut self, opt: Opt, owner: Owner) -> Result<(), DumpErrorKind> {
-        let implied = self.implied(&opt.name);
+impl<'l> Options<'l> {
+    fn own(&mut self, opt: Opt<'l>, owner: Owner) -> Result<(), DumpErrorKind> {
+        let implied = self.implied(opt.name);
         match (owner, implied, &mut self.target) {
             (_, Some(name), _) => self.give(name, opt),
             (Owner::Target, None, Some(target)) => target.options.push(opt),
@@ -123,7 +124,7 @@ impl Options {
         const PORTS: [&str; 4] = ["--dport", "--sport", "--destination-port", "--source-port"];
         const TCP: [&str; 3] = ["--tcp-flags", "--syn", "--tcp-option"];
         let protocol = self.plain.iter().find(|opt| opt.name == "--protocol")?;
-        let (module, fits): (&str, bool) = match protocol.values.first()?.as_str() {
+        let (module, fits): (&str, bool) = match *protocol.values.first()? {
             "tcp" | "6" => ("tcp", PORTS.contains(&option) || TCP.contains(&option)),
             "udp" | "17" => ("udp", PORTS.contains(&option)),
             "sctp" | "132" => ("sctp", PORTS.contains(&option)),
@@ -135,7 +136,7 @@ impl Options {
     }
 
     /// Gives an option to the last match of a name, or to a new one.
-    fn give(&mut self, name: &str, opt: Opt) {
+    fn give(&mut self, name: &'l str, opt: Opt<'l>) {
         let found = self
             .modules
             .iter_mut()
@@ -144,7 +145,7 @@ impl Options {
         match found {
             Some(module) => module.options.push(opt),
             None => self.modules.push(Module {
-                name: name.to_owned(),
+                name,
                 options: vec![opt],
             }),
         }
@@ -152,8 +153,8 @@ impl Options {
 }
 
 /// Splits words at options; a `!` stands in front of its option or, as up to iptables 1.4.2, behind.
-fn split(words: &[Word]) -> Result<Vec<Opt>, DumpErrorKind> {
-    let mut found: Vec<Opt> = Vec::new();
+fn split<'l>(words: &'l [Word<'_>]) -> Result<Vec<Opt<'l>>, DumpErrorKind> {
+    let mut found: Vec<Opt<'l>> = Vec::new();
     let mut not = false;
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
@@ -166,12 +167,12 @@ fn split(words: &[Word]) -> Result<Vec<Opt>, DumpErrorKind> {
         } else if word.is_option() {
             found.push(Opt {
                 not: std::mem::take(&mut not),
-                name: word.text.clone(),
+                name: &word.text,
                 values: Vec::new(),
             });
         } else {
             let last = found.last_mut().ok_or(DumpErrorKind::Line)?;
-            last.values.push(word.text.clone());
+            last.values.push(&word.text);
         }
     }
     if not {

@@ -28,11 +28,11 @@ const PASSING: [&str; 18] = [
 
 /// Reads a target. A name that no target has may still be that of a chain, which shows when all chains
 /// are known.
-pub(super) fn read(jump: &Jump, family: Family) -> Result<Action, DumpErrorKind> {
+pub(super) fn read(jump: &Jump<'_>, family: Family) -> Result<Action, DumpErrorKind> {
     if jump.goto {
-        return Ok(Action::Goto(jump.name.clone()));
+        return Ok(Action::Goto(jump.name.to_owned()));
     }
-    Ok(match jump.name.as_str() {
+    Ok(match jump.name {
         "ACCEPT" => Action::Accept,
         "DROP" => Action::Drop,
         "RETURN" => Action::Return,
@@ -54,26 +54,26 @@ pub(super) fn read(jump: &Jump, family: Family) -> Result<Action, DumpErrorKind>
 }
 
 /// Keeps a target as its text.
-fn unknown(jump: &Jump) -> Action {
+fn unknown(jump: &Jump<'_>) -> Action {
     let options = all_texts(&jump.options);
     Action::Opaque(format!("{}{options}", jump.name))
 }
 
-fn has(jump: &Jump, name: &str) -> bool {
+fn has(jump: &Jump<'_>, name: &str) -> bool {
     jump.options.iter().any(|opt| opt.name == name)
 }
 
-fn value<'j>(jump: &'j Jump, name: &str) -> Result<Option<&'j str>, DumpErrorKind> {
-    let found: Option<&Opt> = jump.options.iter().find(|opt| opt.name == name);
+fn value<'j>(jump: &'j Jump<'_>, name: &str) -> Result<Option<&'j str>, DumpErrorKind> {
+    let found: Option<&Opt<'_>> = jump.options.iter().find(|opt| opt.name == name);
     found.map(Opt::value).transpose()
 }
 
-fn reject(jump: &Jump) -> String {
+fn reject(jump: &Jump<'_>) -> String {
     let with = value(jump, "--reject-with").ok().flatten();
     with.unwrap_or("icmp-port-unreachable").to_owned()
 }
 
-fn redirect(jump: &Jump) -> Result<Action, DumpErrorKind> {
+fn redirect(jump: &Jump<'_>) -> Result<Action, DumpErrorKind> {
     let Some(text) = value(jump, "--to-ports")? else {
         return Ok(Action::Redirect(None));
     };
@@ -83,7 +83,7 @@ fn redirect(jump: &Jump) -> Result<Action, DumpErrorKind> {
 
 /// Reads `A`, `A-B`, `A:P`, `A-B:P-Q` and `:P`, with IPv6 addresses in brackets where a port follows.
 fn translation(
-    jump: &Jump,
+    jump: &Jump<'_>,
     option: &str,
     family: Family,
 ) -> Result<Option<Translation>, DumpErrorKind> {
@@ -112,7 +112,7 @@ fn translation(
     Ok(Some(Translation { addresses, ports }))
 }
 
-fn mark(jump: &Jump) -> Result<Action, DumpErrorKind> {
+fn mark(jump: &Jump<'_>) -> Result<Action, DumpErrorKind> {
     let change = change(jump)?;
     Ok(change.map_or_else(
         || unknown(jump),
@@ -120,7 +120,7 @@ fn mark(jump: &Jump) -> Result<Action, DumpErrorKind> {
     ))
 }
 
-fn connmark(jump: &Jump) -> Result<Action, DumpErrorKind> {
+fn connmark(jump: &Jump<'_>) -> Result<Action, DumpErrorKind> {
     if let Some((flip, clear)) = change(jump)? {
         return Ok(Action::ConnMark { flip, clear });
     }
@@ -140,12 +140,12 @@ fn connmark(jump: &Jump) -> Result<Action, DumpErrorKind> {
 }
 
 /// Returns what is flipped and what is cleared before; see `xt_mark.c`'s target.
-fn change(jump: &Jump) -> Result<Option<(u32, u32)>, DumpErrorKind> {
+fn change(jump: &Jump<'_>) -> Result<Option<(u32, u32)>, DumpErrorKind> {
     let Some(opt) = jump.options.first() else {
         return Err(DumpErrorKind::Value);
     };
     let both = || numbers::masked(opt.value()?);
-    Ok(Some(match opt.name.as_str() {
+    Ok(Some(match opt.name {
         "--set-xmark" => both()?,
         "--set-mark" => {
             let (value, mask) = both()?;

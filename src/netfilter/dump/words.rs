@@ -1,16 +1,19 @@
 //! Splits a rule into words as iptables-restore(8) does.
 
+use std::borrow::Cow;
+
 /// Most words of a rule; `MAX_ARGC` of iptables' `xshared.h`.
 pub(super) const MAX_WORDS: usize = 255;
 
 /// A word, and whether quotes stood around it or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
-    pub text: String,
+pub(super) struct Word<'l> {
+    /// A part of the line, unless quotes in its middle or a backslash make it another text.
+    pub text: Cow<'l, str>,
     pub quoted: bool,
 }
 
-impl Word {
+impl Word<'_> {
     /// Tells whether the word names an option instead of being its value.
     pub(super) fn is_option(&self) -> bool {
         let letter = |at| {
@@ -32,35 +35,54 @@ impl Word {
 ///
 /// Inside of double quotes a backslash takes the next character as it is; see `add_param_to_argv`
 /// of iptables' `xshared.c`.
-pub(super) fn words(line: &str) -> Option<Vec<Word>> {
+pub(super) fn words(line: &str) -> Option<Vec<Word<'_>>> {
     let mut words = Vec::new();
-    let mut word: Option<Word> = None;
+    let mut rest = line.trim_start_matches(BLANKS);
+    while !rest.is_empty() {
+        // Most words have no quotes, and are a part of the line.
+        let end = rest.find(BLANKS).unwrap_or(rest.len());
+        let (plain, behind) = rest.split_at(end);
+        let (word, behind) = if plain.contains('"') {
+            quoted(rest)?
+        } else {
+            let text = Cow::Borrowed(plain);
+            let quoted = false;
+            (Word { text, quoted }, behind)
+        };
+        words.push(word);
+        rest = behind.trim_start_matches(BLANKS);
+    }
+    Some(words)
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Takes a word with quotes from the beginning of a text, and returns also what is behind it.
+fn quoted(text: &str) -> Option<(Word<'_>, &str)> {
+    let mut word = String::new();
     let (mut open, mut escaped) = (false, false);
-    for character in line.chars() {
-        let blank = character == ' ' || character == '\t';
-        if blank && !open {
-            words.extend(word.take());
-            continue;
-        }
-        let now = word.get_or_insert(Word {
-            text: String::new(),
-            quoted: false,
-        });
+    let mut end = text.len();
+    for (at, character) in text.char_indices() {
         match character {
             _ if escaped => {
-                now.text.push(character);
+                word.push(character);
                 escaped = false;
             }
-            '\\' if open => escaped = true,
-            '"' => {
-                open = !open;
-                now.quoted = true;
+            ' ' | '\t' if !open => {
+                end = at;
+                break;
             }
-            _ => now.text.push(character),
+            '\\' if open => escaped = true,
+            '"' => open = !open,
+            _ => word.push(character),
         }
     }
-    words.extend(word);
-    (!open).then_some(words)
+    let word = Word {
+        text: Cow::Owned(word),
+        quoted: true,
+    };
+    let behind = text.get(end..).unwrap_or("");
+    (!open).then_some((word, behind))
 }
 
 #[cfg(test)]
@@ -71,7 +93,12 @@ mod tests {
     fn quotes_keep_words_together() {
         let texts = |line: &str| -> Option<Vec<String>> {
             let found = words(line)?;
-            Some(found.into_iter().map(|word| word.text).collect())
+            Some(
+                found
+                    .into_iter()
+                    .map(|word| word.text.into_owned())
+                    .collect(),
+            )
         };
         assert_eq!(texts("-s  10.0.0.1\t-j X").unwrap().len(), 4);
         assert_eq!(

@@ -24,10 +24,11 @@ mod tree;
 mod union;
 
 use super::lower::{MAX_RULES, draft};
-use super::rule::{Hook, Rule, Ruleset};
+use super::rule::{Rule, Ruleset};
 use super::{Family, TooManyRules};
 use crate::policy::ir::Policy;
 use forest::{Chains, Forest};
+use nesting::Links;
 pub use plain::plain;
 
 /// What trees look like.
@@ -91,13 +92,12 @@ impl Shape {
     }
 
     /// Returns the shape to try after this one, if what it made is too deep or has too many jumps.
-    fn next(self, chains: &Chains, hooks: &[Hook]) -> Option<Shape> {
+    fn next(self, links: &Links<'_>, jumps: usize) -> Option<Shape> {
         // Prefixes that lie in each other make deep trees; wider ones are less deep.
-        if self.fan_out <= MAX_RULES && nesting::deepest(chains) > self.depth {
+        if self.fan_out <= MAX_RULES && links.deepest() > self.depth {
             let fan_out = self.fan_out * 2;
             return Some(Shape { fan_out, ..self });
         }
-        let jumps = nesting::jumps(chains, hooks);
         let excess = jumps.div_ceil(self.jumps.max(1));
         (self.leaf <= MAX_RULES && excess > 1).then(|| Shape {
             leaf: self.leaf.saturating_mul(excess.next_power_of_two()),
@@ -128,9 +128,11 @@ pub fn optimise(draft: Ruleset, shape: Shape) -> Result<Ruleset, TooManyRules> {
     let mut shape = shape;
     loop {
         let chains = grown(&draft, shape);
-        match shape.next(&chains, &draft.hooks) {
+        let links = Links::of(&chains);
+        let jumps = links.jumps(&draft.hooks);
+        match shape.next(&links, jumps) {
             Some(next) => shape = next,
-            None if nesting::jumps(&chains, &draft.hooks) > shape.jumps => return plain(draft),
+            None if jumps > shape.jumps => return plain(draft),
             None => return checked(Ruleset { chains, ..draft }),
         }
     }

@@ -6,53 +6,70 @@ use super::forest::Chains;
 use crate::netfilter::rule::{Hook, Rule, Target};
 use crate::netfilter::{ChainName, Table};
 
-type Known<'c> = HashMap<(Table, &'c ChainName), usize>;
-
-/// Returns the most chains that are below each other, the first one counted.
-pub(super) fn deepest(chains: &Chains) -> usize {
-    let below = |depths: &mut dyn Iterator<Item = usize>| 1 + depths.max().unwrap_or(0);
-    let mut known = HashMap::new();
-    let depths = chains
-        .keys()
-        .map(|(table, name)| folded(chains, *table, name, &mut known, &below));
-    depths.max().unwrap_or(0)
+/// Chains by number, each with those that it leads to. Looked up once, since a tree has thousands.
+pub(super) struct Links<'c> {
+    numbers: HashMap<(Table, &'c str), usize>,
+    next: Vec<Vec<usize>>,
 }
 
-/// Returns how many jumps there are from the hooks on, those of a chain to which two ways lead twice:
-/// what a walk over all rules passes that does not remember where it was.
-pub(super) fn jumps(chains: &Chains, hooks: &[Hook]) -> usize {
-    let below = |jumps: &mut dyn Iterator<Item = usize>| {
-        jumps.fold(0, |sum: usize, jumps| {
-            sum.saturating_add(jumps).saturating_add(1)
-        })
-    };
-    let mut known = HashMap::new();
-    let each = hooks.iter().map(|hook| {
-        let below = folded(chains, hook.table, &hook.target, &mut known, &below);
-        below.saturating_add(1)
-    });
-    each.fold(0, usize::saturating_add)
-}
+impl<'c> Links<'c> {
+    pub(super) fn of(chains: &'c Chains) -> Self {
+        let names = chains.keys().map(|(table, name)| (*table, name.as_str()));
+        let numbers: HashMap<_, usize> = names.zip(0..).collect();
+        let leads = |((table, _), rules): (&(Table, ChainName), &Vec<Rule>)| {
+            let next = rules.iter().filter_map(next);
+            let found = next.filter_map(|name| numbers.get(&(*table, name.as_str())).copied());
+            found.collect()
+        };
+        let next = chains.iter().map(leads).collect();
+        Links { numbers, next }
+    }
 
-/// Works out a number of a chain from those of the chains that it leads to. Lowering makes no circles.
-fn folded<'c>(
-    chains: &'c Chains,
-    table: Table,
-    name: &'c ChainName,
-    known: &mut Known<'c>,
-    number: &dyn Fn(&mut dyn Iterator<Item = usize>) -> usize,
-) -> usize {
-    if let Some(number) = known.get(&(table, name)) {
-        return *number;
+    /// Returns the most chains that are below each other, the first one counted.
+    pub(super) fn deepest(&self) -> usize {
+        let below = |depths: &[usize]| 1 + depths.iter().max().unwrap_or(&0);
+        let mut known = vec![None; self.next.len()];
+        let depths = (0..self.next.len()).map(|at| self.folded(at, &mut known, &below));
+        depths.max().unwrap_or(0)
     }
-    let rules = chains.get(&(table, name.clone()));
-    let mut below = Vec::new();
-    for next in rules.into_iter().flatten().filter_map(next) {
-        below.push(folded(chains, table, next, known, number));
+
+    /// Returns how many jumps there are from the hooks on, those of a chain to which two ways lead twice:
+    /// what a walk over all rules passes that does not remember where it was.
+    pub(super) fn jumps(&self, hooks: &[Hook]) -> usize {
+        let below = |jumps: &[usize]| {
+            let each = jumps.iter().map(|jumps| jumps.saturating_add(1));
+            each.fold(0, usize::saturating_add)
+        };
+        let mut known = vec![None; self.next.len()];
+        let each = hooks.iter().map(|hook| {
+            let chain = self.numbers.get(&(hook.table, hook.target.as_str()));
+            let below = chain.map_or(0, |at| self.folded(*at, &mut known, &below));
+            below.saturating_add(1)
+        });
+        each.fold(0, usize::saturating_add)
     }
-    let number = number(&mut below.into_iter());
-    known.insert((table, name), number);
-    number
+
+    /// Works out a number of a chain from those of the chains that it leads to. Lowering makes no circles.
+    fn folded(
+        &self,
+        chain: usize,
+        known: &mut [Option<usize>],
+        number: &dyn Fn(&[usize]) -> usize,
+    ) -> usize {
+        if let Some(number) = known.get(chain).copied().flatten() {
+            return number;
+        }
+        let next = self.next.get(chain).map_or(&[][..], Vec::as_slice);
+        let mut below = Vec::with_capacity(next.len());
+        for chain in next {
+            below.push(self.folded(*chain, known, number));
+        }
+        let number = number(&below);
+        if let Some(place) = known.get_mut(chain) {
+            *place = Some(number);
+        }
+        number
+    }
 }
 
 fn next(rule: &Rule) -> Option<&ChainName> {

@@ -48,7 +48,7 @@ pub fn installed(host: &dyn Host) -> Result<Option<Bundle>, Problem> {
 
 /// Keeps the bundle for the next boot, and says that what is current is for this one alone.
 pub fn keep_for_boot(host: &dyn Host, bundle: &Bundle) -> Result<(), HostError> {
-    if host.read_folder(BOOT)?.as_ref() != Some(bundle.files()) {
+    if !host.holds(BOOT, bundle.files())? {
         host.write_folder(BOOT, bundle.files())?;
     }
     if !host.exists(FOLLOWED) {
@@ -100,8 +100,10 @@ pub enum Installed {
 
 impl Installed {
     pub fn beside(host: &dyn Host, bundle: &Bundle) -> Self {
+        if is_installed(host, bundle).unwrap_or(false) {
+            return Installed::Same;
+        }
         match host.read_folder(CURRENT).ok().flatten() {
-            Some(files) if files == *bundle.files() => Installed::Same,
             Some(files) => {
                 let other = Bundle::read(files).map(Box::new);
                 other.map_or(Installed::Nothing, Installed::Other)
@@ -120,7 +122,7 @@ impl Installed {
 
 /// Returns whether the installed files are the bundle's, byte for byte.
 pub fn is_installed(host: &dyn Host, bundle: &Bundle) -> Result<bool, HostError> {
-    Ok(host.read_folder(CURRENT)?.as_ref() == Some(bundle.files()))
+    host.holds(CURRENT, bundle.files())
 }
 
 /// Writes the bundle beside the current one, where it changes nothing yet.

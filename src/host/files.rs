@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is where files are touched")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -104,6 +105,30 @@ pub fn read_folder(
         }
     }
     Ok(Some(files))
+}
+
+/// Returns whether a bundle's folder is there and holds these files, byte for byte, and nothing else.
+///
+/// Errors: a folder within, and what `trust` refuses.
+pub(super) fn holds(
+    path: &Path,
+    files: &BTreeMap<String, String>,
+    trust: Trust,
+) -> Result<bool, HostError> {
+    let folder = match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(io_error("find", path))?,
+    };
+    let open = Folder::open(&folder, trust)?;
+    if !names(&folder)?.iter().eq(files.keys()) {
+        return Ok(false);
+    }
+    for (name, text) in files {
+        if !open.has_text(OsStr::new(name), &folder.join(name), text)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes a file so that, at any moment, the old text or the new one is there.

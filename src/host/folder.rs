@@ -23,6 +23,8 @@ pub(super) struct Folder {
 /// A descriptor to look at and to go on from; of a link it is the link itself, open(2).
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW);
 /// A FIFO that somebody puts there meanwhile must not make us wait.
+/// What is compared at once, in bytes.
+const PIECE: usize = 64 << 10;
 const READ: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK);
 
 impl Folder {
@@ -86,6 +88,24 @@ impl Folder {
         shown: &Path,
         limit: u64,
     ) -> Result<Option<String>, HostError> {
+        let file = self.open_file(name, shown)?;
+        file.map(|file| read_text(file, shown, limit)).transpose()
+    }
+
+    /// Returns whether a regular file in this folder is there and has this text.
+    pub(super) fn has_text(
+        &self,
+        name: &OsStr,
+        shown: &Path,
+        text: &str,
+    ) -> Result<bool, HostError> {
+        let Some(file) = self.open_file(name, shown)? else {
+            return Ok(false);
+        };
+        is_text(file, text.as_bytes()).map_err(io_error("read", shown))
+    }
+
+    fn open_file(&self, name: &OsStr, shown: &Path) -> Result<Option<File>, HostError> {
         let looked = match open_at(Some(&self.file), name, LOOK) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             looked => looked.map_err(io_error("look at", shown))?,
@@ -94,7 +114,7 @@ impl Folder {
         let file = open_at(Some(&self.file), name, READ).map_err(io_error("open", shown))?;
         // Again, on what was opened: the name may lead elsewhere by now.
         self.check_file(&file, shown)?;
-        read_text(file, shown, limit).map(Some)
+        Ok(Some(file))
     }
 
     fn check_file(&self, file: &File, shown: &Path) -> Result<(), HostError> {
@@ -115,6 +135,30 @@ fn open_at(folder: Option<&File>, name: &OsStr, flags: OFlag) -> io::Result<File
         None => openat(AT_FDCWD, name, flags, Mode::empty()),
     };
     opened.map(File::from).map_err(|error: Errno| error.into())
+}
+
+/// Compares piece by piece: a text of megabytes is not held twice for that.
+fn is_text(mut file: File, text: &[u8]) -> io::Result<bool> {
+    let mut piece = vec![0; PIECE];
+    let mut rest = text;
+    loop {
+        let length = match file.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if length == 0 {
+            return Ok(rest.is_empty());
+        }
+        let (Some(read), Some((begin, behind))) =
+            (piece.get(..length), rest.split_at_checked(length))
+        else {
+            return Ok(false);
+        };
+        if read != begin {
+            return Ok(false);
+        }
+        rest = behind;
+    }
 }
 
 fn read_text(file: File, path: &Path, limit: u64) -> Result<String, HostError> {

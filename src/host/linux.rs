@@ -271,6 +271,10 @@ impl Host for LinuxHost {
         files::read_folder(&self.path(path), Trust::Root)
     }
 
+    fn holds(&self, path: &str, files: &BTreeMap<String, String>) -> Result<bool, HostError> {
+        files::holds(&self.path(path), files, Trust::Root)
+    }
+
     fn write_folder(&self, path: &str, files: &BTreeMap<String, String>) -> Result<(), HostError> {
         files::write_folder(&self.path(path), files)
     }

@@ -123,6 +123,10 @@ pub trait Host {
     /// is no such folder.
     fn read_folder(&self, path: &str) -> Result<Option<BTreeMap<String, String>>, HostError>;
 
+    /// Returns whether a folder that root alone may write holds these files, byte for byte, and nothing
+    /// else.
+    fn holds(&self, path: &str, files: &BTreeMap<String, String>) -> Result<bool, HostError>;
+
     /// Writes a folder anew, and returns when the disk has it.
     fn write_folder(&self, path: &str, files: &BTreeMap<String, String>) -> Result<(), HostError>;
 

@@ -91,7 +91,7 @@ fn a_disk_without_inodes_leaves_the_old_state() {
         let mut tally = Tally::of("inodes used up");
         for folder in ["var/lib/tidegate", "etc"] {
             tally.fault(|| {
-                let disk = small(env, folder, "nr_inodes=40");
+                let disk = small(env, folder, "nr_inodes=60");
                 let mut files = Vec::new();
                 for number in 0.. {
                     let file = format!("{disk}/ballast{number}");

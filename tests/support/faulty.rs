@@ -150,6 +150,10 @@ impl Host for Faulty {
         self.inner.read_folder(path)
     }
 
+    fn holds(&self, path: &str, files: &BTreeMap<String, String>) -> Result<bool, HostError> {
+        self.inner.holds(path, files)
+    }
+
     fn write_folder(&self, path: &str, files: &BTreeMap<String, String>) -> Result<(), HostError> {
         self.check(&Call::Write)?;
         self.inner.write_folder(path, files)

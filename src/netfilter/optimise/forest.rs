@@ -83,7 +83,7 @@ impl Forest {
 
     fn is_short(&self, rules: &[Rule]) -> bool {
         let whole: usize = rules.iter().map(weight).fold(0, usize::saturating_add);
-        whole <= self.shape.leaf.max(1)
+        self.shape.is_short(whole)
     }
 
     /// Makes the rules of a list that does one thing.
@@ -130,13 +130,17 @@ impl Forest {
 /// rules before them change: then one packet may meet them in any order.
 pub(super) fn alike(rules: &[Rule]) -> usize {
     let Some(first) = rules.first() else { return 0 };
-    let free =
-        |rule: &Rule| !rule.mark && !rule.connmark && rule.limit.is_none() && rule.over.is_none();
-    if !free(first) || !is_idempotent(&first.target) {
+    if !is_free(first) {
         return 1;
     }
-    let same = |rule: &&Rule| free(rule) && rule.target == first.target;
+    let same = |rule: &&Rule| is_free(rule) && rule.target == first.target;
     rules.iter().take_while(same).count()
+}
+
+/// Returns true for a rule that asks nothing that rules before it change, and that may be met twice.
+pub(super) fn is_free(rule: &Rule) -> bool {
+    let asks = rule.mark || rule.connmark || rule.limit.is_some() || rule.over.is_some();
+    !asks && is_idempotent(&rule.target)
 }
 
 /// Returns true where a packet that meets two rules with one target fares as if it met one.

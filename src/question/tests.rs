@@ -99,10 +99,9 @@ fn a_trace_shows_every_rule_up_to_the_one_that_decides() {
             now to 172.20.0.254:80
     mangle FORWARD
         FORWARD 1: -j TIDE-GATE
-        TIDE-GATE 1: -j MARK --set-xmark 0x0/0x10000000
-        TIDE-GATE 5: -o br-shop -g TIDE-shop-in
-        TIDE-shop-in 5: -m comment --comment "shop.tide:7" -j DROP
-    => dropped by mangle TIDE-shop-in 5, shop.tide:7: outside reaches this network only as the policy says
+        TIDE-GATE 4: -o br-shop -g TIDE-shop-in
+        TIDE-shop-in 3: -m comment --comment "shop.tide:7" -j DROP
+    => dropped by mangle TIDE-shop-in 3, shop.tide:7: outside reaches this network only as the policy says
 
     198.51.100.1 in by wan0 to 172.20.0.254:80/tcp, to its own address
     raw PREROUTING
@@ -112,10 +111,9 @@ fn a_trace_shows_every_rule_up_to_the_one_that_decides() {
         policy ACCEPT
     mangle FORWARD
         FORWARD 1: -j TIDE-GATE
-        TIDE-GATE 1: -j MARK --set-xmark 0x0/0x10000000
-        TIDE-GATE 5: -o br-shop -g TIDE-shop-in
-        TIDE-shop-in 5: -m comment --comment "shop.tide:7" -j DROP
-    => dropped by mangle TIDE-shop-in 5, shop.tide:7: outside reaches this network only as the policy says
+        TIDE-GATE 4: -o br-shop -g TIDE-shop-in
+        TIDE-shop-in 3: -m comment --comment "shop.tide:7" -j DROP
+    => dropped by mangle TIDE-shop-in 3, shop.tide:7: outside reaches this network only as the policy says
     "#);
 }
 
@@ -131,15 +129,15 @@ fn the_shortest_answer_names_rule_and_line() {
     ];
     insta::assert_snapshot!(all.map(why).concat(), @"
     203.0.113.1 in by wan0 to 192.0.2.1:8080/tcp, by the host's port 8080: passes: out by br-shop to 172.20.0.254:80
-    203.0.113.1 in by wan0 to 172.20.0.254:80/tcp, to its own address: dropped by mangle TIDE-shop-in 5, shop.tide:7: outside reaches this network only as the policy says
+    203.0.113.1 in by wan0 to 172.20.0.254:80/tcp, to its own address: dropped by mangle TIDE-shop-in 3, shop.tide:7: outside reaches this network only as the policy says
     172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: passes: a process of the host gets it if not `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
     172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: dropped by filter TIDE-db-limit1 1, shop.tide:15: the limits of db : 5000-5009/udp by host port 6000-6009 if `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
-    172.20.0.254 in by br-shop to 172.20.0.20:5000/udp, to its own address: dropped by mangle TIDE-shop-icc 4, shop.tide:7: containers of this network reach each other by link or allow only
+    172.20.0.254 in by br-shop to 172.20.0.20:5000/udp, to its own address: dropped by mangle TIDE-shop-icc 2, shop.tide:7: containers of this network reach each other by link or allow only
     172.20.0.254 in by br-shop to 198.51.100.1:443/tcp: passes: out by wan0 to 198.51.100.1:443
     the host itself to 192.0.2.1:6003/udp, by the host's port 6003: passes: out by br-shop to 172.20.0.20:5003
     the host itself to 172.20.0.20:5003/udp, to its own address: passes: out by br-shop to 172.20.0.20:5003
-    10.9.9.9 in by wan0 to 192.0.2.1:8080/tcp: dropped by mangle TIDE-shop-in 5, shop.tide:7: outside reaches this network only as the policy says
-    198.51.100.1 in by wan0 to 127.0.0.1:80/tcp: dropped by raw TIDE-RAW 1
+    10.9.9.9 in by wan0 to 192.0.2.1:8080/tcp: dropped by mangle TIDE-shop-in 3, shop.tide:7: outside reaches this network only as the policy says
+    198.51.100.1 in by wan0 to 127.0.0.1:80/tcp: dropped by raw TIDE-RAW 2
     ");
 }
 

@@ -28,29 +28,23 @@ pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     }
 }
 
-/// The entry. Replies pass first; those of a granted connection carry the grant again, because
-/// engines from 17.06 to 28 isolate networks before they look at the connection's state.
+/// The entry. Replies pass first, so that a new connection pays for one look at its state.
 fn gate(chains: &mut Chains<'_, '_>) {
-    let gate = ChainName::fixed("GATE");
-    let known = Rule {
-        conntrack: Some(Conntrack::Known),
-        ..Rule::default()
-    };
-    let mut push = |rule| chains.push(Table::Mangle, &gate, rule);
-    // Nobody but this chain may have set the bit.
-    push(Rule {
+    let (gate, known) = (ChainName::fixed("GATE"), ChainName::fixed("KNOWN"));
+    // Nobody but this chain may have set the bit. Hardly anybody has, and a look costs less than a change.
+    let forged = Rule {
+        mark: true,
         target: Target::ClearMark,
         ..Rule::default()
-    });
-    push(Rule {
-        connmark: true,
-        target: Target::SetMark,
-        ..known.clone()
-    });
-    push(Rule {
-        target: Target::Return,
-        ..known
-    });
+    };
+    chains.push(Table::Mangle, &gate, forged);
+    let reply = Rule {
+        conntrack: Some(Conntrack::Known),
+        target: Target::Goto(known.clone()),
+        ..Rule::default()
+    };
+    chains.push(Table::Mangle, &gate, reply);
+    replies(chains, &known);
     for network in chains.view.network_ids() {
         let ends = (Some(on(chains.view, network)), None);
         let inside = ChainName::fixed("INSIDE");
@@ -63,6 +57,17 @@ fn gate(chains: &mut Chains<'_, '_>) {
         dispatch(chains, &gate, network, ends, target);
     }
     others(chains, &gate);
+}
+
+/// Replies of a granted connection carry the grant again, because engines from 17.06 to 28 isolate
+/// networks before they look at the connection's state.
+fn replies(chains: &mut Chains<'_, '_>, known: &ChainName) {
+    let rule = Rule {
+        connmark: true,
+        target: Target::SetMark,
+        ..Rule::default()
+    };
+    chains.push(Table::Mangle, known, rule);
 }
 
 /// `others drop`: what concerns no declared network of this host is not forwarded.
@@ -230,14 +235,27 @@ fn into(chains: &mut Chains<'_, '_>, way: Way) {
 
 /// What is granted passes, and its replies will; the rest ends here.
 fn close(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId, says: &str) {
-    let granted = |target| Rule {
-        mark: true,
-        target,
-        ..Rule::default()
-    };
-    chains.push(Table::Mangle, chain, granted(Target::SaveMark));
-    chains.push(Table::Mangle, chain, granted(Target::Return));
+    settle(chains, chain);
     end(chains, chain, network, says);
+}
+
+/// Lets pass what a chain has granted so far. Where it has granted nothing since the last time there
+/// is nothing to do.
+fn settle(chains: &mut Chains<'_, '_>, chain: &ChainName) {
+    let rules = chains.rules.get(&(Table::Mangle, chain.clone()));
+    let decides = |rule: &&Rule| matches!(rule.target, Target::SetMark | Target::SaveMark);
+    let last = rules.and_then(|rules| rules.iter().rev().find(decides));
+    if last.is_none_or(|rule| rule.target == Target::SaveMark) {
+        return;
+    }
+    for target in [Target::SaveMark, Target::Return] {
+        let rule = Rule {
+            mark: true,
+            target,
+            ..Rule::default()
+        };
+        chains.push(Table::Mangle, chain, rule);
+    }
 }
 
 fn end(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId, says: &str) {
@@ -420,6 +438,10 @@ fn permits(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
     }
     // What is alike stands together. Limits come last: what is over one of them has no other way.
     for order in [Order::Granted, Order::Published, Order::Limited] {
+        // What is granted by now shall keep its grant, whatever else opens the way.
+        if order == Order::Published && published_verdict(view, way) == Target::Return {
+            settle(chains, chain);
+        }
         for &container in view.residents(network) {
             let exposures = view.container(container).exposures.iter();
             for exposure in exposures.filter(|exposure| Order::of(exposure) == order) {
@@ -456,21 +478,24 @@ fn exposed(
     exposure: &Exposure,
 ) {
     let view = chains.view;
-    let (rules, verdict) = match (&exposure.published, way) {
-        // From outside the engine itself lets published ports in, behind other tools' rules, so
-        // RETURN is enough; between networks it does not.
-        (Some(_), Way::Far(_) | Way::In(_)) if !view.no_engine() => (
-            view.published_rules(container, exposure, way),
-            Target::Return,
-        ),
-        (Some(_), _) => (
-            view.published_rules(container, exposure, way),
-            Target::SetMark,
-        ),
-        (None, _) => (view.direct_rules(container, exposure, way), Target::SetMark),
+    let (rules, verdict) = if exposure.published.is_some() {
+        let rules = view.published_rules(container, exposure, way);
+        (rules, published_verdict(view, way))
+    } else {
+        let rules = view.direct_rules(container, exposure, way);
+        (rules, Target::SetMark)
     };
     let place = (Table::Mangle, chain);
     limits::push(chains, place, (container, exposure), rules, &verdict);
+}
+
+/// From outside the engine itself lets published ports in, behind other tools' rules, so RETURN is
+/// enough; between networks it does not.
+fn published_verdict(view: &View<'_>, way: Way) -> Target {
+    match way {
+        Way::Far(_) | Way::In(_) if !view.no_engine() => Target::Return,
+        _ => Target::SetMark,
+    }
 }
 
 /// The only rule that accepts: what the gate granted.

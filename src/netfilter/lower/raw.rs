@@ -16,51 +16,82 @@ use crate::policy::ir::{Effect, IfName, NetworkId, Protocol};
 pub(super) const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
-    let raw = ChainName::fixed("RAW");
-    loopback(chains, &raw);
-    for network in chains.view.network_ids() {
-        if chains.view.network(network).antispoof {
-            claimed_from_elsewhere(chains, &raw, network);
-        }
-    }
-    for network in chains.view.network_ids() {
-        if chains.view.network(network).antispoof {
-            sources_of(chains, &raw, network);
-        }
-    }
     keep_sources_afar(chains);
-    if chains.view.no_engine() {
+    if !chains.view.no_engine() {
+        past_engine(chains);
+    } else if chains.view.has_peers() {
         // Nobody drops routed access here, and nobody masquerades but our own rules.
-        if chains.view.has_peers() {
-            keep_sources(chains);
-        }
-        return;
+        keep_sources(chains);
     }
-    let afar = from_afar(chains, &raw);
+    false_sources(chains);
+}
+
+/// What is false ends here. A bridge that keeps to its own addresses is looked at first: what it sends
+/// is neither another network's nor anybody else's, so nothing is asked of a packet twice.
+fn false_sources(chains: &mut Chains<'_, '_>) {
+    let (raw, routed) = (ChainName::fixed("RAW"), ChainName::fixed("ROUTED"));
+    let is_there = chains.rules.contains_key(&(Table::Raw, routed.clone()));
+    let true_one = if is_there {
+        Target::Goto(routed)
+    } else {
+        Target::Return
+    };
+    loopback(chains, &raw);
+    let view = chains.view;
+    let strict = || {
+        view.network_ids()
+            .filter(|network| view.network(*network).antispoof)
+    };
+    for network in strict() {
+        sources_of(chains, &raw, network, &true_one);
+    }
+    for network in strict() {
+        claimed_from_elsewhere(chains, &raw, network);
+    }
+    if is_there {
+        let target = true_one;
+        chains.push(
+            Table::Raw,
+            &raw,
+            Rule {
+                target,
+                ..Rule::default()
+            },
+        );
+    }
+}
+
+/// Fills the chain of what gets past the engine's drops in this table.
+fn past_engine(chains: &mut Chains<'_, '_>) {
+    let routed_chain = ChainName::fixed("ROUTED");
+    let afar = from_afar(chains, &routed_chain);
     let (mut from_outside, mut between_networks) = (false, false);
     let peers = chains.view.has_peers();
     for network in chains.view.network_ids() {
-        from_outside |= routed(chains, &raw, Way::In(network), network);
-        between_networks |= peers && routed(chains, &raw, Way::Peer(network), network);
+        from_outside |= routed(chains, &routed_chain, Way::In(network), network);
+        between_networks |= peers && routed(chains, &routed_chain, Way::Peer(network), network);
     }
     if afar || from_outside || between_networks {
-        errors(chains, &raw);
+        errors(chains, &routed_chain);
     }
     if between_networks {
         keep_sources(chains);
     }
 }
 
-fn lo(not: bool) -> Interface {
-    Interface {
-        name: IfName("lo".to_owned()),
-        not,
-    }
-}
-
 /// Engines up to 27 answer on 127.0.0.1 to neighbours; see moby#45610. What the host sends to
 /// itself is not looked at any further: its bridge addresses are in the subnets.
 fn loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
+    let lo = Interface {
+        name: IfName("lo".to_owned()),
+        not: false,
+    };
+    let own = Rule {
+        input: Some(lo),
+        target: Target::Return,
+        ..Rule::default()
+    };
+    chains.push(Table::Raw, raw, own);
     if chains.view.family == Family::V4 {
         let destination = Some(LOOPBACK.into());
         chains.push(
@@ -68,7 +99,6 @@ fn loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
             raw,
             Rule {
                 destination,
-                input: Some(lo(true)),
                 ..Rule::default()
             },
         );
@@ -76,38 +106,26 @@ fn loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
     if chains.view.family == Family::V4 && chains.view.no_engine() {
         claimed_loopback(chains, raw);
     }
-    let own = Rule {
-        input: Some(lo(false)),
-        target: Target::Return,
-        ..Rule::default()
-    };
-    chains.push(Table::Raw, raw, own);
 }
 
 /// Where a bridge may route loopback addresses the kernel no longer refuses them as sources.
 fn claimed_loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
     let rule = Rule {
         source: Some(LOOPBACK.into()),
-        input: Some(lo(true)),
         ..Rule::default()
     };
     chains.push(Table::Raw, raw, rule);
 }
 
-/// Nobody but the network's own bridge may send with its addresses.
+/// Nobody but the network's own bridge may send with its addresses, and that does not come here.
 fn claimed_from_elsewhere(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) {
     let view = chains.view;
     let says = "addresses of this network come from its own bridge only";
     for subnet in view.subnets(network) {
         let target = chains.drop_target(Table::Raw, network);
-        let input = Some(Interface {
-            name: view.network(network).bridge.clone(),
-            not: true,
-        });
         let origin = Some(view.say_network(network, says));
         let rule = Rule {
             source: Some(subnet),
-            input,
             target,
             origin,
             ..Rule::default()
@@ -118,7 +136,7 @@ fn claimed_from_elsewhere(chains: &mut Chains<'_, '_>, raw: &ChainName, network:
 
 /// A network's bridge may send with the network's addresses only, and with those that a container
 /// uses before it has one.
-fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) {
+fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId, true_one: &Target) {
     let view = chains.view;
     let chain = network_chain(view, network, "src");
     let says = "this network's bridge sends with its own addresses only";
@@ -127,7 +145,7 @@ fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) 
         name: view.network(network).bridge.clone(),
         not: false,
     });
-    let target = Target::Jump(chain.clone());
+    let target = Target::Goto(chain.clone());
     chains.push(
         Table::Raw,
         raw,
@@ -141,7 +159,7 @@ fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId) 
     for source in view.senders(network) {
         let rule = Rule {
             source: Some(source),
-            target: Target::Return,
+            target: true_one.clone(),
             ..Rule::default()
         };
         chains.push(Table::Raw, &chain, rule);

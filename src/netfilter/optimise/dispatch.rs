@@ -22,7 +22,7 @@ impl Forest {
         let length = ported.count();
         let all = values(key, rules.get(..length)?);
         let same = values(key, rules.get(..alike(rules))?);
-        let long = length > self.shape.leaf(length) && all >= self.shape.list;
+        let long = !self.shape.is_short(length) && all >= self.shape.list;
         (long && same * 2 < all).then_some(length)
     }
 

@@ -98,7 +98,7 @@ impl Forest {
 
     fn is_short(&self, rules: &[Rule]) -> bool {
         let whole: usize = rules.iter().map(weight).fold(0, usize::saturating_add);
-        whole <= self.shape.leaf.max(1)
+        self.shape.is_short(whole)
     }
 
     fn run(&mut self, site: &mut Site<'_>, rules: Vec<Rule>) -> Vec<Rule> {

@@ -7,12 +7,14 @@
 //! - `sets.rs`: many prefixes become a chain of their own, one for all rules that name the same.
 //! - `shared.rs`: where many rules of a list name a large set, one way leads into it.
 //! - `tree.rs`: a long list becomes a tree of chains, four ways at each, by prefix or by port.
+//! - `answers.rs`: a tree that nothing but the end of its chain follows ends a packet's way itself.
 //! - `dispatch.rs`: rules that do different things keep their order, and are found by port.
 //!
-//! Lists of up to [`Shape::leaf`] rules stay as they are: a chain costs more to load than a few rules
+//! Lists of up to [`Shape::long`] rules stay as they are: a chain costs more to load than a few rules
 //! more cost a packet. Nothing here knows the policy: what comes out is proven equal to it afterwards, as
 //! the plain lists are.
 
+mod answers;
 mod dispatch;
 mod forest;
 mod nesting;
@@ -36,7 +38,9 @@ pub use plain::plain;
 pub struct Shape {
     /// Fewer prefixes than these have no chain of their own, and fewer rules of a kind are not put together.
     pub list: usize,
-    /// Rules of the last chains of a tree, roughly. No longer list becomes a tree.
+    /// No list of up to so many rules becomes a tree.
+    pub long: usize,
+    /// Rules of the last chains of a tree, roughly.
     pub leaf: usize,
     /// Prefixes that are spared on all ways together, from which on a set has one way in instead of many.
     pub shared: usize,
@@ -55,7 +59,8 @@ impl Default for Shape {
     fn default() -> Self {
         Shape {
             list: 16,
-            leaf: 32,
+            long: 32,
+            leaf: 8,
             shared: 16_384,
             fan_out: 4,
             depth: 12,
@@ -71,6 +76,11 @@ impl Default for Shape {
 const LEAVES: usize = 5_000;
 
 impl Shape {
+    /// Returns true for a list that stays one.
+    fn is_short(self, rules: usize) -> bool {
+        rules <= self.long.max(self.leaf)
+    }
+
     /// Returns the most rules of the last chains in a tree of so many rules.
     fn leaf(self, rules: usize) -> usize {
         (rules / LEAVES).max(self.leaf).max(1)
@@ -88,7 +98,7 @@ impl Shape {
 
     /// Returns true if so few rules are no reason for a chain: they stand where its jump would.
     fn few(self, rules: usize) -> bool {
-        rules <= (self.leaf / 8).max(1)
+        rules <= (self.leaf / 4).max(1)
     }
 
     /// Returns the shape to try after this one, if what it made is too deep or has too many jumps.
@@ -143,7 +153,9 @@ fn grown(draft: &Ruleset, shape: Shape) -> Chains {
     for ((table, name), rules) in &draft.chains {
         forest.grow(*table, name, rules.clone());
     }
-    forest.into_chains()
+    let mut chains = forest.into_chains();
+    answers::answer(&mut chains);
+    chains
 }
 
 fn checked(rules: Ruleset) -> Result<Ruleset, TooManyRules> {

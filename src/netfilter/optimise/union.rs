@@ -24,7 +24,7 @@ impl Forest {
         target: &Target,
     ) -> Vec<Rule> {
         let list = self.pieces(site.table, rules, target);
-        let short = |list: &Vec<Rule>| list.len() <= self.shape.leaf(list.len());
+        let short = |list: &Vec<Rule>| self.shape.is_short(list.len());
         let list = if short(&list) {
             list
         } else {

@@ -190,15 +190,9 @@ impl Facts {
             Ok(Some(bundle)) => {
                 self.installed = Installed::Whole;
                 self.manifest = Some(bundle.manifest().clone());
-                let parties = self.saw(
-                    "whom the rules are about",
-                    bundle.parties().map(Clone::clone),
-                );
+                let parties = self.saw("whom the rules are about", bundle.parties().cloned());
                 self.parties = parties.unwrap_or_default();
-                let origins = self.saw(
-                    "where the rules come from",
-                    bundle.origins().map(Clone::clone),
-                );
+                let origins = self.saw("where the rules come from", bundle.origins().cloned());
                 self.origins = origins.unwrap_or_default();
             }
             Err(problem) => {

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tidegate::artifact::Bundle;
+use tidegate::artifact::{Bundle, sha256};
 use tidegate::host::Variant;
 
 use super::place::Place;
@@ -106,6 +106,39 @@ fn a_damaged_bundle_is_refused_and_the_old_one_stays() {
                 "{text}"
             );
         });
+        place.stands(0);
+    });
+}
+
+/// Their hashes may fit what cannot be read: it is refused before it is put in force.
+#[test]
+fn words_that_cannot_be_read_are_refused_and_the_old_bundle_stays() {
+    on(Variant::Nft, |env| {
+        let place = Place::new(env);
+        let folder = env.root.path().join("1");
+        let mut tally = Tally::of("a file of words that is none, its hash mended");
+        for name in ["parties.json", "source-map.json"] {
+            for text in [
+                "",
+                "{}",
+                "[0]",
+                "{\"lines\": [[\"\\n\", \"\"]], \"chains\": {}}",
+            ] {
+                tally.fault(|| {
+                    fs::remove_dir_all(&folder).unwrap();
+                    write(&place.bundles[1], &folder);
+                    let hashes =
+                        [place.bundles[1].file(name), text].map(|it| sha256(it.as_bytes()));
+                    let manifest = place.bundles[1].file("manifest.json");
+                    let manifest = manifest.replace(&hashes[0], &hashes[1]);
+                    fs::write(folder.join("manifest.json"), manifest).unwrap();
+                    fs::write(folder.join(name), text).unwrap();
+                    let told = place.fails(&APPLY, 1, 3);
+                    assert!(told.starts_with("error[T0501]"), "{told}");
+                    assert!(told.contains(&format!("{name} cannot be read: ")), "{told}");
+                });
+            }
+        }
         place.stands(0);
     });
 }

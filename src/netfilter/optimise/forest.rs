@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answers::asks_mark_alone;
 use super::plain::expand;
 use super::sets::Sets;
 use super::{Shape, weight};
@@ -74,8 +75,11 @@ impl Forest {
             }
             let behind = rest.split_off(alike(&rest));
             let sets_grant = rest.iter().any(|rule| rule.target == Target::SetMark);
+            // What is granted has left then.
+            let settles = |rule: &Rule| rule.target == Target::Return && asks_mark_alone(rule);
+            let settled = rest.iter().any(settles);
             body.extend(self.run(site, rest));
-            site.granted |= sets_grant;
+            site.granted = (site.granted || sets_grant) && !settled;
             rest = behind;
         }
         body

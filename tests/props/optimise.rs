@@ -199,6 +199,20 @@ fn trees_are_hardly_larger_than_lists_and_not_deep() {
     }
 }
 
+/// What is denied first stays denied, where a range of ports holds the port of a later rule.
+#[test]
+fn ranges_keep_their_order() {
+    let text = "network shop {\n bridge br-shop\n subnet 10.0.0.0/24\n host-access off\n}\n\
+                container web on shop at 10.0.0.10 {}\n\
+                deny any -> host : 80-82/tcp\nallow web -> host : 79-80,443/tcp\nallow web -> host : 81/tcp\n";
+    let loaded = load(&Files::one(text), "policy.tide");
+    let policy = loaded.policy().expect("it is in order");
+    let trees = small_trees(policy, Family::V4);
+    let rules = render(&trees, &render_chains(&trees, &loaded.sources));
+    validate(policy, &rules, Family::V4, EDGES).expect("it means the policy");
+    assert!(rules.contains("TIDE-shop-host.0002"), "{rules}");
+}
+
 /// Where a bound is too narrow for trees, last chains grow, and in the end all is lists again.
 #[test]
 fn jumps_are_bounded() {

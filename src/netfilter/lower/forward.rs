@@ -44,7 +44,13 @@ fn gate(chains: &mut Chains<'_, '_>) {
         ..Rule::default()
     };
     chains.push(Table::Mangle, &gate, reply);
-    replies(chains, &known);
+    // Granted ones carry the grant again: engines from 17.06 to 28 isolate networks before they ask the state.
+    let granted = Rule {
+        connmark: true,
+        target: Target::SetMark,
+        ..Rule::default()
+    };
+    chains.push(Table::Mangle, &known, granted);
     for network in chains.view.network_ids() {
         let ends = (Some(on(chains.view, network)), None);
         let inside = ChainName::fixed("INSIDE");
@@ -59,17 +65,6 @@ fn gate(chains: &mut Chains<'_, '_>) {
     others(chains, &gate);
 }
 
-/// Replies of a granted connection carry the grant again, because engines from 17.06 to 28 isolate
-/// networks before they look at the connection's state.
-fn replies(chains: &mut Chains<'_, '_>, known: &ChainName) {
-    let rule = Rule {
-        connmark: true,
-        target: Target::SetMark,
-        ..Rule::default()
-    };
-    chains.push(Table::Mangle, known, rule);
-}
-
 /// `others drop`: what concerns no declared network of this host is not forwarded.
 fn others(chains: &mut Chains<'_, '_>, chain: &ChainName) {
     let Some(span) = chains.view.policy.host.others_drop else {
@@ -77,12 +72,13 @@ fn others(chains: &mut Chains<'_, '_>, chain: &ChainName) {
     };
     let says = "nothing else is forwarded".into();
     let target = chains.others_target(Table::Mangle);
-    let rule = Rule {
+    let origin = Some(Origin { span, says });
+    let drop = Rule {
         target,
-        origin: Some(Origin { span, says }),
+        origin,
         ..Rule::default()
     };
-    chains.push(Table::Mangle, chain, rule);
+    chains.push(Table::Mangle, chain, drop);
 }
 
 /// Sends what comes from other hosts' networks, or goes to them, to a chain of its own. A host without
@@ -239,12 +235,11 @@ fn close(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId, say
     end(chains, chain, network, says);
 }
 
-/// Lets pass what a chain has granted so far. Where it has granted nothing since the last time there
-/// is nothing to do.
+/// Lets pass what a chain has granted since the last time, if anything.
 fn settle(chains: &mut Chains<'_, '_>, chain: &ChainName) {
     let rules = chains.rules.get(&(Table::Mangle, chain.clone()));
     let decides = |rule: &&Rule| matches!(rule.target, Target::SetMark | Target::SaveMark);
-    let last = rules.and_then(|rules| rules.iter().rev().find(decides));
+    let last = rules.and_then(|rules| rules.iter().rfind(decides));
     if last.is_none_or(|rule| rule.target == Target::SaveMark) {
         return;
     }
@@ -260,16 +255,12 @@ fn settle(chains: &mut Chains<'_, '_>, chain: &ChainName) {
 
 fn end(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId, says: &str) {
     let target = chains.drop_target(Table::Mangle, network);
-    let origin = Some(chains.view.say_network(network, says));
-    chains.push(
-        Table::Mangle,
-        chain,
-        Rule {
-            target,
-            origin,
-            ..Rule::default()
-        },
-    );
+    let rule = Rule {
+        target,
+        origin: Some(chains.view.say_network(network, says)),
+        ..Rule::default()
+    };
+    chains.push(Table::Mangle, chain, rule);
 }
 
 /// Out of a network, to what the policy does not declare or declares on another host.
@@ -478,12 +469,12 @@ fn exposed(
     exposure: &Exposure,
 ) {
     let view = chains.view;
-    let (rules, verdict) = if exposure.published.is_some() {
-        let rules = view.published_rules(container, exposure, way);
-        (rules, published_verdict(view, way))
-    } else {
-        let rules = view.direct_rules(container, exposure, way);
-        (rules, Target::SetMark)
+    let (rules, verdict) = match &exposure.published {
+        Some(_) => (
+            view.published_rules(container, exposure, way),
+            published_verdict(view, way),
+        ),
+        None => (view.direct_rules(container, exposure, way), Target::SetMark),
     };
     let place = (Table::Mangle, chain);
     limits::push(chains, place, (container, exposure), rules, &verdict);

@@ -119,7 +119,8 @@ fn asks_nothing(rule: &Rule) -> bool {
     *rule == bare
 }
 
-fn asks_mark_alone(rule: &Rule) -> bool {
+/// Returns true for a rule that every packet with the mark meets, and no other.
+pub(super) fn asks_mark_alone(rule: &Rule) -> bool {
     let bare = Rule {
         mark: false,
         ..rule.clone()
@@ -174,7 +175,9 @@ fn carry_out(chains: &mut Chains, plan: &Plan) {
     let (table, _) = plan.owner;
     for name in &plan.below {
         if let Some(rules) = chains.get_mut(&(table, name.clone())) {
-            rules.iter_mut().for_each(|rule| direct(rule, &plan.answer));
+            for rule in rules.iter_mut() {
+                direct(rule, &plan.answer);
+            }
             rules.push(plan.end.clone());
         }
     }
@@ -183,7 +186,9 @@ fn carry_out(chains: &mut Chains, plan: &Plan) {
     };
     rules.remove(plan.to);
     let list = rules.get_mut(plan.from..plan.to).unwrap_or_default();
-    list.iter_mut().for_each(|rule| direct(rule, &plan.answer));
+    for rule in list.iter_mut() {
+        direct(rule, &plan.answer);
+    }
     if list.last().is_some_and(asks_nothing) {
         // Nothing comes back from where it leads.
         rules.truncate(plan.to);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answers::asks_mark_alone;
 use super::plain::expand;
 use super::sets::Sets;
 use super::shared::gather;
@@ -91,8 +92,11 @@ impl Forest {
     /// Makes the rules of a list that does one thing, and notes whether that is a grant.
     pub(super) fn step(&mut self, site: &mut Site<'_>, rules: Vec<Rule>) -> Vec<Rule> {
         let grants = rules.iter().any(|rule| rule.target == Target::SetMark);
+        // What is granted has left then.
+        let settles = |rule: &Rule| rule.target == Target::Return && asks_mark_alone(rule);
+        let settled = rules.iter().any(settles);
         let body = self.run(site, rules);
-        site.granted |= grants;
+        site.granted = (site.granted || grants) && !settled;
         body
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Way {
 pub(super) struct Sorted {
     key: Key,
     rules: Vec<Rule>,
+    /// Where each rule stood, if that counts: rules of one port may do different things.
+    places: Vec<usize>,
 }
 
 impl Sorted {
@@ -57,15 +59,31 @@ pub(super) fn keyed(list: Vec<Rule>) -> Option<(Sorted, Vec<Rule>)> {
     Some((sorted(key, rules), others))
 }
 
-/// Sorts a list by a key that all of it has; rules with one value keep their order.
+/// Sorts a list by a key that all of it has.
 pub(super) fn sorted(key: Key, mut rules: Vec<Rule>) -> Sorted {
+    let mut places = Vec::new();
+    if matches!(key, Key::FirstPort | Key::Port) {
+        places.extend(0..rules.len());
+        places.sort_by_key(|at| rules.get(*at).and_then(|rule| range(key, rule)));
+    }
     rules.sort_by_cached_key(|rule| range(key, rule));
-    Sorted { key, rules }
+    Sorted { key, rules, places }
 }
 
-/// Parts a list in at most `ways` parts, the longest first. Gives it back where nothing parts it.
+/// Puts rules back in the order in which they stood.
+fn as_they_stood(rules: Vec<Rule>, places: &[usize]) -> Vec<Rule> {
+    if places.is_empty() {
+        return rules;
+    }
+    let mut all: Vec<_> = places.iter().zip(rules).collect();
+    all.sort_by_key(|(place, _)| **place);
+    all.into_iter().map(|(_, rule)| rule).collect()
+}
+
+/// Parts a list in at most `ways` parts, the longest first. Gives it back where nothing parts it. Rules
+/// of a part that are told by ports stand as they stood.
 pub(super) fn split(sorted: Sorted, ways: usize) -> Result<Vec<Way>, Vec<Rule>> {
-    let Sorted { key, rules } = sorted;
+    let Sorted { key, rules, places } = sorted;
     let ends = match key {
         Key::FirstPort | Key::Port => by_ports(key, &rules, ways),
         Key::Destination | Key::Source => {
@@ -74,17 +92,18 @@ pub(super) fn split(sorted: Sorted, ways: usize) -> Result<Vec<Way>, Vec<Rule>> 
         }
     };
     if ends.len() < 2 {
-        return Err(rules);
+        return Err(as_they_stood(rules, &places));
     }
     let mut parts = Vec::with_capacity(ends.len());
     let (mut rest, mut from) = (rules, 0);
     for end in ends {
         let behind = rest.split_off(end - from);
-        from = end;
+        let part = std::mem::replace(&mut rest, behind);
         parts.push(Way {
-            condition: condition(key, &rest),
-            rules: std::mem::replace(&mut rest, behind),
+            condition: condition(key, &part),
+            rules: as_they_stood(part, places.get(from..end).unwrap_or_default()),
         });
+        from = end;
     }
     parts.sort_by_key(|way| std::cmp::Reverse(way.rules.len()));
     Ok(parts)

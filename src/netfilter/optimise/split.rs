@@ -75,9 +75,12 @@ fn as_they_stood(rules: Vec<Rule>, places: &[usize]) -> Vec<Rule> {
     if places.is_empty() {
         return rules;
     }
-    let mut all: Vec<_> = places.iter().zip(rules).collect();
-    all.sort_by_key(|(place, _)| **place);
-    all.into_iter().map(|(_, rule)| rule).collect()
+    // Rules are large: each is moved once.
+    let mut order: Vec<usize> = (0..rules.len()).collect();
+    order.sort_by_key(|at| places.get(*at));
+    let mut rules: Vec<Option<Rule>> = rules.into_iter().map(Some).collect();
+    let next = order.into_iter().filter_map(|at| rules.get_mut(at)?.take());
+    next.collect()
 }
 
 /// Parts a list in at most `ways` parts, the longest first. Gives it back where nothing parts it. Rules
@@ -95,10 +98,9 @@ pub(super) fn split(sorted: Sorted, ways: usize) -> Result<Vec<Way>, Vec<Rule>> 
         return Err(as_they_stood(rules, &places));
     }
     let mut parts = Vec::with_capacity(ends.len());
-    let (mut rest, mut from) = (rules, 0);
+    let (mut rest, mut from) = (rules.into_iter(), 0);
     for end in ends {
-        let behind = rest.split_off(end - from);
-        let part = std::mem::replace(&mut rest, behind);
+        let part: Vec<Rule> = rest.by_ref().take(end - from).collect();
         parts.push(Way {
             condition: condition(key, &part),
             rules: as_they_stood(part, places.get(from..end).unwrap_or_default()),

@@ -24,16 +24,16 @@ impl Forest {
         target: &Target,
     ) -> Vec<Rule> {
         let list = self.pieces(site.table, rules, target);
-        let short = |list: &Vec<Rule>| self.shape.is_short(list.len());
-        let list = if short(&list) {
-            list
-        } else {
-            merge_ports(&list)
-        };
-        if short(&list) {
+        if self.shape.is_short(list.len()) {
             return list;
         }
-        self.jump_to_tree(site, list)
+        // Of more rules than this no short list can come.
+        let merged = self.shape.is_short(list.len() / MAX_PORTS);
+        let merged = merged.then(|| merge_ports(&list));
+        match merged.filter(|merged| self.shape.is_short(merged.len())) {
+            Some(short) => short,
+            None => self.jump_to_tree(site, list),
+        }
     }
 
     /// Makes rules of a run that leads a packet on: RETURN, or another chain. From within a tree
@@ -179,7 +179,7 @@ struct Group {
 /// Sorts rules by what they ask beside the source, in the order in which they come first.
 fn groups(rules: Vec<Rule>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    let mut places: HashMap<Rule, usize> = HashMap::new();
+    let mut places: HashMap<Rule, usize> = HashMap::with_capacity(rules.len());
     for mut rule in rules {
         let entry = Entry {
             source: rule.source.take(),

@@ -127,3 +127,24 @@ pub fn firewalld(exposures: &[Exposure]) -> Files {
         ("firewalld/policies/shop-in.xml", policy),
     ]
 }
+
+pub fn foomuuri(exposures: &[Exposure]) -> Files {
+    let own = each(exposures, |source, _, port| {
+        format!("  tcp {port} saddr {source} accept\n  tcp {port} drop\n")
+    });
+    let forward = each(exposures, |source, container, _| {
+        format!("  tcp 80 saddr {source} daddr {container} accept\n")
+    });
+    let zones = "zone {\n  localhost\n  public eth0\n  shop br-shop\n}\n";
+    let pairs = ["localhost-public", "localhost-shop", "public-public"];
+    let pairs = pairs
+        .iter()
+        .chain(&["shop-localhost", "shop-public", "shop-shop"]);
+    let open: String = pairs
+        .map(|pair| format!("{pair} {{\n  accept\n}}\n"))
+        .collect();
+    let text = format!(
+        "{zones}public-localhost {{\n{own}  accept\n}}\npublic-shop {{\n{forward}  drop\n}}\n{open}"
+    );
+    vec![("foomuuri/foomuuri.conf", text)]
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::inputs::exposures;
 use super::ns::Namespace;
-use super::peer_inputs::{Exposure, ferm, firewalld, list, shorewall, ufw};
+use super::peer_inputs::{Exposure, ferm, firewalld, foomuuri, list, shorewall, ufw};
 use super::rows::{Case, Row, fresh};
 use super::work::{Cost, run};
 
@@ -32,7 +32,7 @@ struct Peer {
     show: &'static str,
 }
 
-const PEERS: [Peer; 4] = [
+const PEERS: [Peer; 5] = [
     Peer {
         program: "ferm",
         variant: "legacy",
@@ -83,6 +83,20 @@ const PEERS: [Peer; 4] = [
                 nft list chain inet firewalld filter_FWD_policy_shop-in_allow 2>/dev/null | \
                 grep -q 10.128. && break; sleep 0.2; done; \
                 kill $own $bus; wait",
+        show: "nft list ruleset",
+    },
+    Peer {
+        program: "foomuuri",
+        variant: "nft",
+        inputs: foomuuri,
+        prepare: "true",
+        compile: Some(
+            "mount -t tmpfs none /run; mount -t tmpfs none /var/lib; \
+             mkdir /run/foomuuri /var/lib/foomuuri; foomuuri --set=etc_dir=foomuuri check",
+        ),
+        mounts: "mount -t tmpfs none /run; mount -t tmpfs none /var/lib; \
+                 mkdir /run/foomuuri /var/lib/foomuuri",
+        apply: "foomuuri --set=etc_dir=foomuuri start",
         show: "nft list ruleset",
     },
 ];

@@ -113,7 +113,7 @@ impl Lane {
     }
 
     /// Waits until a packet arrives: neighbours have to find each other, and what waits for that
-    /// is dropped at some point.
+    /// is dropped at some point. What was sent before is over then, too.
     pub fn warm_up(&self, source: Ipv4Addr) {
         let start = Instant::now();
         let before = self.arrived();
@@ -121,6 +121,15 @@ impl Lane {
             assert!(start.elapsed() < PATIENCE, "nothing of {source} arrives");
             self.sender.run(move || send_from(source, 1));
             std::thread::sleep(Duration::from_millis(10));
+        }
+        let mut now = self.arrived();
+        loop {
+            std::thread::sleep(Duration::from_millis(100));
+            let later = self.arrived();
+            if later == now {
+                return;
+            }
+            now = later;
         }
     }
 

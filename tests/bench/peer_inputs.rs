@@ -140,9 +140,9 @@ pub fn foomuuri(exposures: &[Exposure]) -> Files {
     let pairs = pairs
         .iter()
         .chain(&["shop-localhost", "shop-public", "shop-shop"]);
-    let open: String = pairs
-        .map(|pair| format!("{pair} {{\n  accept\n}}\n"))
-        .collect();
+    let open = pairs.fold(String::new(), |open, pair| {
+        open + pair + " {\n  accept\n}\n"
+    });
     let text = format!(
         "{zones}public-localhost {{\n{own}  accept\n}}\npublic-shop {{\n{forward}  drop\n}}\n{open}"
     );

@@ -60,7 +60,7 @@ fn is_alike(one: &DumpRule, other: &DumpRule) -> bool {
         && pairs().filter(|(a, _)| sources(a).is_some()).count() == 1
 }
 
-/// Tells whether doing it twice is the same as doing it once, whatever the conditions ask.
+/// Tells whether doing it twice is the same as doing it once, and no condition asks what it sets.
 pub(super) fn is_done_once(action: &Action, conditions: &[Condition]) -> bool {
     match action {
         Action::Accept | Action::Drop | Action::Return | Action::Goto(_) => true,

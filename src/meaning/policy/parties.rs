@@ -43,7 +43,7 @@ impl Says<'_> {
             return *known;
         }
         let node = match party {
-            Party::Any | Party::Host | Party::Trust(_) => self.told_by_one_field(party),
+            Party::Any | Party::Host | Party::Trust(_) => self.sent_by(party),
             Party::Container(id) => self.container_end(id, Field::Input),
             Party::Network(id) => self.network_end(id, Field::Input),
             Party::Outside => self.outside(Field::Input),
@@ -52,7 +52,7 @@ impl Says<'_> {
         node
     }
 
-    fn told_by_one_field(&mut self, party: Party) -> Node {
+    fn sent_by(&mut self, party: Party) -> Node {
         let Some((input, rest)) = self.sender(party) else {
             return Node::NO;
         };

@@ -231,26 +231,8 @@ fn into(chains: &mut Chains<'_, '_>, way: Way) {
 
 /// What is granted passes, and its replies will; the rest ends here.
 fn close(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId, says: &str) {
-    settle(chains, chain);
+    chains.settle(chain);
     end(chains, chain, network, says);
-}
-
-/// Lets pass what a chain has granted since the last time, if anything.
-fn settle(chains: &mut Chains<'_, '_>, chain: &ChainName) {
-    let rules = chains.rules.get(&(Table::Mangle, chain.clone()));
-    let decides = |rule: &&Rule| matches!(rule.target, Target::SetMark | Target::SaveMark);
-    let last = rules.and_then(|rules| rules.iter().rfind(decides));
-    if last.is_none_or(|rule| rule.target == Target::SaveMark) {
-        return;
-    }
-    for target in [Target::SaveMark, Target::Return] {
-        let rule = Rule {
-            mark: true,
-            target,
-            ..Rule::default()
-        };
-        chains.push(Table::Mangle, chain, rule);
-    }
 }
 
 fn end(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkId, says: &str) {
@@ -431,7 +413,7 @@ fn permits(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
     for order in [Order::Granted, Order::Published, Order::Limited] {
         // What is granted by now shall keep its grant, whatever else opens the way.
         if order == Order::Published && published_verdict(view, way) == Target::Return {
-            settle(chains, chain);
+            chains.settle(chain);
         }
         for &container in view.residents(network) {
             let exposures = view.container(container).exposures.iter();

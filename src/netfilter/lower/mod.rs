@@ -159,6 +159,24 @@ impl Chains<'_, '_> {
         self.push_logged(table, chain, rules, verdict, None);
     }
 
+    /// Lets pass what a chain of the gate has granted since the last time, if anything.
+    fn settle(&mut self, chain: &ChainName) {
+        let rules = self.rules.get(&(Table::Mangle, chain.clone()));
+        let decides = |rule: &&Rule| matches!(rule.target, Target::SetMark | Target::SaveMark);
+        let last = rules.and_then(|rules| rules.iter().rfind(decides));
+        if last.is_none_or(|rule| rule.target == Target::SaveMark) {
+            return;
+        }
+        for target in [Target::SaveMark, Target::Return] {
+            let rule = Rule {
+                mark: true,
+                target,
+                ..Rule::default()
+            };
+            self.push(Table::Mangle, chain, rule);
+        }
+    }
+
     /// Appends rules with one verdict, each behind its twin that logs where `log` says how.
     fn push_logged(
         &mut self,

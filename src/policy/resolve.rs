@@ -15,7 +15,7 @@ use super::containers::{self, Surroundings};
 use super::exposures::Exposures;
 use super::hosts::{self, Hosts};
 use super::imports::Imports;
-use super::ir::{ContainerId, Names, NetworkId, Policy, TrustId};
+use super::ir::{ContainerId, Names, NetworkId, Policy, TrustId, Undeclared};
 use super::names::{Entity, Scope};
 use super::reader::Reader;
 use super::{networks, settings, stock, trust};
@@ -128,6 +128,7 @@ pub(super) fn resolve(
         accesses,
         expectations,
         names: names(&items),
+        undeclared: Undeclared::default(),
     };
     hosts.split(&networks, shared, diagnostics)
 }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use tidegate::net::AddrSet;
 use tidegate::netfilter::Packet;
 use tidegate::policy::ir::{
-    Access, Container, Effect, Engine, Exposure, ForwardPolicy, Network, NetworkId, Party, Policy,
-    Protocol, Service,
+    Access, Container, Effect, Engine, Exposure, ForwardPolicy, Network, NetworkId, Others, Party,
+    Policy, Protocol, Service,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +30,36 @@ pub fn forwarded(policy: &Policy, packet: &Packet) -> Fate {
         return Fate::Dropped;
     }
     match (from, to) {
-        (None, None) if policy.host.others_drop.is_some() => Fate::Dropped,
-        (None, None) => Fate::Left,
+        (None, None) => undeclared(policy, packet),
         (Some(from), None) => leaving(policy, packet, from),
         (from, Some(to)) => entering(policy, packet, from, to),
     }
+}
+
+/// Neither end is a declared network.
+fn undeclared(policy: &Policy, packet: &Packet) -> Fate {
+    let closed = match policy.host.others {
+        Others::Closed(_) => {
+            is_engines(policy, &packet.output) && !is_engines(policy, &packet.input)
+        }
+        Others::Drop(_) => true,
+        Others::Leave => false,
+    };
+    if closed { Fate::Dropped } else { Fate::Left }
+}
+
+/// An engine's bridge is one that is known, or that is called so and that nobody says is another.
+pub fn is_engines(policy: &Policy, interface: &str) -> bool {
+    let undeclared = &policy.undeclared;
+    if undeclared.bridges.iter().any(|it| it.0 == interface) {
+        return true;
+    }
+    let uplink = policy.host.uplinks.iter().any(|it| it.0 == interface);
+    let foreign = undeclared.foreign.iter().any(|it| it.0 == interface);
+    let called = ["br-", "docker", "podman"]
+        .iter()
+        .any(|it| interface.starts_with(it));
+    called && !uplink && !foreign
 }
 
 fn leaving(policy: &Policy, packet: &Packet, from: NetworkId) -> Fate {

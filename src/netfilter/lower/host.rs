@@ -9,14 +9,11 @@ use super::{Chains, limits, meets_policy, network_chain};
 use crate::net::PortRange;
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{Access, ContainerId, Effect, Exposure, IfName, NetworkId};
+use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId};
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     let input = ChainName::fixed("INPUT");
-    let lo = Some(Interface {
-        name: IfName("lo".to_owned()),
-        not: false,
-    });
+    let lo = Some(Interface::lo());
     let pass = Rule {
         target: Target::Return,
         ..Rule::default()
@@ -79,10 +76,7 @@ fn from_network(chains: &mut Chains<'_, '_>, input: &ChainName, network: Network
     } else {
         Target::Return
     };
-    let bridge = Interface {
-        name: view.network(network).bridge.clone(),
-        not: false,
-    };
+    let bridge = Interface::named(&view.network(network).bridge);
     chains.push(
         Table::Filter,
         input,

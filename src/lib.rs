@@ -10,6 +10,7 @@
 
 pub mod artifact;
 pub mod cli;
+pub mod compare;
 pub mod compile;
 pub mod compose;
 pub mod deploy;

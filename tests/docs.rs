@@ -296,6 +296,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "meaning",
         &["diagram", "net", "netfilter", "policy", "source"],
     ),
+    ("compare", &["diag", "facts", "net", "netfilter", "policy"]),
     ("lint", &["diag", "meaning", "policy", "source"]),
     ("sysctl", &["policy", "source"]),
     (

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::inventory::Inventory;
+use crate::facts::Facts;
 use crate::source::{SourceId, Span};
 use crate::syntax::ast::{self, HostSetting, Item, Name};
 
@@ -70,7 +70,7 @@ impl<'a> Items<'a> {
 pub(super) fn resolve(
     imports: &Imports,
     main: SourceId,
-    inventory: Option<&Inventory>,
+    inventory: Option<&Facts>,
     reader: &mut Reader<'_>,
 ) -> Vec<Policy> {
     let items = Items::sort(&imports.items);

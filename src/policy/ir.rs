@@ -42,6 +42,29 @@ pub struct Undeclared {
     pub bridges: Vec<IfName>,
     /// Interfaces that are not the engine's, though some may be called as if they were.
     pub foreign: Vec<IfName>,
+    /// Ports of the host that lead to a container, and that no line opens for that container.
+    pub ports: Vec<EnginePort>,
+}
+
+/// Ports of the host that an engine has published.
+#[derive(Debug, Clone)]
+pub struct EnginePort {
+    /// The engine's name of the container.
+    pub container: String,
+    pub protocol: Protocol,
+    pub published: Published,
+    pub owner: Owner,
+}
+
+/// Whom published ports lead to that no line opens for it.
+#[derive(Debug, Clone)]
+pub enum Owner {
+    /// A container of the policy's: as if it were exposed to nobody.
+    Declared(ContainerId, Exposure),
+    /// Somebody else than the container for which a line opens them.
+    Taken(Span),
+    /// A container of which the policy says nothing.
+    Undeclared,
 }
 
 /// Places of the names on both sides of a statement; those of a `from` are on the left.

@@ -3,8 +3,11 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use tidegate::net::PortRange;
 use tidegate::netfilter::{ConnState, Packet};
-use tidegate::policy::ir::{IfName, Policy, Protocol};
+use tidegate::policy::ir::{
+    ContainerId, EnginePort, Exposure, IfName, Limits, Owner, Policy, Protocol, Published,
+};
 
 /// A row of random bytes that is read as a row of choices; a shorter row is a simpler thing, so
 /// that shrinking the bytes shrinks the policy.
@@ -261,6 +264,46 @@ pub fn surround(tape: &mut Tape<'_>, policy: &mut Policy) {
     }
     if tape.flip() {
         policy.undeclared.foreign.push(name("br-lan"));
+    }
+    for _ in 0..tape.below(4) {
+        let port = engine_port(tape, policy);
+        policy.undeclared.ports.push(port);
+    }
+}
+
+fn engine_port(tape: &mut Tape<'_>, policy: &Policy) -> EnginePort {
+    let first = tape.pick(&[22u16, 8000, 8001, 8003, 8010, 8011, 8020]);
+    let last = first + tape.pick(&[0, 0, 2]);
+    let address = tape.pick(&[None, None, Some(IpAddr::from([192, 0, 2, 1]))]);
+    let protocol = tape.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp]);
+    let ports = PortRange { first, last };
+    let published = Published { address, ports };
+    let id = tape.below(policy.containers.len().max(1));
+    let container = policy.containers.get(id);
+    let owner = match (tape.below(3), container) {
+        (0, Some(container)) => {
+            let exposure = Exposure {
+                protocol,
+                ports: PortRange {
+                    first: 80,
+                    last: 80 + last - first,
+                },
+                published: Some(published.clone()),
+                from: Vec::new(),
+                limits: Limits::default(),
+                log: false,
+                span: container.span,
+            };
+            Owner::Declared(ContainerId(id), exposure)
+        }
+        (1, Some(container)) => Owner::Taken(container.span),
+        _ => Owner::Undeclared,
+    };
+    EnginePort {
+        container: "someone".to_owned(),
+        protocol,
+        published,
+        owner,
     }
 }
 

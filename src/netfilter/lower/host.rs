@@ -5,11 +5,11 @@
 //! host's address, so this is the last place where the true source is seen.
 
 use super::ways::{End, View, Way, between, ports_of};
-use super::{Chains, limits, meets_policy, network_chain};
+use super::{Chains, limits, meets_policy, network_chain, others};
 use crate::net::PortRange;
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId};
+use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Owner};
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     let input = ChainName::fixed("INPUT");
@@ -122,10 +122,19 @@ fn decide(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
             host_access(chains, chain, way, access, &verdict);
         }
     }
+    others::taken(chains, chain);
     for container in view.container_ids() {
         for exposure in &view.container(container).exposures {
             published(chains, chain, way, container, exposure);
         }
+    }
+    for port in &view.policy.undeclared.ports {
+        if let Owner::Declared(container, exposure) = &port.owner {
+            published(chains, chain, way, *container, exposure);
+        }
+    }
+    if !matches!(way, Way::HostFrom(_)) {
+        others::ports(chains, chain);
     }
 }
 

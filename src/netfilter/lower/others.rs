@@ -7,9 +7,9 @@
 
 use super::Chains;
 use super::ways::View;
-use crate::netfilter::rule::{Interface, Origin, Rule, Target};
+use crate::netfilter::rule::{Interface, Origin, Rule, Service, Target};
 use crate::netfilter::{ChainName, Table};
-use crate::policy::ir::{ENGINE_BRIDGES, IfName, Others};
+use crate::policy::ir::{ENGINE_BRIDGES, EnginePort, IfName, Others, Owner};
 
 /// What concerns no declared network of this host.
 pub(super) fn forwarded(chains: &mut Chains<'_, '_>, chain: &ChainName) {
@@ -46,6 +46,62 @@ fn closed(chains: &mut Chains<'_, '_>, chain: &ChainName) {
     }
 }
 
+/// What the engine has given to somebody else than the container for which a line opens it.
+pub(super) fn taken(chains: &mut Chains<'_, '_>, chain: &ChainName) {
+    for port in &chains.view.policy.undeclared.ports {
+        if let (Owner::Taken(span), Some(rule)) = (&port.owner, to_port(chains.view, port)) {
+            let says = format!(
+                "host port {} leads to {}",
+                port.published.ports, port.container
+            );
+            let origin = Origin {
+                span: *span,
+                says: says.into(),
+            };
+            let rule = Rule {
+                target: chains.others_target(Table::Filter),
+                origin: Some(origin),
+                ..rule
+            };
+            chains.push(Table::Filter, chain, rule);
+        }
+    }
+}
+
+/// Published ports of containers that the policy does not know, where a process of the engine's may take
+/// what its rules do not translate: open to its own networks alone.
+pub(super) fn ports(chains: &mut Chains<'_, '_>, chain: &ChainName) {
+    if chains.view.policy.host.others == Others::Leave {
+        return;
+    }
+    let others = ChainName::fixed("OTHERS");
+    for port in &chains.view.policy.undeclared.ports {
+        let rule = to_port(chains.view, port);
+        let Some(rule) = rule.filter(|_| matches!(port.owner, Owner::Undeclared)) else {
+            continue;
+        };
+        if !chains.rules.contains_key(&(Table::Filter, others.clone())) {
+            from_bridges_alone(chains, Table::Filter, &others);
+        }
+        let target = Target::Goto(others.clone());
+        chains.push(Table::Filter, chain, Rule { target, ..rule });
+    }
+}
+
+/// Returns what tells a packet to a published port: in both families where it is one of every address,
+/// since a process listens in both wherever it can.
+fn to_port(view: &View<'_>, port: &EnginePort) -> Option<Rule> {
+    let address = port.published.address;
+    if address.is_some_and(|it| it.is_loopback() || !view.family.has(it)) {
+        return None;
+    }
+    Some(Rule {
+        destination: address.map(Into::into),
+        service: Some(Service::To(port.protocol, port.published.ports)),
+        ..Rule::default()
+    })
+}
+
 /// Fills a chain that only what comes by an engine's bridge leaves again.
 fn from_bridges_alone(chains: &mut Chains<'_, '_>, table: Table, chain: &ChainName) {
     let refusal = refusal(chains, table);
@@ -71,7 +127,7 @@ fn from_bridges_alone(chains: &mut Chains<'_, '_>, table: Table, chain: &ChainNa
 fn refusal(chains: &mut Chains<'_, '_>, table: Table) -> Rule {
     let (written, says) = match chains.view.policy.host.others {
         Others::Closed(written) => (written, "the engine's other networks are closed"),
-        Others::Drop(written) => (Some(written), "nothing else is forwarded"),
+        Others::Drop(written) => (Some(written), "nothing else passes"),
         Others::Leave => (None, ""),
     };
     let says = says.into();

@@ -346,7 +346,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "deploy",
-        &["artifact", "diag", "hash", "host", "netfilter", "question"],
+        &[
+            "artifact",
+            "compare",
+            "compile",
+            "diag",
+            "facts",
+            "hash",
+            "host",
+            "netfilter",
+            "policy",
+            "question",
+        ],
     ),
     (
         "doctor",
@@ -356,6 +367,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "artifact",
+            "compare",
             "compile",
             "compose",
             "deploy",

@@ -17,8 +17,10 @@ use super::command::{self, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
 use super::folder::Folder;
+use super::machine;
 use super::{Access, ContainerPowers, Flow, Host, HostError, Lock, Progress, Trust};
 use super::{arm, conntrack, files, powers, scratch};
+use crate::facts::Facts;
 use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
@@ -128,6 +130,19 @@ impl LinuxHost {
         self.root == Path::new("/")
     }
 
+    /// Returns what the engine behind a socket knows, and the machine of itself.
+    pub fn facts_of(&self, socket: &Path) -> Result<Facts, HostError> {
+        let daemon = self.read_linked(engine::DAEMON_JSON)?;
+        let machine = machine::facts(self)?;
+        let facts = engine::inventory(socket)?;
+        Ok(Facts {
+            settings: facts.settings.map(|it| engine::told(it, daemon.as_deref())),
+            machine: Some(machine),
+            live: true,
+            ..facts
+        })
+    }
+
     /// Returns whether systemd is the init process of more than files; `sd_booted(3)`.
     fn has_systemd(&self) -> bool {
         self.is_live() && Path::new("/run/systemd/system").exists()
@@ -196,7 +211,7 @@ impl Host for LinuxHost {
     }
 
     fn addresses(&self) -> Result<String, HostError> {
-        command::run("ip", &["-json", "address", "show"], "")
+        command::run("ip", &["-details", "-json", "address", "show"], "")
     }
 
     fn flows(&self) -> Result<Vec<Flow>, HostError> {
@@ -220,6 +235,12 @@ impl Host for LinuxHost {
         } else {
             Ok(None)
         }
+    }
+
+    fn facts(&self) -> Result<Option<Facts>, HostError> {
+        let socket = self.path(engine::SOCKET);
+        let runs = engine::is_running(&socket);
+        runs.then(|| self.facts_of(&socket)).transpose()
     }
 
     fn has_module(&self, name: &str) -> bool {

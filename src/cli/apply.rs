@@ -37,6 +37,10 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     };
     let wanted = target::wanted(&host, path, &with)?;
     let (bundle, warnings) = (&wanted.subject.bundle, wanted.warnings.clone());
+    deploy::forgets_nothing(&host, bundle, wanted.engine.facts(), &args.forget)?;
+    if let Some(closed) = deploy::closed_at_first(&host, &wanted.subject.policy) {
+        let _ = host::print_coloured(anstream::stderr().lock(), &closed.text());
+    }
     let done = match args.confirm {
         Some(wait) => on_trial(&host, bundle, warnings, options, wait)?,
         None => said(bundle, &deploy::apply(&host, bundle, options)?, warnings),

@@ -23,9 +23,12 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
         engine: watched.is_some().then(Facts::nothing_runs),
     };
     let Wanted {
-        subject, warnings, ..
+        subject,
+        warnings,
+        engine,
     } = target::wanted(&host, &args.what, &with)?;
     let bundle = subject.bundle;
+    deploy::forgets_nothing(&host, &bundle, engine.facts(), &args.forget)?;
     deploy::install(&host, &bundle, watched.as_deref())?;
     deploy::report_only(&host, args.report_only)?;
     let mut lines = vec!["keep the policy itself in /etc/tidegate".to_owned()];

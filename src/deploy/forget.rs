@@ -4,8 +4,11 @@ use super::apply::refused;
 use super::error::{ApplyError, Problem};
 use super::store;
 use crate::artifact::{Bundle, NetworkEntry, Parties};
+use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
 use crate::facts::Facts;
 use crate::host::Host;
+use crate::policy::ir::{Others, Owner, Policy};
 
 /// A network by its name in the policy, and its bridge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +29,39 @@ pub fn forgets_nothing(
     let Ok(Some(installed)) = store::installed(host) else {
         return Ok(());
     };
-    let parties = |bundle: &Bundle| bundle.parties().map_err(Problem::from).map_err(refused);
-    let (old, new) = (parties(&installed)?, parties(bundle)?);
-    let mut found = forgotten(&old, &new, facts);
+    let old = installed
+        .parties()
+        .map_err(Problem::from)
+        .map_err(refused)?;
+    let new = bundle.parties().map_err(Problem::from).map_err(refused)?;
+    let mut found = forgotten(old, new, facts);
     found.retain(|network| !meant.contains(&network.name));
     if found.is_empty() {
         return Ok(());
     }
     Err(refused(Problem::Forgets(found)))
+}
+
+/// Returns what a first policy closes without a word of it: published ports of networks that it does not
+/// declare.
+pub fn closed_at_first(host: &dyn Host, policy: &Policy) -> Option<Finding> {
+    if host.exists(store::CURRENT) || policy.host.others != Others::Closed(None) {
+        return None;
+    }
+    let ports = policy.undeclared.ports.iter();
+    let ports = ports.filter(|port| matches!(port.owner, Owner::Undeclared));
+    let ports = ports.map(|port| format!("{} of `{}`", port.outer(), port.container));
+    let ports: Vec<String> = ports.collect();
+    if ports.is_empty() {
+        return None;
+    }
+    let seen = format!("this closes ports that no line opens: {}", ports.join(", "));
+    let finding = Finding::new(code::CLOSED_AT_FIRST, Weight::Note, seen)
+        .why(
+            "networks that the policy does not declare are closed to whoever is outside the engine",
+        )
+        .remedy("declare what is to be reached, or write `others leave` to leave all of it open");
+    Some(finding)
 }
 
 /// Returns the networks of this host in `old` that are not in `new`, by name nor by bridge, and that may be

@@ -40,7 +40,7 @@ pub use cut::{Doomed, doomed};
 pub use drift::{drift, repair};
 pub use engine::{Mismatch, Mismatches, look as look_at_engine};
 pub use error::{ApplyError, Difference, Problem};
-pub use forget::{Forgotten, forgets_nothing};
+pub use forget::{Forgotten, closed_at_first, forgets_nothing};
 pub use history::{KEPT, Past};
 pub use install::{POLICIES, disarm, install, instance, report_only, uninstall, units};
 pub use overrides::overridden;

@@ -197,6 +197,7 @@ codes! {
     NOTHING_BEFORE = "T0520", "No bundle, or not one alone, to go back to.";
     NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
     FORGETS = "T0526", "A policy that no longer names a network which the one in force closes.";
+    CLOSED_AT_FIRST = "T0527" warning, "Ports that the first policy closes by default.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can reach.";

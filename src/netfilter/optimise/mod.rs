@@ -19,6 +19,7 @@ mod dispatch;
 mod forest;
 mod nesting;
 mod plain;
+mod prefixes;
 mod sets;
 mod shared;
 mod split;
@@ -75,6 +76,9 @@ impl Default for Shape {
 /// chains: 300,000 rules in 100,000 chains took minutes. A packet hardly feels thirty rules more.
 const LEAVES: usize = 5_000;
 
+/// Most ways from a chain: with more the way to a rule would be as long as a list.
+const WIDEST: usize = 64;
+
 impl Shape {
     /// Returns true for a list that stays one.
     fn is_short(self, rules: usize) -> bool {
@@ -102,11 +106,11 @@ impl Shape {
     }
 
     /// Returns the shape to try after this one, if what it made is too deep or has too many jumps.
-    fn next(self, links: &Links<'_>, jumps: usize) -> Option<Shape> {
-        // Prefixes that lie in each other make deep trees; wider ones are less deep.
-        if self.fan_out <= MAX_RULES && links.deepest() > self.depth {
-            let fan_out = self.fan_out * 2;
-            return Some(Shape { fan_out, ..self });
+    fn next(self, depth: usize, jumps: usize) -> Option<Shape> {
+        // Trees that lie in each other's series: wider ones are less deep.
+        if depth > self.depth {
+            let fan_out = self.fan_out.saturating_mul(2);
+            return (fan_out <= WIDEST).then_some(Shape { fan_out, ..self });
         }
         let excess = jumps.div_ceil(self.jumps.max(1));
         (self.leaf <= MAX_RULES && excess > 1).then(|| Shape {
@@ -130,8 +134,8 @@ pub fn optimised(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRule
     optimise(draft(policy, family)?, Shape::default())
 }
 
-/// Makes rules of a draft, with long lists as trees. Where those have too many jumps even with long
-/// lists at their ends, there are none.
+/// Makes rules of a draft, with long lists as trees. Where those are too deep however wide they are, or
+/// have too many jumps even with long lists at their ends, there are none.
 ///
 /// Errors: more than a million rules.
 pub fn optimise(draft: Ruleset, shape: Shape) -> Result<Ruleset, TooManyRules> {
@@ -139,10 +143,10 @@ pub fn optimise(draft: Ruleset, shape: Shape) -> Result<Ruleset, TooManyRules> {
     loop {
         let chains = grown(&draft, shape);
         let links = Links::of(&chains);
-        let jumps = links.jumps(&draft.hooks);
-        match shape.next(&links, jumps) {
+        let (depth, jumps) = (links.deepest(), links.jumps(&draft.hooks));
+        match shape.next(depth, jumps) {
             Some(next) => shape = next,
-            None if jumps > shape.jumps => return plain(draft),
+            None if depth > shape.depth || jumps > shape.jumps => return plain(draft),
             None => return checked(Ruleset { chains, ..draft }),
         }
     }

@@ -17,7 +17,6 @@
 mod answers;
 mod dispatch;
 mod forest;
-mod nesting;
 mod plain;
 mod prefixes;
 mod sets;
@@ -26,12 +25,13 @@ mod split;
 mod tree;
 mod union;
 
+use super::bounds::DEPTH;
 use super::lower::{MAX_RULES, draft};
-use super::rule::{Rule, Ruleset};
-use super::{Family, TooManyRules};
+use super::nesting::Links;
+use super::rule::{Rule, Ruleset, Target};
+use super::{ChainName, Family, TooManyRules};
 use crate::policy::ir::Policy;
 use forest::{Chains, Forest};
-use nesting::Links;
 pub use plain::plain;
 
 /// What trees look like.
@@ -47,12 +47,10 @@ pub struct Shape {
     pub shared: usize,
     /// Ways from each chain of a tree; more where the tree would be too deep else.
     pub fan_out: usize,
-    /// Most chains below each other, from a hook on. nftables refuses more than 15
-    /// (`NFT_JUMP_STACK_SIZE` is 16, and the hook's own chain counts); an engine's chains lie between.
+    /// Most chains below each other, from a hook on.
     pub depth: usize,
-    /// Most jumps that lead anywhere, each counted as often as there are ways to it: kernels before
-    /// 6.19 walk them all at each load by nftables, and some may refuse more than 65,536
-    /// (`nf_tables_jumps_max_netns`).
+    /// Most jumps that lead anywhere, each counted as often as there are ways to it: less than
+    /// [`JUMPS`](super::bounds::JUMPS), since others' rules have some, too.
     pub jumps: usize,
 }
 
@@ -64,7 +62,7 @@ impl Default for Shape {
             leaf: 8,
             shared: 16_384,
             fan_out: 4,
-            depth: 12,
+            depth: DEPTH,
             jumps: 60_000,
         }
     }
@@ -142,13 +140,31 @@ pub fn optimise(draft: Ruleset, shape: Shape) -> Result<Ruleset, TooManyRules> {
     let mut shape = shape;
     loop {
         let chains = grown(&draft, shape);
-        let links = Links::of(&chains);
-        let (depth, jumps) = (links.deepest(), links.jumps(&draft.hooks));
+        let (depth, jumps) = nested(&draft, &chains);
         match shape.next(depth, jumps) {
             Some(next) => shape = next,
             None if depth > shape.depth || jumps > shape.jumps => return plain(draft),
             None => return checked(Ruleset { chains, ..draft }),
         }
+    }
+}
+
+/// Returns how deep chains are nested, and how many jumps there are.
+fn nested(draft: &Ruleset, chains: &Chains) -> (usize, usize) {
+    let links = Links::of(chains.iter().map(|((table, name), rules)| {
+        let leads = rules.iter().filter_map(next).map(ChainName::as_str);
+        ((*table, name.as_str()), leads.collect())
+    }));
+    let hooks = draft.hooks.iter();
+    let hooked = hooks.map(|hook| (hook.table, hook.target.as_str()));
+    (links.deepest(hooked.clone()), links.jumps(hooked))
+}
+
+/// Returns the chain that a rule leads to.
+fn next(rule: &Rule) -> Option<&ChainName> {
+    match &rule.target {
+        Target::Goto(next) | Target::Jump(next) => Some(next),
+        _ => None,
     }
 }
 

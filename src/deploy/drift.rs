@@ -1,6 +1,7 @@
 //! Compares a machine with its installed bundle.
 
 use super::apply;
+use super::boot::boot_failure;
 use super::compare::{RuleChange, compare, never_meet};
 use super::confirm;
 use super::converge::{families, live};
@@ -26,6 +27,16 @@ use crate::netfilter::{Family, Table};
 pub fn drift(host: &dyn Host) -> Result<DriftReport, Problem> {
     let _lock = host.lock()?;
     store::heal(host)?;
+    let mut report = compared(host)?;
+    if let Some(why) = boot_failure(host)? {
+        let failed = Drift::new(DriftKind::BootFailed).says(why);
+        report.drifts.insert(0, failed);
+    }
+    Ok(report)
+}
+
+/// Tells every difference from the bundle that should be in force, by who has the lock.
+pub(super) fn compared(host: &dyn Host) -> Result<DriftReport, Problem> {
     if let Some(trial) = trial::of(host)? {
         return on_trial(host, &trial);
     }

@@ -4,6 +4,7 @@
 //! `report`); doing it goes through [`crate::host::Host`].
 
 mod apply;
+mod boot;
 mod burst;
 mod compare;
 mod confirm;
@@ -32,6 +33,7 @@ pub mod store;
 mod trial;
 
 pub use apply::{Options, Outcome, apply, apply_installed, follow};
+pub use boot::boot_failure;
 pub use burst::Burst;
 pub use confirm::{Stage, confirm, return_in_time, rollback, seconds, try_out, went_back};
 pub use cut::{Doomed, doomed};

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::report::Counts;
 use crate::artifact::{Manifest, Origins, Parties};
+use crate::deploy::report::{Drift, DriftKind};
 use crate::deploy::{self, Mismatches, store};
 use crate::host::{Access, ContainerPowers, EngineFacts, Host, SOCKET, Variant};
 use crate::netfilter::save::{self, Tables};
@@ -104,6 +105,8 @@ pub struct UnitFacts {
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     pub installed: Installed,
+    /// Why this boot did not load the policy in whole, if nothing has done so since.
+    pub boot_failed: Option<String>,
     pub manifest: Option<Manifest>,
     /// Whom the installed bundle is about, and where its rules come from; empty where there is none.
     pub parties: Parties,
@@ -185,6 +188,8 @@ impl Facts {
     }
 
     fn bundle(&mut self, host: &dyn Host) {
+        let failed = self.saw("what became of this boot", deploy::boot_failure(host));
+        self.boot_failed = failed.flatten();
         match store::installed(host) {
             Ok(None) => return,
             Ok(Some(bundle)) => {
@@ -202,7 +207,9 @@ impl Facts {
         }
         let drift = deploy::drift(host);
         let drift = self.saw("drift from the installed bundle", drift);
-        self.drifts = drift.map_or(0, |report| report.drifts.len());
+        // A boot's failure is a finding of its own.
+        let differs = |it: &&Drift| it.kind != DriftKind::BootFailed;
+        self.drifts = drift.map_or(0, |report| report.drifts.iter().filter(differs).count());
         if let Some(manifest) = self.manifest.clone() {
             let overridden = deploy::overridden(host, &manifest.sysctls);
             let overridden = self.saw("files of sysctl.d", overridden);

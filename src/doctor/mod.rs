@@ -52,6 +52,7 @@ const CHECKS: &[Check] = &[
     check("room for connections", kernel::connections),
     check("units", own::units),
     check("installed bundle", own::bundle),
+    check("this boot", own::boot),
     check("drift", own::drift),
     check("release of iptables", own::iptables),
     check("what DOCKER-USER decides earlier", rules::docker_user),

@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, Installed, UnitFacts, Unseen};
 use super::finding::{Finding, Weight};
+use crate::deploy::report::BOOT_FAILED;
 use crate::deploy::store::CURRENT;
 use crate::diag::code;
 
@@ -99,6 +100,16 @@ pub(super) fn bundle(facts: &Facts) -> Vec<Finding> {
             .why("nothing closes what Docker opens, after the next boot at the latest")
             .remedy(remedy),
     ]
+}
+
+pub(super) fn boot(facts: &Facts) -> Vec<Finding> {
+    let failed = facts.boot_failed.iter();
+    let finding = failed.map(|why| {
+        Finding::new(code::BOOT_FAILED, Weight::Error, BOOT_FAILED)
+            .why(format!("what it closes may be open; {why}"))
+            .remedy("tidegate apply, which loads it or says what fails")
+    });
+    finding.collect()
 }
 
 pub(super) fn drift(facts: &Facts) -> Vec<Finding> {

@@ -31,6 +31,7 @@ const fn check(name: &'static str, run: fn(&Facts) -> Vec<Finding>) -> Check {
 
 /// Every check, in the order of the codes.
 const CHECKS: &[Check] = &[
+    check("this boot", own::boot),
     check("rules in the other iptables", rules::other_variant),
     check("saved rules that a service loads", tools::saved_rules),
     check("nftables.service", tools::nftables_service),
@@ -52,7 +53,6 @@ const CHECKS: &[Check] = &[
     check("room for connections", kernel::connections),
     check("units", own::units),
     check("installed bundle", own::bundle),
-    check("this boot", own::boot),
     check("drift", own::drift),
     check("release of iptables", own::iptables),
     check("what DOCKER-USER decides earlier", rules::docker_user),

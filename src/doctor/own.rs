@@ -106,7 +106,10 @@ pub(super) fn boot(facts: &Facts) -> Vec<Finding> {
     let failed = facts.boot_failed.iter();
     let finding = failed.map(|why| {
         Finding::new(code::BOOT_FAILED, Weight::Error, BOOT_FAILED)
-            .why(format!("what it closes may be open; {why}"))
+            .why(format!(
+                "what it closes may be open: {}",
+                why.replace('\n', ": ")
+            ))
             .remedy("tidegate apply, which loads it or says what fails")
     });
     finding.collect()

@@ -19,6 +19,7 @@ use crate::facts::Facts;
 use crate::hash::sha256;
 use crate::lint;
 use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
+use crate::netfilter::bounds::{self, Beyond};
 use crate::netfilter::{
     ChainText, Family, Hook, Origin, Ruleset, Table, Target, TooManyRules, lower, optimised,
     policy_name, render, render_chains,
@@ -149,10 +150,10 @@ pub fn compile_with(
         for policy in &policies {
             if let Some(rulesets) = rulesets(policy, how.rules, &mut diagnostics) {
                 let bundle = bundle(policy, rulesets, &sources, main);
-                diagnostics.extend(match how.proof {
+                diagnostics.extend(loadable(&bundle).or_else(|| match how.proof {
                     Proof::Needed => prove(policy, &bundle),
                     Proof::Omitted => Some(omitted()),
-                });
+                }));
                 bundles.push(bundle);
             }
         }
@@ -188,6 +189,24 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
     parties.openings = openings::openings(policy, sources);
     let origins = origins(&emitted, sources);
     Bundle::new(manifest, parties, origins, files(&emitted, sources))
+}
+
+/// Holds every chain that was written against what iptables and the kernel take.
+fn loadable(bundle: &Bundle) -> Option<Diagnostic> {
+    let checked = at_once(&Family::BOTH, |family| {
+        let checked = bounds::check(bundle.rules(*family));
+        checked.map_err(|beyond| not_loadable(*family, &beyond))
+    });
+    checked.into_iter().find_map(Result::err)
+}
+
+fn not_loadable(family: Family, beyond: &Beyond) -> Diagnostic {
+    let message = format!("the {family} rules would not load: {beyond}");
+    let help = match beyond {
+        Beyond::Jumps { .. } => "put sets together that the same ports are for, or use fewer",
+        _ => "this is a mistake of tidegate, not of the policy: please report it",
+    };
+    Diagnostic::error(code::NOT_LOADABLE, message).help(help)
 }
 
 /// Reads the rules again and compares what they mean with what the policy says.
@@ -528,6 +547,7 @@ mod tests {
             unproven(Invalid::NotKnown(12_000_000 / 1_000_000)),
             omitted(),
             unproven(deep),
+            not_loadable(Family::V6, &Beyond::Jumps { jumps: 70_123 }),
         ];
         for diagnostic in &all {
             told(diagnostic.code, &shown(std::slice::from_ref(diagnostic)));

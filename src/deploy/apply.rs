@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::boot;
 use super::error::{ApplyError, Problem};
 use super::job::Job;
 use super::rescue::rules_alone;
@@ -123,6 +124,14 @@ pub fn follow(host: &dyn Host, bundle: &Bundle, closed: &Bundle) -> Result<Outco
 /// Puts the installed bundle in force again, and returns it.
 pub fn apply_installed(host: &dyn Host, options: Options) -> Result<(Bundle, Outcome), ApplyError> {
     let _lock = host.lock().map_err(refused)?;
+    if !options.boot {
+        return again(host, options);
+    }
+    boot::begun(host);
+    again(host, options).inspect_err(|error| boot::ended(host, error))
+}
+
+fn again(host: &dyn Host, options: Options) -> Result<(Bundle, Outcome), ApplyError> {
     let notes = match confirm::settle(host)? {
         confirm::Stage::Waits(trial, left) => return apply_trial(host, options, &trial, left),
         confirm::Stage::WentBack(trial, _) => vec![confirm::went_back(&trial)],

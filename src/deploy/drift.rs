@@ -2,6 +2,7 @@
 
 use super::against;
 use super::apply;
+use super::boot::boot_failure;
 use super::compare::{RuleChange, compare, never_meet};
 use super::confirm;
 use super::converge::{families, live};
@@ -35,6 +36,16 @@ pub fn drift(host: &dyn Host) -> Result<DriftReport, Problem> {
 fn rules_and_settings(host: &dyn Host) -> Result<(DriftReport, Option<Bundle>), Problem> {
     let _lock = host.lock()?;
     store::heal(host)?;
+    let (mut report, bundle) = compared(host)?;
+    if let Some(why) = boot_failure(host)? {
+        let failed = Drift::new(DriftKind::BootFailed).says(why);
+        report.drifts.insert(0, failed);
+    }
+    Ok((report, bundle))
+}
+
+/// Tells every difference from the bundle that should be in force, and returns that, by who has the lock.
+pub(super) fn compared(host: &dyn Host) -> Result<(DriftReport, Option<Bundle>), Problem> {
     if let Some(trial) = trial::of(host)? {
         return on_trial(host, &trial);
     }

@@ -1,14 +1,17 @@
 //! Puts tidegate on a machine for good, and takes it away.
 
+use super::boot;
 use super::confirm;
 use super::converge::{converge, families};
 use super::error::{ApplyError, Problem};
+use super::rehearsed::rehearse;
 use super::routes;
 use super::state::TideState;
 use super::store::{self, Fragment};
 use super::trial::{self, Trial};
 use crate::artifact::Bundle;
 use crate::host::{Host, HostError, Lock};
+use crate::netfilter::Family;
 
 const PROGRAM: &str = "/usr/sbin/tidegate";
 pub const POLICIES: &str = "/etc/tidegate";
@@ -132,10 +135,7 @@ pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Resul
             trial.left(host)?.unwrap_or_default(),
         ));
     }
-    // Before anything is written: rules that apply would refuse are not to be found at boot.
-    for family in crate::netfilter::Family::BOTH {
-        TideState::of_bundle(bundle, family)?;
-    }
+    rehearse_all(host, bundle)?;
     host.copy_program(PROGRAM)?;
     host.make_folder(POLICIES)?;
     for fragment in Fragment::of_bundle(bundle) {
@@ -153,6 +153,25 @@ pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Resul
         }
     }
     Ok(host.systemctl(&["daemon-reload"])?)
+}
+
+/// Does what apply does before it writes anything: rules that it would refuse are not to be found at boot.
+fn rehearse_all(host: &dyn Host, bundle: &Bundle) -> Result<(), Problem> {
+    bundle.check()?;
+    let wanted = |family| Ok((family, TideState::of_bundle(bundle, family)?));
+    let wanted: Vec<_> = Family::BOTH
+        .into_iter()
+        .map(wanted)
+        .collect::<Result<_, Problem>>()?;
+    let families = families(host);
+    let wanted = wanted
+        .iter()
+        .filter(|(family, _)| families.contains(family));
+    rehearse(
+        host,
+        bundle,
+        wanted.map(|(family, wanted)| (*family, wanted)),
+    )
 }
 
 /// Has the timer only report what differs, or mend it as well.
@@ -253,6 +272,7 @@ fn take_out_of_force(host: &dyn Host) -> Result<(), Problem> {
     }
     trial::forget(host)?;
     trial::forget_return(host)?;
+    boot::forget(host)?;
     host.disarm();
     host.remove(store::SYSCTL_D)?;
     Ok(host.remove(store::MODULES_LOAD)?)

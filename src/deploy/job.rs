@@ -1,12 +1,12 @@
 //! All that stands between a machine and a bundle, and the steps that bring it there or back.
 
 use super::apply::{NextBoot, Options, Outcome, ended, refused};
+use super::boot;
 use super::converge::{converge, families, live, load, load_each, load_text};
 use super::engine;
 use super::error::{ApplyError, Problem};
 use super::plan::transaction;
-use super::rehearse::rehearse;
-use super::rehearsed::{self, is_rehearsed};
+use super::rehearsed::rehearse;
 use super::routes::Routes;
 use super::settings::{self, Setting};
 use super::standing::{SettingStatus, status};
@@ -178,6 +178,7 @@ impl<'a> Job<'a> {
         } else {
             next_boot.arrange(self.host).map_err(refused)?;
         }
+        boot::whole(self.host);
         let outcome = ended(self.host, self.bundle, options, self);
         Ok(Outcome { changed, ..outcome })
     }
@@ -192,11 +193,9 @@ impl<'a> Job<'a> {
     /// Does all that can fail without touching anything.
     pub(super) fn prepare(&self) -> Result<(), Problem> {
         let has_rules = self.rules.iter().any(|rules| rules.missing.is_some());
-        if !self.at_once && has_rules && !is_rehearsed(self.host, self.bundle) {
-            for rules in &self.rules {
-                rehearse(self.host, rules.family, &rules.wanted)?;
-            }
-            rehearsed::remember(self.host, self.bundle);
+        if !self.at_once && has_rules {
+            let rules = self.rules.iter().map(|it| (it.family, &it.wanted));
+            rehearse(self.host, self.bundle, rules)?;
         }
         if self.is_kept() {
             store::stage(self.host, self.bundle)?;

@@ -5,6 +5,7 @@
 
 pub mod against;
 mod apply;
+mod boot;
 mod burst;
 mod compare;
 mod confirm;
@@ -34,6 +35,7 @@ pub mod store;
 mod trial;
 
 pub use apply::{Options, Outcome, apply, apply_installed, follow};
+pub use boot::boot_failure;
 pub use burst::Burst;
 pub use confirm::{Stage, confirm, return_in_time, rollback, seconds, try_out, went_back};
 pub use cut::{Doomed, doomed};

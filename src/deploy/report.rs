@@ -4,13 +4,33 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::diag::code;
 use crate::diag::finding::{Finding, Weight};
+use crate::diag::wrap::wrapped;
 use crate::netfilter::{Family, Table};
+
+/// What a boot's failure is called.
+pub const BOOT_FAILED: &str = "this boot did not load the policy in whole";
+
+/// Returns what people are told first where a boot has failed, and why.
+pub(super) fn boot_failed(why: &str) -> String {
+    let why = wrapped(why, WIDTH - INDENT.len()).replace('\n', &format!("\n{INDENT}"));
+    format!(
+        "error[{}]: {BOOT_FAILED}\n{INDENT}{why}\n\
+         {INDENT}what it closes may be open: `tidegate apply` loads it, or says what fails\n",
+        code::BOOT_FAILED
+    )
+}
+
+/// Columns of a line, as far as words allow.
+const WIDTH: usize = 80;
+const INDENT: &str = "    ";
 
 /// What kind of thing differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DriftKind {
+    BootFailed,
     BundleDamaged,
     ChainMissing,
     ChainStranger,
@@ -38,6 +58,7 @@ pub enum DriftKind {
 impl DriftKind {
     /// Every kind.
     pub const ALL: &'static [DriftKind] = &[
+        DriftKind::BootFailed,
         DriftKind::BundleDamaged,
         DriftKind::ChainMissing,
         DriftKind::ChainStranger,
@@ -65,6 +86,7 @@ impl DriftKind {
     /// Returns its name for programs, as in the JSON.
     pub fn name(self) -> &'static str {
         match self {
+            DriftKind::BootFailed => "boot-failed",
             DriftKind::BundleDamaged => "bundle-damaged",
             DriftKind::ChainMissing => "chain-missing",
             DriftKind::ChainStranger => "chain-stranger",
@@ -93,6 +115,7 @@ impl DriftKind {
     /// Returns what happened in words.
     pub fn title(self) -> &'static str {
         match self {
+            DriftKind::BootFailed => BOOT_FAILED,
             DriftKind::BundleDamaged => "installed bundle damaged",
             DriftKind::ChainMissing => "chain gone",
             DriftKind::ChainStranger => "chain of nobody",
@@ -204,6 +227,10 @@ impl Drift {
     }
 
     fn write(&self, text: &mut String) {
+        if self.kind == DriftKind::BootFailed {
+            text.push_str(&boot_failed(self.says.as_deref().unwrap_or("")));
+            return;
+        }
         let _ = writeln!(text, "{}", self.heading());
         if let Some(location) = self.location() {
             let _ = writeln!(text, "    {location}");

@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::against;
+use super::boot::boot_failure;
 use super::confirm::seconds;
+use super::drift;
 use super::error::Problem;
 use super::history::{self, Past};
+use super::report::boot_failed;
 use super::trial::{self, Trial, short};
 use super::{install, store};
 use crate::artifact::Bundle;
@@ -38,8 +41,16 @@ pub struct Unit {
 /// What `tidegate status` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Nothing where no bundle is installed.
+    /// Why this boot did not load the policy in whole, if nothing has done so since.
+    pub boot_failed: Option<String>,
+    /// The bundle that should be in force; nothing where none is installed.
+    pub wanted: Option<InForce>,
+    /// The same, where the machine was looked at and does not differ from it.
     pub in_force: Option<InForce>,
+    /// How many differences there are; nothing where that is not known, or there is no bundle.
+    pub differences: Option<usize>,
+    /// Why it is not known.
+    pub not_known: Option<String>,
     /// Seconds that a confirmation is waited for; zero where the time is over.
     pub waits: Option<u64>,
     /// What comes back without a confirmation, in words.
@@ -56,7 +67,7 @@ pub struct Status {
     pub findings: Vec<Finding>,
 }
 
-/// Looks at what is recorded; whether the kernel agrees, [`drift`](super::drift) tells.
+/// Looks at what is recorded, and whether the machine is so; [`drift`](super::drift) tells the differences.
 pub fn status(host: &dyn Host) -> Result<Status, Problem> {
     let (mut status, bundle) = recorded(host)?;
     // Others need not wait while the engine is asked.
@@ -77,12 +88,18 @@ fn recorded(host: &dyn Host) -> Result<(Status, Option<Bundle>), Problem> {
         }
         _ => (None, None),
     };
-    let in_force = match &on_trial {
+    let wanted = match &on_trial {
         Some(trial) => Some(of_trial(trial)),
         None => match &installed {
             Some(bundle) => Some(of_bundle(host, bundle)?),
             None => None,
         },
+    };
+    let compared = wanted.as_ref().map(|_| drift::compared(host));
+    let (differences, not_known) = match compared {
+        None => (None, None),
+        Some(Ok((report, _))) => (Some(report.drifts.len()), None),
+        Some(Err(problem)) => (None, Some(problem.to_string())),
     };
     let units = units(host)?;
     let next_boot = next_boot(host, installed.as_ref());
@@ -91,7 +108,11 @@ fn recorded(host: &dyn Host) -> Result<(Status, Option<Bundle>), Problem> {
         None => installed,
     };
     let status = Status {
-        in_force,
+        boot_failed: boot_failure(host)?,
+        in_force: wanted.clone().filter(|_| differences == Some(0)),
+        wanted,
+        differences,
+        not_known,
         waits,
         otherwise,
         next_boot,
@@ -127,7 +148,7 @@ fn next_boot(host: &dyn Host, installed: Option<&Bundle>) -> Option<String> {
     next.map(|bundle| bundle.version().to_owned())
 }
 
-fn units(host: &dyn Host) -> Result<Option<Vec<Unit>>, HostError> {
+pub(super) fn units(host: &dyn Host) -> Result<Option<Vec<Unit>>, HostError> {
     let names = install::unit_names();
     Ok(host.units(&names)?.map(|text| parse(&text)))
 }
@@ -155,29 +176,10 @@ impl Status {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
-    /// Returns whether nothing runs otherwise than the policy says.
-    pub fn is_fine(&self) -> bool {
-        self.findings.iter().all(|it| it.weight == Weight::Note)
-    }
-
     /// Returns it for people.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        match &self.in_force {
-            None => text.push_str("no bundle is in force\n"),
-            Some(now) => {
-                let since = now
-                    .since
-                    .map(|since| format!(" since {}", day_and_time(since)));
-                let since = since.unwrap_or_default();
-                let _ = writeln!(
-                    text,
-                    "{}, version {}: in force{since}",
-                    now.policy,
-                    short(&now.version)
-                );
-            }
-        }
+        let failed = self.boot_failed.as_deref().map(boot_failed);
+        let mut text = failed.unwrap_or_default() + &self.now();
         if let (Some(left), Some(back)) = (self.waits, &self.otherwise) {
             let _ = writeln!(text, "confirmation: {left} s left, then {back} comes back");
         }
@@ -212,8 +214,40 @@ impl Status {
         text
     }
 
+    /// Says what is in force, in lines.
+    fn now(&self) -> String {
+        let Some(wanted) = &self.wanted else {
+            return "no bundle is in force\n".to_owned();
+        };
+        let since = wanted.since.map(day_and_time);
+        let since = since.map(|since| format!(" since {since}"));
+        let state = match (self.differences, &self.not_known) {
+            (Some(0), _) => format!("in force{}", since.unwrap_or_default()),
+            (Some(1), _) => {
+                "the machine differs in 1 thing\ndrift: `tidegate drift` tells it".to_owned()
+            }
+            (Some(count), _) => {
+                format!("the machine differs in {count} things\ndrift: `tidegate drift` tells them")
+            }
+            (None, why) => {
+                let why = why.as_deref().unwrap_or_default();
+                format!("not known whether it is in force\nreason: {why}")
+            }
+        };
+        let version = short(&wanted.version);
+        format!("{}, version {version}: {state}\n", wanted.policy)
+    }
+
+    /// Returns whether all that should be in force is known to be, and nothing runs otherwise than the
+    /// policy says.
+    pub fn is_fine(&self) -> bool {
+        let rules = self.wanted.is_none() || self.in_force.is_some();
+        let engine = self.findings.iter().all(|it| it.weight == Weight::Note);
+        self.boot_failed.is_none() && rules && engine
+    }
+
     fn boot(&self) -> String {
-        let version = match (&self.next_boot, &self.in_force) {
+        let version = match (&self.next_boot, &self.wanted) {
             (None, _) => return "no rules of tidegate".to_owned(),
             (Some(next), Some(now)) if *next == now.version => "the same".to_owned(),
             (Some(next), _) => format!("version {}", short(next)),

@@ -175,6 +175,7 @@ codes! {
     NOT_PROVEN = "T0404" warning, "Rules that nobody has compared with the policy.";
     NOT_EXPECTED = "T0405", "An expectation that the rules do not keep.";
     EXPECTED_OF_NOBODY = "T0406", "An expectation that no connection is about.";
+    NOT_LOADABLE = "T0407", "Rules that iptables or the kernel would not take.";
     BUNDLE_DAMAGED = "T0501", "A bundle that is not as it was compiled.";
     REHEARSAL_DIFFERS = "T0502", "This machine's iptables prints a rule otherwise than it was compiled.";
     HOST_FAILED = "T0503", "A file, a command or the kernel of this machine failed.";
@@ -196,6 +197,7 @@ codes! {
     NOT_ARMED = "T0519", "Nothing can be started that would go back when the time is over.";
     NOTHING_BEFORE = "T0520", "No bundle, or not one alone, to go back to.";
     NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
+    BOOT_FAILED = "T0525", "The rules were not loaded in whole when the machine started.";
     FORGETS = "T0526", "A policy that no longer names a network which the one in force closes.";
     CLOSED_AT_FIRST = "T0527" warning, "Ports that the first policy closes by default.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";

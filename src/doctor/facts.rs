@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::report::Counts;
 use crate::artifact::{Manifest, Origins, Parties};
+use crate::deploy::report::{Drift, DriftKind};
 use crate::deploy::{self, Mismatches, store};
 use crate::diag::finding::Finding;
 use crate::host::{Access, ContainerPowers, EngineFacts, Host, SOCKET, Variant};
@@ -105,6 +106,8 @@ pub struct UnitFacts {
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     pub installed: Installed,
+    /// Why this boot did not load the policy in whole, if nothing has done so since.
+    pub boot_failed: Option<String>,
     pub manifest: Option<Manifest>,
     /// Whom the installed bundle is about, and where its rules come from; empty where there is none.
     pub parties: Parties,
@@ -188,6 +191,8 @@ impl Facts {
     }
 
     fn bundle(&mut self, host: &dyn Host) {
+        let failed = self.saw("what became of this boot", deploy::boot_failure(host));
+        self.boot_failed = failed.flatten();
         match store::installed(host) {
             Ok(None) => return,
             Ok(Some(bundle)) => {
@@ -206,7 +211,9 @@ impl Facts {
         let drift = deploy::drift(host);
         let drift = self.saw("drift from the installed bundle", drift);
         if let Some(report) = drift {
-            self.drifts = report.drifts.len();
+            // A boot's failure is a finding of its own.
+            let differs = |it: &&Drift| it.kind != DriftKind::BootFailed;
+            self.drifts = report.drifts.iter().filter(differs).count();
             self.compared = report.findings;
         }
         if let Some(manifest) = self.manifest.clone() {

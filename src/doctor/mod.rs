@@ -30,6 +30,7 @@ const fn check(name: &'static str, run: fn(&Facts) -> Vec<Finding>) -> Check {
 
 /// Every check, in the order of the codes.
 const CHECKS: &[Check] = &[
+    check("this boot", own::boot),
     check("rules in the other iptables", rules::other_variant),
     check("saved rules that a service loads", tools::saved_rules),
     check("nftables.service", tools::nftables_service),

@@ -1,6 +1,7 @@
 //! Checks on tidegate itself: is it there, whole, and started at boot?
 
 use super::facts::{Facts, Installed, UnitFacts, Unseen};
+use crate::deploy::report::BOOT_FAILED;
 use crate::deploy::store::CURRENT;
 use crate::diag::code;
 use crate::diag::finding::{Finding, Weight};
@@ -99,6 +100,19 @@ pub(super) fn bundle(facts: &Facts) -> Vec<Finding> {
             .why("nothing closes what Docker opens, after the next boot at the latest")
             .remedy(remedy),
     ]
+}
+
+pub(super) fn boot(facts: &Facts) -> Vec<Finding> {
+    let failed = facts.boot_failed.iter();
+    let finding = failed.map(|why| {
+        Finding::new(code::BOOT_FAILED, Weight::Error, BOOT_FAILED)
+            .why(format!(
+                "what it closes may be open: {}",
+                why.replace('\n', ": ")
+            ))
+            .remedy("tidegate apply, which loads it or says what fails")
+    });
+    finding.collect()
 }
 
 pub(super) fn drift(facts: &Facts) -> Vec<Finding> {

@@ -108,9 +108,7 @@ fn help(found: &Surplus) -> &'static str {
             "name somebody else, or say in the denial what it is to leave"
         }
         (_, Why::Cancelled) => "take it out, or say in the denial what it is to leave",
-        (Kind::Exposure { published: true }, _) => {
-            "name somebody else, or take out what lets them in as well"
-        }
+        (Kind::Exposure { published: true }, _) => "name somebody else",
         (Kind::Exposure { published: false }, _) => "take the `from` out, or name somebody else",
         _ => "take it out, or correct what it was meant to say",
     }

@@ -116,17 +116,6 @@ link a -> b
 allow a -> outside, b, host : 53/udp
 "
     ), @r"
-warning[T0608]: this `from` opens nothing new
-  --> p.tide:21:37
-   |
-16 | network open {
-   |         ---- `icc on`: its containers may connect to each other
-...
-21 | container a on open at 172.19.0.2 { expose 1/tcp as 1 from open }
-   |                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^ whoever it lets in comes in without it
-   |
-   = help: name somebody else, or take out what lets them in as well
-
 warning[T0608]: this `link` opens nothing new
   --> p.tide:23:1
    |

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
+use super::bounds::NAME;
 use crate::hash::sha256;
 
-/// A chain name of at most 28 bytes, the most that iptables takes (`XT_EXTENSION_MAXNAMELEN` less the end).
+/// A chain name of at most [`NAME`] bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainName(String);
 
-/// Longest name that iptables takes.
-const MAX: usize = 28;
 /// Hex digits that stand for the part of a long name that was cut.
 const DIGITS: usize = 8;
 /// What names of sets begin with. No network's does: a `~` stands behind more of a name.
@@ -29,7 +28,7 @@ impl ChainName {
     /// Returns the chain for one part of a network: `TIDE-shop-in`. Long network names are cut and
     /// keep a hash of the whole, the same one every time.
     pub(crate) fn of_network(network: &str, part: &str) -> Self {
-        let room = MAX.saturating_sub("TIDE--".len() + part.len());
+        let room = NAME.saturating_sub("TIDE--".len() + part.len());
         if network.len() <= room {
             return ChainName(format!("TIDE-{network}-{part}"));
         }
@@ -49,7 +48,7 @@ impl ChainName {
     /// Returns a chain that belongs to this one: `TIDE-shop-in.12`. No network's or container's chain
     /// ends so. Long names are cut as [`ChainName::of_network`] cuts them.
     pub(super) fn below(&self, part: &str) -> Self {
-        let room = MAX.saturating_sub(part.len() + 1);
+        let room = NAME.saturating_sub(part.len() + 1);
         if self.0.len() <= room {
             return ChainName(format!("{}.{part}", self.0));
         }
@@ -85,7 +84,7 @@ mod tests {
         let long = "a-network-with-a-very-long-name";
         let one = ChainName::of_network(&format!("{long}1"), "peer");
         let two = ChainName::of_network(&format!("{long}2"), "peer");
-        assert_eq!(one.as_str().len(), MAX);
+        assert_eq!(one.as_str().len(), NAME);
         assert_ne!(one, two);
         assert_eq!(one, ChainName::of_network(&format!("{long}1"), "peer"));
     }

@@ -1,9 +1,11 @@
 //! The rule set: tables, chains, matches and verdicts, apart from how iptables spells them.
 
+pub mod bounds;
 mod chain_name;
 pub mod docker;
 pub mod dump;
 mod lower;
+mod nesting;
 mod optimise;
 mod render;
 mod rule;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
+use super::bounds::COMMENT;
 use super::rule::{
     Conntrack, Hook, Interface, Over, Rule, Ruleset, Service, Target, protocol_word,
 };
@@ -16,9 +17,6 @@ use crate::source::SourceMap;
 
 /// Usual length of a rule's line, to make room at once.
 const LINE: usize = 160;
-
-/// Longest comment that iptables keeps; it cuts longer ones without a word.
-const COMMENT_MAX: usize = 255;
 
 /// The rules of one chain as text: what iptables-save prints for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -353,9 +351,7 @@ fn comment(text: &str) -> String {
         }
     };
     let text: String = text.chars().map(plain).collect();
-    let kept = text
-        .get(text.len().saturating_sub(COMMENT_MAX)..)
-        .unwrap_or("");
+    let kept = text.get(text.len().saturating_sub(COMMENT)..).unwrap_or("");
     if kept
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')

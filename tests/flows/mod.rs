@@ -5,6 +5,7 @@ mod bounds;
 mod engine_nft;
 mod eras;
 mod kernel;
+mod loads;
 mod no_engine;
 mod raw;
 mod table;

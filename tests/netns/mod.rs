@@ -1,6 +1,7 @@
 //! Real iptables in network namespaces that are thrown away.
 
 mod apply;
+mod boot;
 mod cli;
 mod confirm;
 mod cut;

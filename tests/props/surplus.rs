@@ -12,8 +12,10 @@ use tidegate::netfilter::dump::{Dump, read};
 use tidegate::netfilter::{Family, Ruleset, Verdict as Walked, lower, render, render_chains};
 use tidegate::policy::ir::{Effect, Party, Policy};
 use tidegate::policy::{Loaded, load};
+use tidegate::question;
 use tidegate::source::Span;
 
+use super::diff::side;
 use super::idle::{fates, idler, mended, to_exposed};
 use super::oracle::{self, Fate};
 use super::policies::{self, Tape};
@@ -176,6 +178,82 @@ proptest! {
     }
 }
 
+/// Returns a policy's text without a statement that is told; of a port that is not published the `from` goes.
+fn cut(text: &str, told: &Diagnostic) -> Option<String> {
+    let span = told.labels.iter().find(|label| label.primary)?.span;
+    let (start, end) = (span.start as usize, span.end as usize);
+    let said = &text[start..end];
+    let kept = match said.find(" from ") {
+        Some(from) if !said.contains(" as ") => &said[..from],
+        _ => "",
+    };
+    Some(format!("{}{kept}{}", &text[..start], &text[end..]))
+}
+
+/// Tells whether `diff` has nothing to say of two texts.
+fn are_one(before: &str, after: &str) -> bool {
+    Family::BOTH.into_iter().all(|family| {
+        let mut before = side(before, None, family).expect("it loaded");
+        let Some(mut after) = side(after, Some(&before), family) else {
+            return false;
+        };
+        question::on_one_host(&mut before, &mut after);
+        let found = question::differences(&before, &after).expect("few rules");
+        found.rows.is_empty()
+    })
+}
+
+/// Takes each statement out, one at a time, without which the policy is told to mean the same.
+fn agrees_with_diff(bytes: &[u8]) -> Result<usize, TestCaseError> {
+    let mut tape = Tape::new(bytes);
+    let text = policies::policy(&mut tape);
+    let text = idler(&mut tape, &text);
+    let loaded = load(&Files::one(&text), "policy.tide");
+    let Some(policy) = loaded.policy() else {
+        return Ok(0);
+    };
+    let mut told = lint(std::slice::from_ref(policy));
+    told.retain(|it| it.code == code::NOTHING_NEW || it.code == code::DENIES_NOTHING);
+    for it in &told {
+        let cut = cut(&text, it).expect("a place");
+        prop_assert!(are_one(&text, &cut), "{text}\n{it:#?}\n{cut}");
+    }
+    Ok(told.len())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.min(100),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_is_told_is_nothing_to_diff(bytes in proptest::collection::vec(any::<u8>(), 64..2048)) {
+        agrees_with_diff(&bytes)?;
+    }
+}
+
+/// A published port is closed to all others by its statement, whatever lets its own sources in as well.
+#[test]
+fn a_published_port_is_never_told() {
+    for setting in ["host-access off", "host-access on", "egress on"] {
+        let text = format!(
+            "host {{\n  uplink eth0\n  forwarding on\n  forward drop\n}}\n\
+             network web {{\n  bridge br-web\n  subnet 172.34.0.0/24\n  icc on\n  {setting}\n}}\n\
+             container api on web {{\n  expose 9527/tcp as 9527 from web\n}}\n"
+        );
+        let loaded = load(&Files::one(&text), "policy.tide");
+        let told = lint(std::slice::from_ref(loaded.policy().expect("no mistake")));
+        assert!(
+            told.iter().all(|it| it.code != code::NOTHING_NEW),
+            "{told:#?}"
+        );
+        let without = text.replace("  expose 9527/tcp as 9527 from web\n", "");
+        assert!(!are_one(&text, &without), "{setting}");
+    }
+}
+
 /// Returns the statements of an effect that are about others than the host.
 fn statements(policy: &Policy, effect: Effect) -> BTreeSet<Span> {
     let host = |parties: &[Party]| {
@@ -236,10 +314,14 @@ proptest! {
 /// The properties above are worth nothing where nothing is told, or all is.
 #[test]
 fn some_is_needed_and_some_is_not() {
-    let (mut told, mut not) = (0, 0);
+    let (mut told, mut not, mut cut) = (0, 0, 0);
     for seed in 0..60u32 {
         told += check(&super::bytes(seed)).expect("needless is needless");
+        cut += agrees_with_diff(&super::bytes(seed)).expect("nothing to diff");
         not += needed(&super::bytes(seed)).expect("needed is needed");
     }
-    assert!(told > 20 && not > 20, "{told} told, {not} not");
+    assert!(
+        told > 20 && not > 20 && cut > 10,
+        "{told} told, {not} not, {cut} cut"
+    );
 }

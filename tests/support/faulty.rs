@@ -20,6 +20,7 @@ pub(crate) enum Call<'a> {
     Rehearse,
     Rename(&'a str),
     Restore(Family, &'a str),
+    Save(Family),
     /// Something below the root folder is written or removed.
     Write,
 }
@@ -66,6 +67,7 @@ impl Host for Faulty {
 
     fn save(&self, family: Family) -> Result<String, HostError> {
         assert!(family == Family::V4 || self.ipv6, "no IPv6 here");
+        self.check(&Call::Save(family))?;
         self.inner.save(family)
     }
 

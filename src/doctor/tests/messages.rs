@@ -99,6 +99,10 @@ fn machines() -> Vec<(Code, Facts)> {
         ("net/netfilter/nf_conntrack_max", "1000"),
     ];
     vec![
+        (code::BOOT_FAILED, Facts {
+            boot_failed: Some("tidegate-guard.service failed: exit-code".to_owned()),
+            ..clean()
+        }),
         (code::OTHER_VARIANT, other_variant()),
         (code::SAVED_RULES, enabled(persistent, "netfilter-persistent.service")),
         (code::NFTABLES_FLUSHES, enabled(nft, "nftables.service")),

@@ -155,6 +155,8 @@ impl<'p> Judge<'p> {
                 MAX_NAMED,
             );
             Why::Cancelled
+        } else if self.openings.get(at)?.statement.publishes() {
+            return None;
         } else {
             by = self.settled(&mut rest);
             let most = MAX_NAMED.saturating_sub(by.len());
@@ -263,10 +265,13 @@ fn find(
     all: &[Judged],
     part: &dyn Fn(&mut Spaces<'_>, &Row) -> Row,
 ) -> Vec<usize> {
-    let item = |it: &Judged| Item {
-        all: part(spaces, &it.all),
-        surely: part(spaces, &it.surely),
-        stays: it.statement.stays,
+    let item = |it: &Judged| {
+        let all = part(spaces, &it.all);
+        Item {
+            stays: it.statement.stays || it.statement.publishes() && !is_nothing(&all),
+            surely: part(spaces, &it.surely),
+            all,
+        }
     };
     let mut items: Vec<Item> = all.iter().map(item).collect();
     spaces.needless(&mut items)

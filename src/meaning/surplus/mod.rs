@@ -119,6 +119,14 @@ struct Statement {
     parts: Vec<usize>,
 }
 
+impl Statement {
+    /// Tells whether it publishes a port: without it the port is the host's own, open or closed as those
+    /// are. So what it lets in may come in anyway, and yet it is not needless.
+    fn publishes(&self) -> bool {
+        self.kind == Kind::Exposure { published: true }
+    }
+}
+
 /// Returns all statements but those that are gone, by place.
 fn statements(spaces: &Spaces<'_>, gone: &BTreeSet<Span>) -> Vec<Statement> {
     let parts = spaces.0.first().map(Says::parts).unwrap_or_default();

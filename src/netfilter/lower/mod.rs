@@ -20,6 +20,7 @@ mod ways;
 
 use std::collections::BTreeMap;
 
+use super::bounds::LOG_PREFIX;
 use super::rule::{Conntrack, Hook, Limit, Origin, Rule, Ruleset, Target, protocol_word};
 use super::{ChainName, Family, Place, Table};
 use crate::policy::ir::{ContainerId, Engine, Exposure, NetworkId, Policy, Rate, RateUnit};
@@ -272,9 +273,9 @@ fn published_key(exposure: &Exposure, family: Family) -> Option<Rule> {
     })
 }
 
-/// Returns the text in front of a logged packet, at most 29 bytes, which is all that LOG keeps.
+/// Returns the text in front of a logged packet, at most [`LOG_PREFIX`] bytes.
 fn log_prefix(name: &str) -> String {
-    const ROOM: usize = 29 - "tidegate : ".len();
+    const ROOM: usize = LOG_PREFIX - "tidegate : ".len();
     format!("tidegate {}: ", name.get(..ROOM).unwrap_or(name))
 }
 

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use super::forest::{Chains, is_free};
+use super::next;
 use super::split::{Key, range};
 use crate::netfilter::rule::{Rule, Target};
 use crate::netfilter::{ChainName, Table};
@@ -60,13 +61,6 @@ fn uses(chains: &Chains) -> Uses<'_> {
         }
     }
     uses
-}
-
-fn next(rule: &Rule) -> Option<&ChainName> {
-    match &rule.target {
-        Target::Goto(next) | Target::Jump(next) => Some(next),
-        _ => None,
-    }
 }
 
 /// Returns what to change where a chain ends with rules that mark, one that reads the mark, and one for

@@ -17,20 +17,21 @@
 mod answers;
 mod dispatch;
 mod forest;
-mod nesting;
 mod plain;
+mod prefixes;
 mod sets;
 mod shared;
 mod split;
 mod tree;
 mod union;
 
+use super::bounds::DEPTH;
 use super::lower::{MAX_RULES, draft};
-use super::rule::{Rule, Ruleset};
-use super::{Family, TooManyRules};
+use super::nesting::Links;
+use super::rule::{Rule, Ruleset, Target};
+use super::{ChainName, Family, TooManyRules};
 use crate::policy::ir::Policy;
 use forest::{Chains, Forest};
-use nesting::Links;
 pub use plain::plain;
 
 /// What trees look like.
@@ -46,12 +47,10 @@ pub struct Shape {
     pub shared: usize,
     /// Ways from each chain of a tree; more where the tree would be too deep else.
     pub fan_out: usize,
-    /// Most chains below each other, from a hook on. nftables refuses more than 15
-    /// (`NFT_JUMP_STACK_SIZE` is 16, and the hook's own chain counts); an engine's chains lie between.
+    /// Most chains below each other, from a hook on.
     pub depth: usize,
-    /// Most jumps that lead anywhere, each counted as often as there are ways to it: kernels before
-    /// 6.19 walk them all at each load by nftables, and some may refuse more than 65,536
-    /// (`nf_tables_jumps_max_netns`).
+    /// Most jumps that lead anywhere, each counted as often as there are ways to it: less than
+    /// [`JUMPS`](super::bounds::JUMPS), since others' rules have some, too.
     pub jumps: usize,
 }
 
@@ -63,7 +62,7 @@ impl Default for Shape {
             leaf: 8,
             shared: 16_384,
             fan_out: 4,
-            depth: 12,
+            depth: DEPTH,
             jumps: 60_000,
         }
     }
@@ -74,6 +73,9 @@ impl Default for Shape {
 /// line (`cache_chain_list_insert` in iptables/nft-cache.c, 1.8.9), so its time grows with rules times
 /// chains: 300,000 rules in 100,000 chains took minutes. A packet hardly feels thirty rules more.
 const LEAVES: usize = 5_000;
+
+/// Most ways from a chain: with more the way to a rule would be as long as a list.
+const WIDEST: usize = 64;
 
 impl Shape {
     /// Returns true for a list that stays one.
@@ -102,11 +104,11 @@ impl Shape {
     }
 
     /// Returns the shape to try after this one, if what it made is too deep or has too many jumps.
-    fn next(self, links: &Links<'_>, jumps: usize) -> Option<Shape> {
-        // Prefixes that lie in each other make deep trees; wider ones are less deep.
-        if self.fan_out <= MAX_RULES && links.deepest() > self.depth {
-            let fan_out = self.fan_out * 2;
-            return Some(Shape { fan_out, ..self });
+    fn next(self, depth: usize, jumps: usize) -> Option<Shape> {
+        // Trees that lie in each other's series: wider ones are less deep.
+        if depth > self.depth {
+            let fan_out = self.fan_out.saturating_mul(2);
+            return (fan_out <= WIDEST).then_some(Shape { fan_out, ..self });
         }
         let excess = jumps.div_ceil(self.jumps.max(1));
         (self.leaf <= MAX_RULES && excess > 1).then(|| Shape {
@@ -130,21 +132,39 @@ pub fn optimised(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRule
     optimise(draft(policy, family)?, Shape::default())
 }
 
-/// Makes rules of a draft, with long lists as trees. Where those have too many jumps even with long
-/// lists at their ends, there are none.
+/// Makes rules of a draft, with long lists as trees. Where those are too deep however wide they are, or
+/// have too many jumps even with long lists at their ends, there are none.
 ///
 /// Errors: more than a million rules.
 pub fn optimise(draft: Ruleset, shape: Shape) -> Result<Ruleset, TooManyRules> {
     let mut shape = shape;
     loop {
         let chains = grown(&draft, shape);
-        let links = Links::of(&chains);
-        let jumps = links.jumps(&draft.hooks);
-        match shape.next(&links, jumps) {
+        let (depth, jumps) = nested(&draft, &chains);
+        match shape.next(depth, jumps) {
             Some(next) => shape = next,
-            None if jumps > shape.jumps => return plain(draft),
+            None if depth > shape.depth || jumps > shape.jumps => return plain(draft),
             None => return checked(Ruleset { chains, ..draft }),
         }
+    }
+}
+
+/// Returns how deep chains are nested, and how many jumps there are.
+fn nested(draft: &Ruleset, chains: &Chains) -> (usize, usize) {
+    let links = Links::of(chains.iter().map(|((table, name), rules)| {
+        let leads = rules.iter().filter_map(next).map(ChainName::as_str);
+        ((*table, name.as_str()), leads.collect())
+    }));
+    let hooks = draft.hooks.iter();
+    let hooked = hooks.map(|hook| (hook.table, hook.target.as_str()));
+    (links.deepest(hooked.clone()), links.jumps(hooked))
+}
+
+/// Returns the chain that a rule leads to.
+fn next(rule: &Rule) -> Option<&ChainName> {
+    match &rule.target {
+        Target::Goto(next) | Target::Jump(next) => Some(next),
+        _ => None,
     }
 }
 

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::ops::Range;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::forest::Forest;
-use super::split::{Range as Addresses, addresses, by_prefix, common};
+use super::prefixes::{Range, addresses, by_prefix, common};
 use crate::hash::sha256;
 use crate::netfilter::rule::{Origin, Rule, Target};
 use crate::netfilter::{ChainName, Table};
@@ -117,7 +116,7 @@ impl Forest {
         let (table, name) = root;
         let leaf = self.shape.leaf(sorted.nets.len());
         let mut chains = Vec::new();
-        let mut open = vec![(name.clone(), 0..sorted.nets.len())];
+        let mut open = vec![(name.clone(), (0..sorted.nets.len()).collect())];
         while let Some((chain, part)) = open.pop() {
             let body = self.set_node(root, &sorted, (part, leaf), &mut open);
             self.chains.insert((table, chain.clone()), body);
@@ -137,25 +136,25 @@ impl Forest {
         &mut self,
         (table, owner): (Table, &ChainName),
         sorted: &Entries<'_>,
-        (part, leaf): (Range<usize>, usize),
-        open: &mut Vec<(ChainName, Range<usize>)>,
+        (part, leaf): (Vec<usize>, usize),
+        open: &mut Vec<(ChainName, Vec<usize>)>,
     ) -> Vec<Rule> {
         let parts = if part.len() <= leaf {
             Vec::new()
         } else {
-            sorted.split(part.clone(), self.shape.ways(part.len(), leaf))
+            sorted.split(&part, self.shape.ways(part.len(), leaf))
         };
         if parts.len() < 2 {
-            return part.map(|at| sorted.rule(at)).collect();
+            return part.into_iter().map(|at| sorted.rule(at)).collect();
         }
         let mut body = Vec::new();
         for part in parts {
             if self.shape.few(part.len()) {
-                body.extend(part.map(|at| sorted.rule(at)));
+                body.extend(part.into_iter().map(|at| sorted.rule(at)));
                 continue;
             }
             let name = self.name(table, owner);
-            body.push(sorted.way(part.clone(), Target::Goto(name.clone())));
+            body.push(sorted.way(&part, Target::Goto(name.clone())));
             open.push((name, part));
         }
         body
@@ -206,7 +205,7 @@ struct Entries<'m> {
     members: &'m Members,
     nets: Vec<IpNet>,
     /// The addresses of each prefix.
-    ranges: Vec<Addresses>,
+    ranges: Vec<Range>,
     /// Where each prefix stands among the members.
     places: Vec<usize>,
 }
@@ -233,17 +232,17 @@ impl<'m> Entries<'m> {
         }
     }
 
-    /// Parts some of them in at most so many parts, the longest first.
-    fn split(&self, part: Range<usize>, ways: usize) -> Vec<Range<usize>> {
-        let mut from = part.start;
-        let ends = by_prefix(self.ranges.get(part).unwrap_or_default(), ways);
-        let start = from;
-        let mut parts: Vec<Range<usize>> = ends
-            .into_iter()
-            .map(|end| std::mem::replace(&mut from, start + end)..start + end)
-            .collect();
-        parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
-        parts
+    /// Parts some of them, in at most so many parts and in the order of [`by_prefix`].
+    fn split(&self, part: &[usize], ways: usize) -> Vec<Vec<usize>> {
+        let ranges = self.ranges_of(part);
+        let places = |of: Vec<usize>| of.iter().filter_map(|at| part.get(*at).copied()).collect();
+        let parts = by_prefix(&ranges, ways).into_iter();
+        parts.map(places).collect()
+    }
+
+    fn ranges_of(&self, part: &[usize]) -> Vec<Range> {
+        let range = |at: &usize| self.ranges.get(*at).copied();
+        part.iter().filter_map(range).collect()
     }
 
     fn asking(&self, net: Option<IpNet>, target: Target, origin: Option<Origin>) -> Rule {
@@ -275,9 +274,9 @@ impl<'m> Entries<'m> {
     }
 
     /// Returns the rule that leads to some of them.
-    fn way(&self, part: Range<usize>, target: Target) -> Rule {
-        let like = self.nets.get(part.start).copied();
-        let ranges = self.ranges.get(part).unwrap_or_default();
+    fn way(&self, part: &[usize], target: Target) -> Rule {
+        let like = part.first().and_then(|at| self.nets.get(*at).copied());
+        let ranges = self.ranges_of(part);
         let first = ranges.first().map_or(0, |range| range.0);
         let last = ranges.iter().map(|range| range.1).max().unwrap_or(0);
         self.asking(like.and_then(|net| common(net, first, last)), target, None)

@@ -1,9 +1,6 @@
 //! How a list is parted: by the prefix of its rules' sources or destinations, or by their ports.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
+use super::prefixes::{Range, addresses, by_prefix, common};
 use crate::net::PortRange;
 use crate::netfilter::rule::{Conntrack, Rule, Service};
 use crate::policy::ir::Protocol;
@@ -40,9 +37,6 @@ impl Sorted {
     }
 }
 
-/// A range of numbers: of addresses with the bits of IPv4 on top, or of ports behind their protocol.
-pub(super) type Range = (u128, u128);
-
 /// Sorts a list by the key that has the most values in it; rules without that key are left apart.
 pub(super) fn keyed(list: Vec<Rule>) -> Option<(Sorted, Vec<Rule>)> {
     let values = |key: &Key| {
@@ -70,45 +64,33 @@ pub(super) fn sorted(key: Key, mut rules: Vec<Rule>) -> Sorted {
     Sorted { key, rules, places }
 }
 
-/// Puts rules back in the order in which they stood.
-fn as_they_stood(rules: Vec<Rule>, places: &[usize]) -> Vec<Rule> {
-    if places.is_empty() {
-        return rules;
-    }
-    // Rules are large: each is moved once.
-    let mut order: Vec<usize> = (0..rules.len()).collect();
-    order.sort_by_key(|at| places.get(*at));
-    let mut rules: Vec<Option<Rule>> = rules.into_iter().map(Some).collect();
-    let next = order.into_iter().filter_map(|at| rules.get_mut(at)?.take());
-    next.collect()
-}
-
-/// Parts a list in at most `ways` parts, the longest first. Gives it back where nothing parts it. Rules
-/// of a part that are told by ports stand as they stood.
+/// Parts a list in at most `ways` parts, in the order in which packets have to be held against them.
+/// Gives it back where nothing parts it. Rules of a part that are told by ports stand as they stood.
 pub(super) fn split(sorted: Sorted, ways: usize) -> Result<Vec<Way>, Vec<Rule>> {
     let Sorted { key, rules, places } = sorted;
-    let ends = match key {
-        Key::FirstPort | Key::Port => by_ports(key, &rules, ways),
-        Key::Destination | Key::Source => {
-            let ranges: Vec<Range> = rules.iter().filter_map(|rule| range(key, rule)).collect();
-            by_prefix(&ranges, ways)
-        }
+    let ranges: Vec<Range> = rules.iter().filter_map(|rule| range(key, rule)).collect();
+    let parts = match key {
+        Key::FirstPort | Key::Port => by_ports(&ranges, ways),
+        Key::Destination | Key::Source => by_prefix(&ranges, ways),
     };
-    if ends.len() < 2 {
-        return Err(as_they_stood(rules, &places));
+    // Rules are large: each is moved once.
+    let mut rules: Vec<Option<Rule>> = rules.into_iter().map(Some).collect();
+    let mut as_they_stood = |mut part: Vec<usize>| -> Vec<Rule> {
+        part.sort_by_key(|at| places.get(*at));
+        let next = part.into_iter().filter_map(|at| rules.get_mut(at)?.take());
+        next.collect()
+    };
+    if parts.len() < 2 {
+        return Err(as_they_stood((0..ranges.len()).collect()));
     }
-    let mut parts = Vec::with_capacity(ends.len());
-    let (mut rest, mut from) = (rules.into_iter(), 0);
-    for end in ends {
-        let part: Vec<Rule> = rest.by_ref().take(end - from).collect();
-        parts.push(Way {
-            condition: condition(key, &part),
-            rules: as_they_stood(part, places.get(from..end).unwrap_or_default()),
-        });
-        from = end;
-    }
-    parts.sort_by_key(|way| std::cmp::Reverse(way.rules.len()));
-    Ok(parts)
+    let way = |rules: Vec<Rule>| Way {
+        condition: condition(key, &rules),
+        rules,
+    };
+    Ok(parts
+        .into_iter()
+        .map(|part| way(as_they_stood(part)))
+        .collect())
 }
 
 /// Returns the values of a key for which a rule may match.
@@ -137,21 +119,9 @@ fn numbers(protocol: Protocol, ports: PortRange) -> Range {
     )
 }
 
-pub(super) fn addresses(net: IpNet) -> Range {
-    let bits = |address| match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
-        IpAddr::V6(address) => address.to_bits(),
-    };
-    (
-        bits(net.network()),
-        bits(net.network()) | (u128::MAX.checked_shr(net.prefix_len().into()).unwrap_or(0)),
-    )
-}
-
-/// Returns where each part ends. Ranges that touch the same port stay together, and each part has
-/// one protocol, or all of one.
-fn by_ports(key: Key, rules: &[Rule], ways: usize) -> Vec<usize> {
-    let ranges: Vec<Range> = rules.iter().filter_map(|rule| range(key, rule)).collect();
+/// Returns the places of each part's rules, the longest part first. Ranges that touch the same port stay
+/// together, and each part has one protocol, or all of one.
+fn by_ports(ranges: &[Range], ways: usize) -> Vec<Vec<usize>> {
     let protocol = |at: usize| ranges.get(at).map(|range| range.0 >> 16);
     let mut cuts = Vec::new();
     let mut last = 0;
@@ -167,12 +137,16 @@ fn by_ports(key: Key, rules: &[Rule], ways: usize) -> Vec<usize> {
         .filter(|at| protocol(*at) != protocol(*at - 1))
         .collect();
     let mut ends = if changes.is_empty() {
-        even(&cuts, rules.len(), ways)
+        even(&cuts, ranges.len(), ways)
     } else {
         changes
     };
-    ends.push(rules.len());
-    ends
+    ends.push(ranges.len());
+    let mut from = 0;
+    let part = |end| (std::mem::replace(&mut from, end)..end).collect();
+    let mut parts: Vec<Vec<usize>> = ends.into_iter().map(part).collect();
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts
 }
 
 /// Picks those cuts that part a list most evenly.
@@ -186,39 +160,6 @@ fn even(cuts: &[usize], length: usize, ways: usize) -> Vec<usize> {
     }
     ends.dedup();
     ends
-}
-
-/// Returns where each part ends: the longest part is halved at the first bit in which its prefixes
-/// differ, until there are enough. Where one prefix holds all others nothing can be halved.
-pub(super) fn by_prefix(ranges: &[Range], ways: usize) -> Vec<usize> {
-    let mut parts = vec![(0, ranges.len(), halved(ranges, 0, ranges.len()))];
-    while parts.len() < ways {
-        let longest = parts.iter_mut().filter(|(_, _, middle)| middle.is_some());
-        let Some(part) = longest.max_by_key(|(from, to, _)| to - from) else {
-            break;
-        };
-        let (from, to, Some(middle)) = *part else {
-            break;
-        };
-        *part = (from, middle, halved(ranges, from, middle));
-        parts.push((middle, to, halved(ranges, middle, to)));
-    }
-    let mut ends: Vec<usize> = parts.into_iter().map(|(_, to, _)| to).collect();
-    ends.sort_unstable();
-    ends
-}
-
-/// Returns where the prefixes from `from` to `to` begin to differ in their first differing bit.
-fn halved(ranges: &[Range], from: usize, to: usize) -> Option<usize> {
-    let part = ranges.get(from..to)?;
-    let (first, last) = (part.first()?.0, part.last()?.0);
-    let bit = (first ^ last).checked_ilog2()?;
-    let size = 1u128 << bit;
-    if part.iter().any(|(first, last)| last - first >= size) {
-        return None;
-    }
-    let middle = last & !(size - 1);
-    Some(from + part.partition_point(|range| range.0 < middle))
 }
 
 /// Returns what all packets of a part fulfil.
@@ -272,24 +213,5 @@ fn ports(key: Key, protocol: Option<Protocol>, first: u128, last: u128) -> Rule 
             service: Some(Service::To(protocol, ports)),
             ..Rule::default()
         },
-    }
-}
-
-/// Returns the smallest prefix that holds all addresses of a range, in the family of `like`.
-pub(super) fn common(like: IpNet, first: u128, last: u128) -> Option<IpNet> {
-    let bits = u8::try_from((first ^ last).leading_zeros()).unwrap_or(128);
-    match like {
-        IpNet::V4(_) => {
-            let address = Ipv4Addr::from_bits(u32::try_from(first >> 96).unwrap_or(0));
-            Ipv4Net::new(address, bits.min(32))
-                .ok()
-                .map(|net| net.trunc().into())
-        }
-        IpNet::V6(_) => {
-            let address = Ipv6Addr::from_bits(first);
-            Ipv6Net::new(address, bits)
-                .ok()
-                .map(|net| net.trunc().into())
-        }
     }
 }

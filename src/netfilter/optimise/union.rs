@@ -9,11 +9,9 @@ use ipnet::IpNet;
 use super::forest::{Forest, Site};
 use super::sets::{Members, Side};
 use crate::net::PortRange;
+use crate::netfilter::bounds::PORTS;
 use crate::netfilter::rule::{Origin, Rule, Service, Target};
 use crate::netfilter::{ChainName, Table};
-
-/// Most ports of a `multiport`; a range takes two (`XT_MULTI_PORTS`).
-const MAX_PORTS: usize = 15;
 
 impl Forest {
     /// Makes rules of a run whose target ends a packet, or lets it go on marked.
@@ -28,7 +26,7 @@ impl Forest {
             return list;
         }
         // Of more rules than this no short list can come.
-        let merged = self.shape.is_short(list.len() / MAX_PORTS);
+        let merged = self.shape.is_short(list.len() / PORTS);
         let merged = merged.then(|| merge_ports(&list));
         match merged.filter(|merged| self.shape.is_short(merged.len())) {
             Some(short) => short,
@@ -232,7 +230,7 @@ fn merge_ports(list: &[Rule]) -> Vec<Rule> {
             continue;
         };
         let place = places.get(&key).and_then(|at| merged.get_mut(*at));
-        let place = place.filter(|(_, all)| room(all) + room(&[ports]) <= MAX_PORTS);
+        let place = place.filter(|(_, all)| room(all) + room(&[ports]) <= PORTS);
         if let Some((_, all)) = place {
             all.push(ports);
         } else {

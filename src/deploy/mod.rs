@@ -4,6 +4,7 @@
 //! `report`); doing it goes through [`crate::host::Host`].
 
 mod apply;
+mod blind;
 mod burst;
 mod compare;
 mod confirm;

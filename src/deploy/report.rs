@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::netfilter::{Family, Table};
+use crate::netfilter::{Family, Table, verbatim};
 
 /// What kind of thing differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -31,6 +31,8 @@ pub enum DriftKind {
     RulesReordered,
     SysctlDiffers,
     SysctlMissing,
+    /// What is in the table is not known.
+    TableUnread,
     Unconfirmed,
 }
 
@@ -58,6 +60,7 @@ impl DriftKind {
         DriftKind::RulesReordered,
         DriftKind::SysctlDiffers,
         DriftKind::SysctlMissing,
+        DriftKind::TableUnread,
         DriftKind::Unconfirmed,
     ];
 
@@ -85,6 +88,7 @@ impl DriftKind {
             DriftKind::RulesReordered => "rules-reordered",
             DriftKind::SysctlDiffers => "sysctl-differs",
             DriftKind::SysctlMissing => "sysctl-missing",
+            DriftKind::TableUnread => "table-unread",
             DriftKind::Unconfirmed => "unconfirmed",
         }
     }
@@ -113,6 +117,7 @@ impl DriftKind {
             DriftKind::RulesReordered => "rules in another order",
             DriftKind::SysctlDiffers => "kernel setting differs",
             DriftKind::SysctlMissing => "kernel setting not there",
+            DriftKind::TableUnread => "table that cannot be read, and was not compared",
             DriftKind::Unconfirmed => "bundle that nobody confirmed still in force",
         }
     }
@@ -209,7 +214,7 @@ impl Drift {
         }
         for (mark, lines) in [('-', &self.wanted), ('+', &self.found)] {
             for line in lines.iter().flat_map(|lines| lines.lines()) {
-                let _ = writeln!(text, "    {mark} {line}");
+                let _ = writeln!(text, "    {mark} {}", verbatim::shown(line));
             }
         }
     }

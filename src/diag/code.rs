@@ -196,6 +196,8 @@ codes! {
     NOT_ARMED = "T0519", "Nothing can be started that would go back when the time is over.";
     NOTHING_BEFORE = "T0520", "No bundle, or not one alone, to go back to.";
     NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
+    TABLE_UNREAD = "T0528", "A table that was written and cannot be read back.";
+    ANSWER_OPEN = "T0529", "An answer that rules of others, which are not read, may change.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can reach.";
@@ -234,4 +236,5 @@ codes! {
     DOCKER_USER_DECIDES = "T0725", "Rules of others in DOCKER-USER that decide first.";
     MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
     PROXY_SERVES = "T0727", "A published port that the policy does not mention.";
+    RULES_UNREAD = "T0730", "Rules of others that tidegate cannot read.";
 }

@@ -3,13 +3,16 @@
 mod chain_name;
 pub mod docker;
 pub mod dump;
+pub mod hidden;
 mod lower;
+pub mod nftables;
 mod optimise;
 mod render;
 mod rule;
 pub mod save;
 mod table;
 pub mod trace;
+pub mod verbatim;
 mod walk;
 
 pub use crate::net::Family;
@@ -26,6 +29,6 @@ pub use walk::{ConnState, Packet, Trail, Verdict, walk};
 fn said(line: &str) -> String {
     match line.trim() {
         "" => String::new(),
-        line => format!(": {line}"),
+        line => format!(": {}", verbatim::shown(line)),
     }
 }

@@ -137,7 +137,7 @@ impl LinuxHost {
         let mut hidden = hidden.map_err(|_| HostError::Garbled("nft -j".to_owned()))?;
         let name = variant.command(family, "restore");
         while let Some(question) = hidden.question() {
-            let arguments = ["-w", "10", "--noflush", "--test"];
+            let arguments = ["-w", "10", "--noflush"];
             let what = format!("reading the {family} rules");
             let said = self.talk_to(&what, &name, &arguments, question.as_bytes())?;
             hidden.hear(&verbatim::text(&said.stdout));

@@ -67,8 +67,8 @@ impl Hidden {
         })
     }
 
-    /// Returns the text that has `iptables-restore --test` list the chains that were not asked for yet;
-    /// nothing where all were.
+    /// Returns the text that has `iptables-restore --noflush` list the chains that were not asked for yet;
+    /// nothing where all were. It changes no rule; with `--test`, iptables would list none.
     pub fn question(&self) -> Option<String> {
         let left = self.chains.get(self.asked..).filter(|it| !it.is_empty())?;
         let lines: String = left.iter().map(|it| format!("-S {}\n", it.name)).collect();

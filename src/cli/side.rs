@@ -9,6 +9,7 @@ use super::{policy, target};
 use crate::compile::Subject;
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
+use crate::netfilter::dump::is_nft;
 use crate::question::{self, Assumed, Side, SideKind};
 
 /// The word for this machine; a file of that name is `./live`.
@@ -70,8 +71,10 @@ pub(super) fn source(path: &Path, args: &SideArgs) -> Result<(Source, String), F
         let subject = target::named_folder(path, args.host_name.as_deref(), Trust::Anybody)?;
         return Ok((Source::Policy(Box::new(subject)), String::new()));
     }
-    let text = host::read_file(path, MAX_RULES, Trust::Anybody)?;
-    if is_saved(&text) {
+    let text = host::read_rules(path, MAX_RULES)?;
+    // Nothing at all is no policy, unless its name says so.
+    let is_policy = !text.trim().is_empty() || path.extension().is_some_and(|it| it == "tide");
+    if is_saved(&text) || !is_policy {
         let path = path.to_owned();
         return Ok((Source::Saved { path, text }, String::new()));
     }
@@ -85,11 +88,12 @@ pub(super) fn source(path: &Path, args: &SideArgs) -> Result<(Source, String), F
     Ok((Source::Policy(Box::new(subject)), warnings))
 }
 
-/// Returns whether a text is of iptables-save(8): it begins with a table, and no policy does.
+/// Returns whether a text is of iptables-save(8), `iptables -S` or nft(8): it begins with a table or a
+/// command, and no policy does. One of comments alone is of a machine without rules.
 fn is_saved(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
-    first.is_some_and(|line| line.starts_with('*'))
+    first.is_some_and(|line| line.starts_with(['*', '-', ':']) || is_nft(line))
 }
 
 /// Makes the machine of a side; containers that `like` has, too, get the addresses that they have there.

@@ -10,7 +10,7 @@ use crate::compile::Subject;
 use crate::deploy::Problem;
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
-use crate::netfilter::dump::States;
+use crate::netfilter::dump::{DumpErrorKind, States};
 use crate::netfilter::trace::{Machine, traces};
 use crate::question::{self, Answer, Assumed, LiveError, Question, Told, Way, WhoError};
 
@@ -128,8 +128,9 @@ fn machine(
     }
     let built = match (&args.rules, subject) {
         (Some(path), _) => {
-            let text = host::read_file(path, MAX_RULES, Trust::Anybody)?;
-            question::of_rules(&text, known, &args.output, family)
+            let text = host::read_rules(path, MAX_RULES)?;
+            let built = question::of_rules(&text, known, &args.output, family);
+            return built.map_err(|error| unread_file(path, &error));
         }
         (None, Some(subject)) => {
             question::of_policy(&subject.policy, subject.bundle.rules(family), family)
@@ -152,15 +153,22 @@ fn live(args: &TraceArgs, family: Family) -> Result<Assumed, Failure> {
 }
 
 pub(super) fn unread(error: &LiveError) -> Failure {
-    let help = "the rules must be what iptables-save prints, of the family that is asked for";
-    Failure::new(FailureKind::No, &error.to_string(), help)
+    Failure::new(FailureKind::No, &error.to_string(), expected(error))
+}
+
+fn expected(error: &LiveError) -> &'static str {
+    match error {
+        LiveError::Rules(error) if error.kind == DumpErrorKind::Nft => {
+            "give what `iptables-save` prints; rules of nft alone are not followed yet"
+        }
+        _ => "the rules must be what iptables-save prints, of the family that is asked for",
+    }
 }
 
 /// Like [`unread`], of a file.
 pub(super) fn unread_file(path: &Path, error: &LiveError) -> Failure {
     let message = format!("{}: {error}", host::shown(path));
-    let help = "the file must be what iptables-save prints, of the family that is asked for";
-    Failure::new(FailureKind::No, &message, help)
+    Failure::new(FailureKind::No, &message, expected(error))
 }
 
 fn unclear(error: &WhoError) -> Failure {

@@ -8,10 +8,11 @@ use super::args::{PlanArgs, TableFormat};
 use super::diff::unknown;
 use super::failure::Failure;
 use super::trace::unread;
-use super::{Done, notes, policy, target};
+use super::{Done, beside, notes, policy, target};
 use crate::compile::Subject;
 use crate::deploy::{self, NewRules, Preview};
 use crate::host::Host;
+use crate::netfilter::Family;
 use crate::question::{self, Diff, Side, SideKind};
 
 pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
@@ -37,7 +38,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
     }
     let diff = Diff::of(all);
     let fate = established(&preview, cut.map(|(_, count)| count));
-    Ok(Done {
+    let done = Done {
         text: match args.format {
             TableFormat::Json => format!("{:#}\n", as_json(&diff, &preview, &fate)),
             TableFormat::Markdown => diff.as_markdown() + "\n" + &steps(&preview, "- ", &fate),
@@ -45,7 +46,9 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
         },
         warnings: warnings + &notes(&preview.notes),
         yes: preview.steps.is_empty(),
-    })
+    };
+    let families: Vec<Family> = preview.rules.iter().map(|rules| rules.family).collect();
+    Ok(beside::add(done, &host, &families))
 }
 
 /// Returns the running machine, and itself with the new rules loaded and the new routes set.

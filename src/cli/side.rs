@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::SideArgs;
 use super::failure::Failure;
 use super::trace::{MAX_RULES, unread, unread_file};
-use super::{policy, target};
+use super::{Done, beside, policy, target};
 use crate::compile::Subject;
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
@@ -31,6 +31,14 @@ pub(super) struct Made {
 }
 
 impl Source {
+    /// Says of an answer about this machine what it leaves out.
+    pub(super) fn whole(all: &[&Source], args: &SideArgs, done: Done) -> Done {
+        if !all.iter().any(|it| matches!(it, Source::Live)) {
+            return done;
+        }
+        beside::add(done, &live_host(args), &Source::families(all, args.ipv6))
+    }
+
     /// Says which sets have a name and no addresses: those of a bundle.
     pub(super) fn unknown_sets(&self) -> Option<String> {
         let Source::Policy(subject) = self else {
@@ -138,8 +146,12 @@ fn of_policy(subject: &Subject, like: Option<&Side>, family: Family) -> Result<M
     Ok(made)
 }
 
+fn live_host(args: &SideArgs) -> LinuxHost {
+    LinuxHost::new("/", args.iptables.into())
+}
+
 fn live(args: &SideArgs, family: Family) -> Result<Made, Failure> {
-    let host = LinuxHost::new("/", args.iptables.into());
+    let host = live_host(args);
     let (rules, routes) = (host.save(family)?, host.routes(family)?);
     let machine = question::of_live(&rules, &host.addresses()?, &routes, family);
     let assumed = Assumed {

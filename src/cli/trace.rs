@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{Format, TraceArgs};
 use super::failure::{Failure, FailureKind};
-use super::{Done, policy, target};
+use super::{Done, beside, policy, target};
 use crate::compile::Subject;
 use crate::deploy::Problem;
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
@@ -53,12 +53,21 @@ pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
         .collect();
     let origins = subject.as_ref().map(|subject| subject.bundle.origins());
     let origins = origins.transpose().map_err(Problem::from)?;
-    Ok(Done {
+    let done = Done {
         text: shown(args, &answers, &Told::new(&machine, origins)),
         warnings: warnings + &notes.concat(),
         // By one way is enough: a published port need not be reached past the host, too.
         yes: answers.iter().any(Answer::arrives),
+    };
+    Ok(if args.live {
+        beside::add(done, &live_host(args), &[family])
+    } else {
+        done
     })
+}
+
+fn live_host(args: &TraceArgs) -> LinuxHost {
+    LinuxHost::new("/", args.iptables.into())
 }
 
 fn answers(
@@ -142,7 +151,7 @@ fn machine(
 }
 
 fn live(args: &TraceArgs, family: Family) -> Result<Assumed, Failure> {
-    let host = LinuxHost::new("/", args.iptables.into());
+    let host = live_host(args);
     let (rules, routes) = (host.save(family)?, host.routes(family)?);
     let machine = question::of_live(&rules, &host.addresses()?, &routes, family)
         .map_err(|error| unread(&error))?;

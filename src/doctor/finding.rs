@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::diag::Code;
+use crate::netfilter::verbatim;
 
 /// How much a finding counts; the worst is the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -57,7 +58,7 @@ impl Finding {
 
     #[must_use]
     pub(super) fn at(mut self, place: impl Into<String>) -> Self {
-        self.place = Some(place.into());
+        self.place = Some(verbatim::shown(&place.into()));
         self
     }
 

@@ -57,6 +57,7 @@ const CHECKS: &[Check] = &[
     check("what DOCKER-USER decides earlier", rules::docker_user),
     check("the mark of grants", rules::mark),
     check("ports that only Docker's proxy serves", proxy::unmentioned),
+    check("rules of nftables that are not read", nftables::unfollowed),
 ];
 
 /// Returns what every check finds, the worst first.

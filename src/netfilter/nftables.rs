@@ -1,6 +1,10 @@
 //! Reads what `nft -j list ruleset` and `nft -j list table` print; libnftables-json(5).
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+
+use super::Family;
 
 /// Chains that iptables has in its tables from the beginning.
 const BUILT_IN: [&str; 5] = ["FORWARD", "INPUT", "OUTPUT", "POSTROUTING", "PREROUTING"];
@@ -37,7 +41,7 @@ pub(super) fn is_native(rule: &Value) -> bool {
     let names_set = |statement: &Value| {
         let right = statement.get("match").and_then(|it| it.get("right"));
         right.is_some_and(|right| {
-            right.is_object() || right.as_str().is_some_and(|it| it.starts_with('@'))
+            right.get("set").is_some() || right.as_str().is_some_and(|it| it.starts_with('@'))
         })
     };
     let counts = statements(rule).any(|it| it.get("counter").is_some());
@@ -52,6 +56,17 @@ pub struct Unread {
     pub chain: String,
     /// As in `forward`; empty for a rule within a chain of iptables.
     pub hook: String,
+}
+
+impl Unread {
+    /// Tells whether packets of a family come by.
+    pub fn concerns(&self, family: Family) -> bool {
+        let other = match family {
+            Family::V4 => "ip6 ",
+            Family::V6 => "ip ",
+        };
+        !self.table.starts_with(other)
+    }
 }
 
 impl std::fmt::Display for Unread {
@@ -69,37 +84,90 @@ impl std::fmt::Display for Unread {
 /// chains with rules that it did not make; each once. What cannot decide is left out: a chain that
 /// accepts and has no rule, the tables of `arp`, and tables of tidegate's own.
 pub fn unread(ruleset: &Value) -> Vec<Unread> {
-    let rules: Vec<&Value> = objects(ruleset, "rule").collect();
-    let mut found = Vec::new();
-    for chain in objects(ruleset, "chain") {
-        let (family, table) = (text(chain, "family"), text(chain, "table"));
-        if family == "arp" || table.starts_with("tidegate") {
-            continue;
-        }
-        let name = text(chain, "name");
-        let is_here = |rule: &&&Value| {
-            ["family", "table"]
-                .iter()
-                .all(|key| text(rule, key) == text(chain, key))
-                && text(rule, "chain") == name
-        };
-        let mut here = rules.iter().filter(is_here);
-        let by_iptables = matches!(family, "ip" | "ip6")
-            && OF_IPTABLES.contains(&table)
-            && !is_foreign_base(chain);
-        let hook = text(chain, "hook");
-        let decides = if by_iptables {
-            here.any(|rule| is_native(rule))
-        } else {
-            !hook.is_empty() && (text(chain, "policy") == "drop" || here.next().is_some())
-        };
-        if decides {
-            found.push(Unread {
+    // Of each chain with rules, whether one of them is nft's own.
+    let mut filled: BTreeMap<[&str; 3], bool> = BTreeMap::new();
+    for rule in objects(ruleset, "rule") {
+        *filled.entry(place(rule, "chain")).or_default() |= is_native(rule);
+    }
+    let chains = objects(ruleset, "chain");
+    chains
+        .filter_map(|chain| {
+            let [family, table, name] = place(chain, "name");
+            let rules = filled.get(&[family, table, name]);
+            let by_iptables = is_of_iptables(chain);
+            let hook = if by_iptables { "" } else { text(chain, "hook") };
+            let decides = if by_iptables {
+                rules.is_some_and(|native| *native)
+            } else {
+                !hook.is_empty() && (text(chain, "policy") == "drop" || rules.is_some())
+            };
+            let is_asked = family != "arp" && !table.starts_with("tidegate");
+            (decides && is_asked).then(|| Unread {
                 table: format!("{family} {table}"),
                 chain: name.to_owned(),
-                hook: if by_iptables { "" } else { hook }.to_owned(),
-            });
-        }
+                hook: hook.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// Returns family, table and chain of an object.
+fn place<'v>(object: &'v Value, chain: &str) -> [&'v str; 3] {
+    ["family", "table", chain].map(|key| text(object, key))
+}
+
+/// Tells whether iptables-save shows a chain.
+fn is_of_iptables(chain: &Value) -> bool {
+    matches!(text(chain, "family"), "ip" | "ip6")
+        && OF_IPTABLES.contains(&text(chain, "table"))
+        && !is_foreign_base(chain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn chain(family: &str, table: &str, name: &str, hook: &str, policy: &str) -> Value {
+        json!({"chain": {"family": family, "table": table, "name": name, "hook": hook, "policy": policy}})
     }
-    found
+
+    fn rule(family: &str, table: &str, chain: &str, expr: &Value) -> Value {
+        json!({"rule": {"family": family, "table": table, "chain": chain, "expr": expr}})
+    }
+
+    fn found(objects: &[Value]) -> Vec<String> {
+        let all = unread(&json!({"nftables": objects}));
+        all.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn chains_that_decide_beside_iptables_are_named() {
+        let counted = json!([{"counter": {}}, {"drop": null}]);
+        let of_set = json!([{"match": {"right": "@bad"}}, {"counter": {}}, {"drop": null}]);
+        let ranges =
+            json!([{"match": {"right": {"range": [1, 2]}}}, {"counter": {}}, {"drop": null}]);
+        assert_eq!(
+            found(&[
+                chain("ip", "filter", "FORWARD", "forward", "drop"),
+                rule("ip", "filter", "FORWARD", &counted),
+                rule("ip", "filter", "FORWARD", &ranges),
+                chain("inet", "empty", "input", "input", "accept"),
+                chain("inet", "guard", "in", "input", "accept"),
+                rule("inet", "guard", "in", &counted),
+                chain("ip", "filter", "mine", "forward", "drop"),
+                chain("ip6", "filter", "INPUT", "input", "accept"),
+                rule("ip6", "filter", "INPUT", &of_set),
+                chain("arp", "x", "y", "input", "drop"),
+                chain("bridge", "tidegate", "y", "prerouting", "drop"),
+                json!({"chain": {"family": "inet", "table": "guard", "name": "called"}}),
+                rule("inet", "guard", "called", &counted),
+            ]),
+            [
+                "inet guard in (hook input)",
+                "ip filter mine (hook forward)",
+                "a rule of nft's own in ip6 filter INPUT",
+            ]
+        );
+    }
 }

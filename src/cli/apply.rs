@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::ApplyArgs;
 use super::failure::Failure;
 use super::policy::Checked;
-use super::{Done, notes, policy, target};
+use super::{Done, beside, notes, policy, target};
 use crate::artifact::Bundle;
 use crate::deploy::{self, Options, Outcome};
 use crate::diag::code;
@@ -42,6 +42,10 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
             (bundle, warnings, outcome)
         }
     };
+    let mut outcome = outcome;
+    if !args.boot {
+        outcome.notes.extend(beside::note(&host));
+    }
     Ok(said(&bundle, &outcome, warnings))
 }
 
@@ -104,7 +108,8 @@ fn on_trial(
     options: Options,
     wait: Duration,
 ) -> Result<Done, Failure> {
-    let (outcome, trial) = deploy::try_out(host, bundle, options, wait)?;
+    let (mut outcome, trial) = deploy::try_out(host, bundle, options, wait)?;
+    outcome.notes.extend(beside::note(host));
     let mut done = said(bundle, &outcome, warnings);
     if let Some(trial) = trial {
         let left = trial.left(host)?.map_or(0, deploy::seconds);

@@ -1,8 +1,10 @@
 //! What an answer about this machine leaves out: rules of nftables that are not followed.
 
+use serde_json::Value;
+
 use super::Done;
 use crate::diag::code;
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, LinuxHost};
 use crate::netfilter::Family;
 use crate::netfilter::nftables::{self, Unread};
 
@@ -16,6 +18,33 @@ pub(super) fn add(mut done: Done, host: &dyn Host, families: &[Family]) -> Done 
         done.yes = false;
     }
     done
+}
+
+/// Says which chains of nftables decide beside rules that are in force; nothing where there are none,
+/// or no nft that would tell.
+pub(super) fn note(host: &LinuxHost) -> Vec<String> {
+    let all = chains(host).unwrap_or_default();
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let named = named(&all);
+    vec![format!(
+        "rules of nftables were not compared with the policy, and are asked as well: {named}"
+    )]
+}
+
+/// Looks at the tables of others alone: those of iptables hold the policy's rules, and may be large.
+fn chains(host: &LinuxHost) -> Option<Vec<Unread>> {
+    let read = |text: String| serde_json::from_str::<Value>(&text).ok();
+    let list = read(host.nft_chains().ok()?)?;
+    let mut all = Vec::new();
+    for (family, table) in nftables::foreign_tables(&list) {
+        all.extend(nftables::unread(&read(
+            host.nft_table(family, table).ok()?,
+        )?));
+    }
+    all.retain(|chain| !chain.hook.is_empty());
+    Some(all)
 }
 
 /// Says which rules of others an answer about these families leaves out; nothing where there are none.

@@ -131,8 +131,7 @@ impl LinuxHost {
         family: Family,
         table: &str,
     ) -> Result<String, HostError> {
-        let list = ["-j", "list", "table", hidden::family_word(family), table];
-        let json = command::run("nft", &list, "")?;
+        let json = self.nft_table(hidden::family_word(family), table)?;
         let hidden = Hidden::read(&json, table);
         let mut hidden = hidden.map_err(|_| HostError::Garbled("nft -j".to_owned()))?;
         let name = variant.command(family, "restore");
@@ -143,6 +142,17 @@ impl LinuxHost {
             hidden.hear(&verbatim::text(&said.stdout));
         }
         Ok(hidden.text())
+    }
+
+    /// Returns the chains of all tables of nftables without their rules, as `nft -j list chains` prints
+    /// them: quick, however many rules there are.
+    pub fn nft_chains(&self) -> Result<String, HostError> {
+        command::run("nft", &["-j", "list", "chains"], "")
+    }
+
+    /// Returns one table of nftables, as `nft -j list table` prints it.
+    pub fn nft_table(&self, family: &str, name: &str) -> Result<String, HostError> {
+        command::run("nft", &["-j", "list", "table", family, name], "")
     }
 
     fn path(&self, path: &str) -> PathBuf {

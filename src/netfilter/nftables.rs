@@ -1,6 +1,6 @@
 //! Reads what `nft -j list ruleset` and `nft -j list table` print; libnftables-json(5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -108,6 +108,15 @@ pub fn unread(ruleset: &Value) -> Vec<Unread> {
                 hook: hook.to_owned(),
             })
         })
+        .collect()
+}
+
+/// Returns family and name of the tables in which a chain of others hangs in a hook; each once.
+pub fn foreign_tables(chains: &Value) -> BTreeSet<(&str, &str)> {
+    let chains = objects(chains, "chain").filter(|chain| chain.get("hook").is_some());
+    let foreign = chains.filter(|chain| !is_of_iptables(chain));
+    foreign
+        .map(|chain| (text(chain, "family"), text(chain, "table")))
         .collect()
 }
 

@@ -137,7 +137,23 @@ fn push_line(text: &mut String, line: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_was_saved_comes_back(saved in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(bytes(&text(&saved)), saved);
+        }
+
+        #[test]
+        fn a_comment_is_within_one_line(comment in "[ -~\n\u{ee00}-\u{eeff}]{0,40}") {
+            let quoted = comment.replace('\\', "\\\\").replace('"', "\\\"");
+            let saved = format!("-A X -m comment --comment \"{quoted}\" -j DROP\nCOMMIT\n");
+            prop_assert_eq!(text(saved.as_bytes()).lines().count(), 2);
+        }
+    }
 
     #[test]
     fn a_line_break_in_quotes_ends_no_rule() {

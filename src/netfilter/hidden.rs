@@ -216,7 +216,7 @@ mod tests {
         {"chain": {"table": "filter", "name": "DOCKER"}},
         {"rule": {"chain": "FORWARD", "handle": 9, "expr": [{"vmap": {"key": 1}}]}},
         {"rule": {"chain": "FORWARD", "expr": [{"counter": {}}, {"jump": {"target": "TIDE-GATE"}}]}},
-        {"rule": {"chain": "FORWARD", "comment": "a "b"", "expr": [{"return": null}]}},
+        {"rule": {"chain": "FORWARD", "comment": "a \"b\"", "expr": [{"return": null}]}},
         {"rule": {"chain": "mine", "expr": [{"drop": null}]}},
         {"rule": {"chain": "TIDE-GATE", "expr": [{"xt": {}}, {"counter": {}}, {"drop": null}]}},
         {"rule": {"chain": "DOCKER", "handle": 12, "expr": [{"match": {"op": "==", "right": "@bad"}},

@@ -167,9 +167,7 @@ pub enum SaveErrorKind {
 ///
 /// Errors name the first line that does not fit; a text cut short is one of them.
 pub fn parse(text: &str) -> Result<Tables, SaveError> {
-    let tables = parse_live(text)?;
-    let first = tables.unread.values().min_by_key(|error| error.line);
-    first.cloned().map_or(Ok(tables), Err)
+    read(text, |_, error| Err(error))
 }
 
 /// Reads what a machine says of its rules. A table with a line that does not fit is one that cannot be
@@ -177,6 +175,14 @@ pub fn parse(text: &str) -> Result<Tables, SaveError> {
 ///
 /// Errors: a text cut short, and lines outside of a table.
 pub fn parse_live(text: &str) -> Result<Tables, SaveError> {
+    read(text, Reader::lose)
+}
+
+/// Reads a text, with what is to become of a line that does not fit.
+fn read(
+    text: &str,
+    lose: impl Fn(&mut Reader, SaveError) -> Result<(), SaveError>,
+) -> Result<Tables, SaveError> {
     let mut reader = Reader::default();
     let mut last = 0;
     for (line, number) in text.lines().zip(1..) {
@@ -187,7 +193,7 @@ pub fn parse_live(text: &str) -> Result<Tables, SaveError> {
             text: line.to_owned(),
         };
         if let Err(kind) = reader.line(line.trim_end()) {
-            reader.lose(failed(kind))?;
+            lose(&mut reader, failed(kind))?;
         }
     }
     match reader.place {
@@ -480,7 +486,7 @@ COMMIT
             "*mangle\n:FORWARD ACCEPT [0:0]\nCOMMIT\n{hidden}*raw\n:X - [0:0]\n-Q X\n-A Y\nCOMMIT\n*nat\n:Y - [0:0]\nCOMMIT\n"
         );
         let tables = parse_live(&text).unwrap();
-        assert!(tables.unread().keys().eq(&[Table::Filter, Table::Raw]));
+        assert!(tables.unread().keys().eq(&[Table::Raw, Table::Filter]));
         assert!(tables.chain(Table::Mangle, "FORWARD").is_some());
         assert!(tables.chain(Table::Nat, "Y").is_some());
         assert!(tables.table(Table::Raw).is_none());

@@ -309,13 +309,7 @@ fn what_is_not_understood_is_a_question_and_no_mistake() {
             "{rule}"
         );
     }
-    for rule in [
-        "-s",
-        "!",
-        "--comment \"a",
-        "stray -j DROP",
-        "--to 1 -j DROP",
-    ] {
+    for rule in ["!", "--comment \"a", "stray -j DROP", "--to 1 -j DROP"] {
         let found = first(&format!("-A X {rule}"));
         let Action::Opaque(said) = &found.action else {
             panic!("{rule}: {:?}", found.action);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::ApplyArgs;
 use super::failure::Failure;
 use super::target::Wanted;
-use super::{Done, notes, policy, target};
+use super::{Done, beside, notes, policy, target};
 use crate::artifact::Bundle;
 use crate::compare::{Asks, World};
 use crate::deploy::against::in_force;
@@ -43,7 +43,11 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     }
     let done = match args.confirm {
         Some(wait) => on_trial(&host, bundle, warnings, options, wait)?,
-        None => said(bundle, &deploy::apply(&host, bundle, options)?, warnings),
+        None => {
+            let mut outcome = deploy::apply(&host, bundle, options)?;
+            outcome.notes.extend(beside::note(&host));
+            said(bundle, &outcome, warnings)
+        }
     };
     Ok(looked_after(&host, &wanted, done))
 }
@@ -72,18 +76,40 @@ pub(super) fn said(bundle: &Bundle, outcome: &Outcome, warnings: String) -> Done
         "already in force"
     };
     let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
-    let line = format!("{policy}, version {version}: {state}\n");
+    let whole = if outcome.not_compared.is_empty() {
+        ""
+    } else {
+        ", but for what was not compared"
+    };
+    let line = format!("{policy}, version {version}: {state}{whole}\n");
     let fields = host::policy_fields(Some(policy), Some(version));
     let text = line + &notes(&outcome.notes);
     Done {
         text: host::for_journal(io::stdout(), &text, Urgency::Info, &fields),
-        warnings: warnings + &not_cut(outcome),
-        yes: true,
+        warnings: warnings + &unsure(outcome),
+        yes: outcome.not_compared.is_empty(),
     }
 }
 
+/// Says loudly which tables nobody knows the rules of.
+fn not_compared(outcome: &Outcome) -> String {
+    let table = |why: &String| {
+        format!(
+            "error[{}]: the rules were loaded, and whether they stand is not known: {why}\n\
+             help: install nftables, whose nft shows what iptables cannot, then apply again\n",
+            code::TABLE_UNREAD
+        )
+    };
+    outcome.not_compared.iter().map(table).collect()
+}
+
+/// Says loudly what of an outcome is not as it should be, or not known.
+pub(super) fn unsure(outcome: &Outcome) -> String {
+    not_cut(outcome) + &not_compared(outcome)
+}
+
 /// Says loudly that connections may go on which the rules would not let begin.
-pub(super) fn not_cut(outcome: &Outcome) -> String {
+fn not_cut(outcome: &Outcome) -> String {
     let Some(why) = &outcome.not_cut else {
         return String::new();
     };
@@ -101,7 +127,8 @@ fn on_trial(
     options: Options,
     wait: Duration,
 ) -> Result<Done, Failure> {
-    let (outcome, trial) = deploy::try_out(host, bundle, options, wait)?;
+    let (mut outcome, trial) = deploy::try_out(host, bundle, options, wait)?;
+    outcome.notes.extend(beside::note(host));
     let mut done = said(bundle, &outcome, warnings);
     if let Some(trial) = trial {
         let left = trial.left(host)?.map_or(0, deploy::seconds);

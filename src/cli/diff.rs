@@ -13,7 +13,7 @@ pub(super) fn run(args: &DiffArgs) -> Result<Done, Failure> {
     let (before, first) = source(&args.before, &args.side)?;
     let (after, second) = source(&args.after, &args.side)?;
     let (diff, said) = compared(&before, &after, &args.side)?;
-    Ok(Done {
+    let done = Done {
         text: match args.format {
             TableFormat::Json => format!("{:#}\n", diff.as_json()),
             TableFormat::Markdown => diff.as_markdown(),
@@ -21,7 +21,8 @@ pub(super) fn run(args: &DiffArgs) -> Result<Done, Failure> {
         },
         warnings: first + &second + &notes(&said),
         yes: !diff.differs(),
-    })
+    };
+    Ok(Source::whole(&[&before, &after], &args.side, done))
 }
 
 /// Compares two sides, and says what was taken for granted about them.

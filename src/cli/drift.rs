@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::Done;
 use super::args::{DriftArgs, DriftFormat};
 use super::failure::Failure;
 use super::target;
+use super::{Done, beside};
 use crate::deploy::metrics::Look;
 use crate::deploy::{self, report::DriftReport};
 use crate::diag::code;
@@ -14,8 +14,15 @@ use crate::host::{self, Host, LinuxHost, Urgency};
 /// What was mended is in force again: that is no failure, but nothing to be silent about.
 pub(super) fn run(args: &DriftArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
-    match look(&host, args.repair) {
-        Ok((before, after)) => done(args, &before, &after, host.time_of_day()),
+    let looked = look(&host, args.repair);
+    let beside = beside::note(&host);
+    match looked {
+        Ok((mut before, mut after)) => {
+            for report in [&mut before, &mut after] {
+                report.notes.extend(beside.clone());
+            }
+            done(args, &before, &after, host.time_of_day())
+        }
         Err(failure) => Err(failed(args, failure, host.time_of_day())),
     }
 }

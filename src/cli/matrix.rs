@@ -42,10 +42,11 @@ pub(super) fn run(args: &MatrixArgs) -> Result<Done, Failure> {
         TableFormat::Markdown => question::matrix_markdown(&cells),
         TableFormat::Text => question::matrix_text(&cells),
     };
-    Ok(Done {
+    let done = Done {
         warnings: warnings + &notes(&said),
         ..Done::yes(text)
-    })
+    };
+    Ok(Source::whole(&sources, &args.side, done))
 }
 
 /// Returns the side that is asked: the policy's own, or one of other rules with the policy's names.

@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod args;
+mod beside;
 mod bug;
 mod check;
 mod compile;

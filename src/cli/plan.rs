@@ -9,12 +9,13 @@ use super::diff::unknown;
 use super::failure::Failure;
 use super::target::Wanted;
 use super::trace::unread;
-use super::{Done, notes, policy, target};
+use super::{Done, beside, notes, policy, target};
 use crate::compare::{Asks, World, against_others, under_rules};
 use crate::compile::Subject;
 use crate::deploy::against::Engine;
 use crate::deploy::{self, NewRules, Preview};
 use crate::host::Host;
+use crate::netfilter::Family;
 use crate::netfilter::trace::Machine;
 use crate::question::{self, Diff, Side, SideKind};
 
@@ -47,7 +48,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
     let would = would(&subject, &engine, &machines);
     let diff = Diff::of(all);
     let fate = established(&preview, cut.map(|(_, count)| count));
-    Ok(Done {
+    let done = Done {
         text: match args.format {
             TableFormat::Json => format!("{:#}\n", as_json(&diff, &preview, &fate)),
             TableFormat::Markdown => diff.as_markdown() + "\n" + &steps(&preview, "- ", &fate),
@@ -55,7 +56,9 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
         },
         warnings: warnings + &notes(&preview.notes) + &would,
         yes: preview.steps.is_empty(),
-    })
+    };
+    let families: Vec<Family> = preview.rules.iter().map(|rules| rules.family).collect();
+    Ok(beside::add(done, &host, &families))
 }
 
 /// Says what would become of ports that the engine publishes and no line opens, and what others would drop.

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use super::args::SideArgs;
 use super::failure::Failure;
 use super::trace::{MAX_RULES, unread, unread_file};
-use super::{policy, target};
+use super::{Done, beside, policy, target};
 use crate::compile::Subject;
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
+use crate::netfilter::dump::is_nft;
 use crate::question::{self, Assumed, Side, SideKind};
 
 /// The word for this machine; a file of that name is `./live`.
@@ -30,6 +31,14 @@ pub(super) struct Made {
 }
 
 impl Source {
+    /// Says of an answer about this machine what it leaves out.
+    pub(super) fn whole(all: &[&Source], args: &SideArgs, done: Done) -> Done {
+        if !all.iter().any(|it| matches!(it, Source::Live)) {
+            return done;
+        }
+        beside::add(done, &live_host(args), &Source::families(all, args.ipv6))
+    }
+
     /// Says which sets have a name and no addresses: those of a bundle.
     pub(super) fn unknown_sets(&self) -> Option<String> {
         let Source::Policy(subject) = self else {
@@ -70,8 +79,10 @@ pub(super) fn source(path: &Path, args: &SideArgs) -> Result<(Source, String), F
         let subject = target::named_folder(path, args.host_name.as_deref(), Trust::Anybody)?;
         return Ok((Source::Policy(Box::new(subject)), String::new()));
     }
-    let text = host::read_file(path, MAX_RULES, Trust::Anybody)?;
-    if is_saved(&text) {
+    let text = host::read_rules(path, MAX_RULES)?;
+    // Nothing at all is no policy, unless its name says so.
+    let is_policy = !text.trim().is_empty() || path.extension().is_some_and(|it| it == "tide");
+    if is_saved(&text) || !is_policy {
         let path = path.to_owned();
         return Ok((Source::Saved { path, text }, String::new()));
     }
@@ -85,11 +96,12 @@ pub(super) fn source(path: &Path, args: &SideArgs) -> Result<(Source, String), F
     Ok((Source::Policy(Box::new(subject)), warnings))
 }
 
-/// Returns whether a text is of iptables-save(8): it begins with a table, and no policy does.
+/// Returns whether a text is of iptables-save(8), `iptables -S` or nft(8): it begins with a table or a
+/// command, and no policy does. One of comments alone is of a machine without rules.
 fn is_saved(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
-    first.is_some_and(|line| line.starts_with('*'))
+    first.is_some_and(|line| line.starts_with(['*', '-', ':']) || is_nft(line))
 }
 
 /// Makes the machine of a side; containers that `like` has, too, get the addresses that they have there.
@@ -134,8 +146,12 @@ fn of_policy(subject: &Subject, like: Option<&Side>, family: Family) -> Result<M
     Ok(made)
 }
 
+fn live_host(args: &SideArgs) -> LinuxHost {
+    LinuxHost::new("/", args.iptables.into())
+}
+
 fn live(args: &SideArgs, family: Family) -> Result<Made, Failure> {
-    let host = LinuxHost::new("/", args.iptables.into());
+    let host = live_host(args);
     let (rules, routes) = (host.save(family)?, host.routes(family)?);
     let machine = question::of_live(&rules, &host.addresses()?, &routes, family);
     let assumed = Assumed {

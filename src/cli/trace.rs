@@ -5,12 +5,12 @@ use std::path::Path;
 
 use super::args::{Format, TraceArgs};
 use super::failure::{Failure, FailureKind};
-use super::{Done, policy, target};
+use super::{Done, beside, policy, target};
 use crate::compile::Subject;
 use crate::deploy::Problem;
 use crate::host::{self, FileKind, Host, LinuxHost, Trust};
 use crate::netfilter::Family;
-use crate::netfilter::dump::States;
+use crate::netfilter::dump::{DumpErrorKind, States};
 use crate::netfilter::trace::{Machine, traces};
 use crate::question::{self, Answer, Assumed, LiveError, Question, Told, Way, WhoError};
 
@@ -53,12 +53,21 @@ pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
         .collect();
     let origins = subject.as_ref().map(|subject| subject.bundle.origins());
     let origins = origins.transpose().map_err(Problem::from)?;
-    Ok(Done {
+    let done = Done {
         text: shown(args, &answers, &Told::new(&machine, origins)),
         warnings: warnings + &notes.concat(),
         // By one way is enough: a published port need not be reached past the host, too.
         yes: answers.iter().any(Answer::arrives),
+    };
+    Ok(if args.live {
+        beside::add(done, &live_host(args), &[family])
+    } else {
+        done
     })
+}
+
+fn live_host(args: &TraceArgs) -> LinuxHost {
+    LinuxHost::new("/", args.iptables.into())
 }
 
 fn answers(
@@ -128,8 +137,9 @@ fn machine(
     }
     let built = match (&args.rules, subject) {
         (Some(path), _) => {
-            let text = host::read_file(path, MAX_RULES, Trust::Anybody)?;
-            question::of_rules(&text, known, &args.output, family)
+            let text = host::read_rules(path, MAX_RULES)?;
+            let built = question::of_rules(&text, known, &args.output, family);
+            return built.map_err(|error| unread_file(path, &error));
         }
         (None, Some(subject)) => {
             question::of_policy(&subject.policy, subject.bundle.rules(family), family)
@@ -141,7 +151,7 @@ fn machine(
 }
 
 fn live(args: &TraceArgs, family: Family) -> Result<Assumed, Failure> {
-    let host = LinuxHost::new("/", args.iptables.into());
+    let host = live_host(args);
     let (rules, routes) = (host.save(family)?, host.routes(family)?);
     let machine = question::of_live(&rules, &host.addresses()?, &routes, family)
         .map_err(|error| unread(&error))?;
@@ -152,15 +162,22 @@ fn live(args: &TraceArgs, family: Family) -> Result<Assumed, Failure> {
 }
 
 pub(super) fn unread(error: &LiveError) -> Failure {
-    let help = "the rules must be what iptables-save prints, of the family that is asked for";
-    Failure::new(FailureKind::No, &error.to_string(), help)
+    Failure::new(FailureKind::No, &error.to_string(), expected(error))
+}
+
+fn expected(error: &LiveError) -> &'static str {
+    match error {
+        LiveError::Rules(error) if error.kind == DumpErrorKind::Nft => {
+            "give what `iptables-save` prints; rules of nft alone are not followed yet"
+        }
+        _ => "the rules must be what iptables-save prints, of the family that is asked for",
+    }
 }
 
 /// Like [`unread`], of a file.
 pub(super) fn unread_file(path: &Path, error: &LiveError) -> Failure {
     let message = format!("{}: {error}", host::shown(path));
-    let help = "the file must be what iptables-save prints, of the family that is asked for";
-    Failure::new(FailureKind::No, &message, help)
+    Failure::new(FailureKind::No, &message, expected(error))
 }
 
 fn unclear(error: &WhoError) -> Failure {

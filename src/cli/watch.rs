@@ -217,7 +217,7 @@ impl Watch<'_> {
     fn put(&mut self, bundle: Bundle) -> Result<(), Failure> {
         let begun = Instant::now();
         let outcome = deploy::follow(&self.host, &bundle, &self.closed)?;
-        let _ = host::print(anstream::stderr().lock(), &apply::not_cut(&outcome));
+        let _ = host::print(anstream::stderr().lock(), &apply::unsure(&outcome));
         if outcome.changed {
             let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
             let took = begun.elapsed().as_millis();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::boot;
 use super::error::{ApplyError, Problem};
-use super::job::Job;
+use super::job::{Job, Rules};
 use super::rescue::rules_alone;
 use super::store;
 use super::trial::{self, Trial};
@@ -49,6 +49,8 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// Why connections that lost their permission may go on.
     pub not_cut: Option<String>,
+    /// Tables whose rules were loaded and cannot be read back, each with the reason.
+    pub not_compared: Vec<String>,
 }
 
 /// Puts a bundle in force and keeps it for the next boot.
@@ -208,6 +210,7 @@ pub(super) fn apply_locked(
 pub(super) fn ended(host: &dyn Host, bundle: &Bundle, options: Options, job: Job<'_>) -> Outcome {
     let mut outcome = Outcome {
         changed: true,
+        not_compared: job.rules.iter().flat_map(Rules::not_compared).collect(),
         notes: job.notes,
         not_cut: None,
     };

@@ -10,10 +10,10 @@ use crate::netfilter::save::{self, Tables};
 /// How often rules are loaded while others change them; Docker, starting, may do so once or twice.
 const ROUNDS: usize = 5;
 
-/// Reads the rules of one family that are in force.
+/// Reads the rules of one family that are in force, as far as they can be.
 pub(super) fn live(host: &dyn Host, family: Family) -> Result<Tables, Problem> {
     let text = host.save(family)?;
-    save::parse(&text).map_err(|error| Problem::Unreadable { family, error })
+    save::parse_live(&text).map_err(|error| Problem::Unreadable { family, error })
 }
 
 /// Returns the families whose rules this machine can have.
@@ -22,7 +22,9 @@ pub(super) fn families(host: &dyn Host) -> Vec<Family> {
     Family::BOTH.into_iter().filter(there).collect()
 }
 
-/// Loads what is missing until nothing is.
+/// Loads what is missing until nothing is, table by table.
+///
+/// Errors: when all else is done, a table of which something is wanted and that cannot be read.
 pub(super) fn converge(host: &dyn Host, family: Family, wanted: &TideState) -> Result<(), Problem> {
     for _ in 0..ROUNDS {
         if step(host, family, wanted)? == Step::Right {
@@ -67,10 +69,23 @@ enum Step {
 }
 
 fn step(host: &dyn Host, family: Family, wanted: &TideState) -> Result<Step, Problem> {
-    let Some(text) = transaction(&live(host, family)?, wanted) else {
-        return Ok(Step::Right);
-    };
-    attempt(host, family, wanted, &text)
+    let live = live(host, family)?;
+    match transaction(&live, wanted) {
+        Some(text) => attempt(host, family, wanted, &text),
+        None => all_read(family, &live, wanted).map(|()| Step::Right),
+    }
+}
+
+/// Refuses to say of a table that cannot be read that it is as wanted.
+fn all_read(family: Family, live: &Tables, wanted: &TideState) -> Result<(), Problem> {
+    let mut unread = live.unread().iter();
+    match unread.find(|(table, _)| !wanted.leaves(**table)) {
+        None => Ok(()),
+        Some((_, error)) => Err(Problem::Unreadable {
+            family,
+            error: error.clone(),
+        }),
+    }
 }
 
 fn attempt(

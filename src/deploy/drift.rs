@@ -187,7 +187,16 @@ impl<'a> Drifts<'a> {
         let wanted = TideState::of_bundle(bundle, family)?;
         let live = live(self.host, family)?;
         let (no_text, nothing) = (TableText::default(), TideTable::default());
-        for table in Table::ALL {
+        for (table, error) in live.unread() {
+            let drift = Drift {
+                family: Some(family),
+                table: Some(*table),
+                ..Drift::new(DriftKind::TableUnread)
+            };
+            self.list.push(drift.says(error.to_string()));
+        }
+        let is_read = |table: &Table| !live.unread().contains_key(table);
+        for table in Table::ALL.into_iter().filter(is_read) {
             let view = View {
                 bundle,
                 family,

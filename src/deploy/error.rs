@@ -11,7 +11,7 @@ use super::state::StateError;
 use crate::artifact::BundleError;
 use crate::diag::{Code, code};
 use crate::host::HostError;
-use crate::netfilter::save::SaveError;
+use crate::netfilter::save::{SaveError, SaveErrorKind};
 use crate::netfilter::{Family, Table};
 
 /// One thing that stood in the way.
@@ -191,6 +191,9 @@ impl Problem {
                 "look whether a kernel module or an iptables match is missing"
             }
             Problem::Unstable { .. } => "find the program that rewrites the rules, and try again",
+            Problem::Unreadable { error, .. } if error.kind == SaveErrorKind::Incompatible => {
+                "install nftables, whose nft shows what iptables cannot, then try again"
+            }
             Problem::Unreadable { .. } => "mend or delete the rule that the message names",
             Problem::Setting { .. } | Problem::WrongValue { .. } => {
                 "look which value the kernel accepts"

@@ -1,6 +1,7 @@
 //! All that stands between a machine and a bundle, and the steps that bring it there or back.
 
 use super::apply::{NextBoot, Options, Outcome, ended, refused};
+use super::blind;
 use super::boot;
 use super::converge::{converge, families, live, load, load_each, load_text};
 use super::engine;
@@ -14,7 +15,8 @@ use super::state::TideState;
 use super::store::{self, Fragment, Installed};
 use crate::artifact::Bundle;
 use crate::host::Host;
-use crate::netfilter::Family;
+use crate::netfilter::save::SaveError;
+use crate::netfilter::{Family, Table};
 
 /// One family's rules: as wanted, and as they were.
 pub(super) struct Rules {
@@ -23,6 +25,50 @@ pub(super) struct Rules {
     pub(super) before: TideState,
     /// What would have to be loaded when the rules were looked at; nothing where they were right.
     pub(super) missing: Option<String>,
+    /// The tables that cannot be read, with the reason.
+    pub(super) unread: Vec<(Table, SaveError)>,
+    /// `wanted` without those.
+    known: Option<TideState>,
+}
+
+impl Rules {
+    fn look_at(host: &dyn Host, family: Family, wanted: TideState) -> Result<Self, Problem> {
+        let live = live(host, family)?;
+        let unread = live.unread().iter();
+        let unread: Vec<_> = unread.map(|(at, error)| (*at, error.clone())).collect();
+        let tables: Vec<Table> = unread.iter().map(|(table, _)| *table).collect();
+        Ok(Rules {
+            family,
+            missing: transaction(&live, &wanted),
+            before: TideState::snapshot(live),
+            known: (!tables.is_empty()).then(|| wanted.leaving(&tables)),
+            unread,
+            wanted,
+        })
+    }
+
+    /// Returns what is wanted of the tables that can be read.
+    fn known(&self) -> &TideState {
+        self.known.as_ref().unwrap_or(&self.wanted)
+    }
+
+    fn is_done(&self) -> bool {
+        self.missing.is_none() && self.unread.is_empty()
+    }
+
+    /// Loads the tables that cannot be read, every one that can be; returns the first failure.
+    fn load_unread(&self, host: &dyn Host) -> Result<(), Problem> {
+        let tables = self.unread.iter();
+        let loads = tables.map(|(table, _)| blind::load(host, self.family, *table, &self.wanted));
+        loads.fold(Ok(()), Result::and)
+    }
+
+    /// Says of each table that cannot be read why it was not compared.
+    pub(super) fn not_compared(&self) -> impl Iterator<Item = String> {
+        let family = self.family;
+        let tables = self.unread.iter();
+        tables.map(move |(table, error)| format!("{family} {table}: {error}"))
+    }
 }
 
 /// One kernel setting: as wanted, and as it was if it was there.
@@ -73,7 +119,7 @@ impl<'a> Job<'a> {
         let rules = wanted
             .into_iter()
             .filter(|(family, _)| families.contains(family))
-            .map(|(family, wanted)| look_at_rules(host, family, wanted));
+            .map(|(family, wanted)| Rules::look_at(host, family, wanted));
         let modules = bundle.manifest().modules.iter().map(String::as_str);
         let fragments = Fragment::of_bundle(bundle);
         let found = fragments.iter().map(|fragment| fragment.found(host));
@@ -153,7 +199,7 @@ impl<'a> Job<'a> {
 
     pub(super) fn is_done(&self) -> bool {
         let is_kept = self.fragments == self.fragments_before && self.is_installed;
-        self.rules.iter().all(|rules| rules.missing.is_none())
+        self.rules.iter().all(Rules::is_done)
             && self.modules.is_empty()
             && self.values.iter().all(Value::is_done)
             && self.routes.is_done()
@@ -192,7 +238,7 @@ impl<'a> Job<'a> {
 
     /// Does all that can fail without touching anything.
     pub(super) fn prepare(&self) -> Result<(), Problem> {
-        let has_rules = self.rules.iter().any(|rules| rules.missing.is_some());
+        let has_rules = self.rules.iter().any(|rules| !rules.is_done());
         if !self.at_once && has_rules {
             let rules = self.rules.iter().map(|it| (it.family, &it.wanted));
             rehearse(self.host, self.bundle, rules)?;
@@ -208,10 +254,11 @@ impl<'a> Job<'a> {
         for rules in &self.rules {
             match &rules.missing {
                 // Behind a rehearsal the look at the rules is old.
-                _ if !self.at_once => load(self.host, rules.family, &rules.wanted)?,
-                Some(text) => load_text(self.host, rules.family, &rules.wanted, text)?,
+                _ if !self.at_once => load(self.host, rules.family, rules.known())?,
+                Some(text) => load_text(self.host, rules.family, rules.known(), text)?,
                 None => {}
             }
+            rules.load_unread(self.host)?;
         }
         for module in &self.modules {
             self.host.load_module(module)?;
@@ -240,9 +287,10 @@ impl<'a> Job<'a> {
         let mut ended = Ok(());
         for rules in &self.rules {
             if let Some(text) = &rules.missing {
-                let loaded = load_each(self.host, rules.family, &rules.wanted, text);
+                let loaded = load_each(self.host, rules.family, rules.known(), text);
                 ended = ended.and(loaded);
             }
+            ended = ended.and(rules.load_unread(self.host));
         }
         for module in &self.modules {
             ended = ended.and(self.host.load_module(module).map_err(Problem::from));
@@ -268,7 +316,7 @@ impl<'a> Job<'a> {
     /// Looks at everything again: one setting may have changed another.
     fn read_back(&self) -> Result<(), Problem> {
         for rules in &self.rules {
-            converge(self.host, rules.family, &rules.wanted)?;
+            converge(self.host, rules.family, rules.known())?;
         }
         for value in &self.values {
             check(self.host, &value.setting)?;
@@ -347,16 +395,6 @@ pub(super) fn changed<'f>(
 }
 
 const NO_IPV6: &str = "this kernel has no IPv6: the IPv6 rules and settings are left out";
-
-fn look_at_rules(host: &dyn Host, family: Family, wanted: TideState) -> Result<Rules, Problem> {
-    let live = live(host, family)?;
-    Ok(Rules {
-        family,
-        missing: transaction(&live, &wanted),
-        before: TideState::snapshot(live),
-        wanted,
-    })
-}
 
 fn no_setting(setting: &Setting) -> Problem {
     Problem::NoSetting {

@@ -5,6 +5,7 @@
 
 pub mod against;
 mod apply;
+mod blind;
 mod boot;
 mod burst;
 mod compare;

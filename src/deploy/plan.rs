@@ -1,7 +1,7 @@
 //! Works out the iptables-restore(8) text that brings tidegate's share of the rules from what it
 //! is to what it should be, and touches nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::state::{
@@ -9,11 +9,12 @@ use super::state::{
     is_jumped_to, is_tide,
 };
 use crate::netfilter::save::{self, ChainPolicy, RuleLines, TableText, Tables};
-use crate::netfilter::{Table, is_of_tree};
+use crate::netfilter::{Table, is_of_tree, verbatim};
 
-/// Returns whether a rule of somebody's chain is tidegate's: it leads into one of our chains.
+/// Returns whether a rule of somebody's chain is tidegate's: it leads into one of our chains. One that no
+/// line of iptables-restore(8) could take away again is somebody else's.
 pub fn is_ours(rule: &str) -> bool {
-    save::target(rule).is_some_and(is_tide)
+    save::target(rule).is_some_and(is_tide) && !verbatim::is_broken(rule)
 }
 
 /// Returns the text for `iptables-restore --noflush`, or nothing where nothing has to change.
@@ -24,7 +25,7 @@ pub fn transaction(live: &Tables, wanted: &TideState) -> Option<String> {
     let no_text = TableText::default();
     let nothing = TideTable::default();
     let mut text = String::new();
-    for table in Table::ALL {
+    for table in known(live, wanted) {
         let now = live.table(table).unwrap_or(&no_text);
         let wanted = wanted.table(table).unwrap_or(&nothing);
         if let Some(lines) = Change::new(now, wanted).lines() {
@@ -34,12 +35,18 @@ pub fn transaction(live: &Tables, wanted: &TideState) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Returns the tables of which both is known: what is in them and what should be.
+fn known(live: &Tables, wanted: &TideState) -> impl Iterator<Item = Table> {
+    let known = |table: &Table| !live.unread().contains_key(table) && !wanted.leaves(*table);
+    Table::ALL.into_iter().filter(known)
+}
+
 /// Returns what [`transaction`] does in words, by table.
 pub(super) fn steps(live: &Tables, wanted: &TideState) -> Vec<(Table, String)> {
     let no_text = TableText::default();
     let nothing = TideTable::default();
     let mut steps = Vec::new();
-    for table in Table::ALL {
+    for table in known(live, wanted) {
         let now = live.table(table).unwrap_or(&no_text);
         let wanted = wanted.table(table).unwrap_or(&nothing);
         let change = Change::new(now, wanted);
@@ -140,7 +147,7 @@ impl<'a> Change<'a> {
         for hooked in &hooks {
             hooked.delete(&mut text);
         }
-        self.fill(&mut text);
+        fill(&mut text, &self.wanted.chains);
         self.jump_to_docker_user(&mut text);
         for hooked in &hooks {
             hooked.insert(&mut text);
@@ -189,33 +196,6 @@ impl<'a> Change<'a> {
         let names = names.filter(|name| !is_of_tree(name));
         for name in names.chain(self.stale.iter().copied()) {
             declare(text, name);
-        }
-    }
-
-    /// Trees come from the last name to the first, and each of their chains is declared where it is first
-    /// named, as in a bundle's own file (`render_trees`): so `iptables-nft-restore` loads them fastest.
-    fn fill(&self, text: &mut String) {
-        let (trees, lists): (Vec<_>, Vec<_>) = self
-            .wanted
-            .chains
-            .iter()
-            .partition(|(name, _)| is_of_tree(name));
-        let mut open: BTreeSet<&str> = trees.iter().map(|(name, _)| name.as_str()).collect();
-        let mut declare_once = |text: &mut String, name: &str| {
-            if open.remove(name) {
-                declare(text, name);
-            }
-        };
-        for (name, rules) in trees.into_iter().rev() {
-            declare_once(text, name);
-            for rule in rules.iter() {
-                // A jump ends its rule, and a name has no blank.
-                declare_once(text, rule.rsplit(' ').next().unwrap_or(""));
-            }
-            append(text, name, rules);
-        }
-        for (name, rules) in lists {
-            append(text, name, rules);
         }
     }
 
@@ -318,7 +298,30 @@ impl Hooked<'_> {
     }
 }
 
-fn declare(text: &mut String, chain: &str) {
+/// Fills chains. Trees come from the last name to the first, and each of their chains is declared where it
+/// is first named, as in a bundle's own file (`render_trees`): so `iptables-nft-restore` loads them fastest.
+pub(super) fn fill(text: &mut String, chains: &BTreeMap<String, RuleLines>) {
+    let (trees, lists): (Vec<_>, Vec<_>) = chains.iter().partition(|(name, _)| is_of_tree(name));
+    let mut open: BTreeSet<&str> = trees.iter().map(|(name, _)| name.as_str()).collect();
+    let mut declare_once = |text: &mut String, name: &str| {
+        if open.remove(name) {
+            declare(text, name);
+        }
+    };
+    for (name, rules) in trees.into_iter().rev() {
+        declare_once(text, name);
+        for rule in rules.iter() {
+            // A jump ends its rule, and a name has no blank.
+            declare_once(text, rule.rsplit(' ').next().unwrap_or(""));
+        }
+        append(text, name, rules);
+    }
+    for (name, rules) in lists {
+        append(text, name, rules);
+    }
+}
+
+pub(super) fn declare(text: &mut String, chain: &str) {
     let _ = writeln!(text, ":{chain} - [0:0]");
 }
 

@@ -57,6 +57,9 @@ pub fn preview(host: &dyn Host, bundle: &Bundle) -> Result<Preview, Problem> {
         let words = steps(&tables, &rules.wanted).into_iter();
         let words = words.map(|(table, step)| format!("{family} {table}: {step}"));
         preview.steps.extend(words);
+        let unread = rules.not_compared();
+        let unread = unread.map(|why| format!("chains and jumps are loaded unread: {why}"));
+        preview.steps.extend(unread);
         preview.rules.push(NewRules { family, now, text });
     }
     preview.steps.extend(others(&job));

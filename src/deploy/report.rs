@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::diag::code;
 use crate::diag::finding::{Finding, Weight};
 use crate::diag::wrap::wrapped;
-use crate::netfilter::{Family, Table};
+use crate::netfilter::{Family, Table, verbatim};
 
 /// What a boot's failure is called.
 pub const BOOT_FAILED: &str = "this boot did not load the policy in whole";
@@ -52,6 +52,8 @@ pub enum DriftKind {
     RulesReordered,
     SysctlDiffers,
     SysctlMissing,
+    /// What is in the table is not known.
+    TableUnread,
     Unconfirmed,
 }
 
@@ -80,6 +82,7 @@ impl DriftKind {
         DriftKind::RulesReordered,
         DriftKind::SysctlDiffers,
         DriftKind::SysctlMissing,
+        DriftKind::TableUnread,
         DriftKind::Unconfirmed,
     ];
 
@@ -108,6 +111,7 @@ impl DriftKind {
             DriftKind::RulesReordered => "rules-reordered",
             DriftKind::SysctlDiffers => "sysctl-differs",
             DriftKind::SysctlMissing => "sysctl-missing",
+            DriftKind::TableUnread => "table-unread",
             DriftKind::Unconfirmed => "unconfirmed",
         }
     }
@@ -137,6 +141,7 @@ impl DriftKind {
             DriftKind::RulesReordered => "rules in another order",
             DriftKind::SysctlDiffers => "kernel setting differs",
             DriftKind::SysctlMissing => "kernel setting not there",
+            DriftKind::TableUnread => "table that cannot be read, and was not compared",
             DriftKind::Unconfirmed => "bundle that nobody confirmed still in force",
         }
     }
@@ -237,7 +242,7 @@ impl Drift {
         }
         for (mark, lines) in [('-', &self.wanted), ('+', &self.found)] {
             for line in lines.iter().flat_map(|lines| lines.lines()) {
-                let _ = writeln!(text, "    {mark} {line}");
+                let _ = writeln!(text, "    {mark} {}", verbatim::shown(line));
             }
         }
     }

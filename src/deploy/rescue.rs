@@ -1,5 +1,6 @@
 //! Closes a machine at boot whose bundle cannot be read as a whole.
 
+use super::blind;
 use super::converge::{families, live, load_each};
 use super::error::{ApplyError, Problem};
 use super::plan::transaction;
@@ -19,8 +20,11 @@ pub(super) fn rules_alone(host: &dyn Host, problem: Problem) -> ApplyError {
     for (family, text) in store::rules_for_boot(host) {
         if let (Some(now), Ok(wanted)) = (bare(host, family), TideState::of_rules(&text, family)) {
             any = true;
+            // Whatever fails here, the bundle is the reason to tell.
+            for table in now.unread().keys() {
+                let _ = blind::load(host, family, *table, &wanted);
+            }
             if let Some(text) = transaction(&now, &wanted) {
-                // Whatever fails here, the bundle is the reason to tell.
                 let _ = load_each(host, family, &wanted, &text);
             }
         }

@@ -64,6 +64,8 @@ pub struct TideTable {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TideState {
     tables: BTreeMap<Table, TideTable>,
+    /// Tables that are left as they are, since nothing is known of them.
+    left: BTreeSet<Table>,
 }
 
 /// Why a bundle's rules are not what its manifest promises.
@@ -102,6 +104,19 @@ impl TideState {
     /// Returns the part of `table`, if there is one.
     pub fn table(&self, table: Table) -> Option<&TideTable> {
         self.tables.get(&table)
+    }
+
+    /// Returns whether a table is left as it is.
+    pub(super) fn leaves(&self, table: Table) -> bool {
+        self.left.contains(&table)
+    }
+
+    /// Returns the state without tables, which are left as they are.
+    pub(super) fn leaving(&self, tables: &[Table]) -> Self {
+        let mut state = self.clone();
+        state.tables.retain(|table, _| !tables.contains(table));
+        state.left.extend(tables);
+        state
     }
 
     /// Returns what a bundle wants of one family.
@@ -156,11 +171,17 @@ impl TideState {
 
     /// Returns what is ours in the rules of a machine, so that it can be brought back.
     pub fn snapshot(mut live: Tables) -> Self {
+        let unread: Vec<Table> = live.unread().keys().copied().collect();
         // The nft variant shows no table before its first rule; it is there nevertheless.
-        Table::ALL
-            .into_iter()
+        let all = Table::ALL.into_iter();
+        let state: TideState = all
             .map(|table| (table, snapshot_table(table, live.take(table))))
-            .collect()
+            .collect();
+        if unread.is_empty() {
+            state
+        } else {
+            state.leaving(&unread)
+        }
     }
 
     /// Returns the state of a machine that tidegate has left: nothing of ours, FORWARD's policy
@@ -172,6 +193,7 @@ impl TideState {
         };
         TideState {
             tables: BTreeMap::from([(Table::Filter, filter)]),
+            left: BTreeSet::new(),
         }
     }
 
@@ -200,8 +222,10 @@ impl TideState {
 
 impl FromIterator<(Table, TideTable)> for TideState {
     fn from_iter<I: IntoIterator<Item = (Table, TideTable)>>(tables: I) -> Self {
-        let tables = tables.into_iter().collect();
-        TideState { tables }
+        TideState {
+            tables: tables.into_iter().collect(),
+            left: BTreeSet::new(),
+        }
     }
 }
 

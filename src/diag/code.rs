@@ -200,6 +200,8 @@ codes! {
     BOOT_FAILED = "T0525", "The rules were not loaded in whole when the machine started.";
     FORGETS = "T0526", "A policy that no longer names a network which the one in force closes.";
     CLOSED_AT_FIRST = "T0527" warning, "Ports that the first policy closes by default.";
+    TABLE_UNREAD = "T0528", "A table that was written and cannot be read back.";
+    ANSWER_OPEN = "T0529", "An answer that rules of others, which are not read, may change.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can reach.";
@@ -238,6 +240,7 @@ codes! {
     DOCKER_USER_DECIDES = "T0725", "Rules of others in DOCKER-USER that decide first.";
     MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
     PROXY_SERVES = "T0727", "A published port that the policy does not mention.";
+    RULES_UNREAD = "T0730", "Rules of others that tidegate cannot read.";
     NETWORK_ABSENT = "T0801" warning, "A declared network that the engine does not have.";
     NETWORK_BRIDGE = "T0802", "A network that has another bridge than the policy says.";
     NETWORK_SUBNET = "T0803", "A network that has a subnet which the policy does not name.";

@@ -10,7 +10,7 @@ use crate::artifact::{Manifest, Origins, Parties};
 use crate::deploy::report::{Drift, DriftKind};
 use crate::deploy::{self, Mismatches, store};
 use crate::diag::finding::Finding;
-use crate::host::{Access, ContainerPowers, EngineFacts, Host, SOCKET, Variant};
+use crate::host::{Access, ContainerPowers, EngineFacts, Host, HostError, SOCKET, Variant};
 use crate::netfilter::save::{self, Tables};
 use crate::netfilter::{Family, Table};
 
@@ -239,19 +239,27 @@ impl Facts {
         let families = Family::BOTH.into_iter();
         for family in families.filter(|family| *family == Family::V4 || host.has_ipv6()) {
             let what = format!("the {family} rules");
-            if let Some(text) = self.saw(&what, host.save(family)) {
-                let tables = self.saw(&what, save::parse(&text));
-                self.rules.extend(tables.map(|tables| (family, tables)));
+            if let Some(tables) = self.saw_tables(&what, host.save(family)) {
+                self.rules.insert(family, tables);
             }
             let what = format!("the {family} rules of the other iptables");
-            if let Some(text) = self.saw(&what, host.save_variant(other, family)) {
-                let tables = self.saw(&what, save::parse(&text));
-                self.other.extend(tables.map(|tables| (family, tables)));
+            if let Some(tables) = self.saw_tables(&what, host.save_variant(other, family)) {
+                self.other.insert(family, tables);
             }
         }
         if let Some(text) = self.saw("tables of nftables", host.nftables()) {
             self.nftables = self.json("tables of nftables", &text);
         }
+    }
+
+    /// Reads rules as far as they can be, and remembers which tables cannot.
+    fn saw_tables(&mut self, what: &str, saved: Result<String, HostError>) -> Option<Tables> {
+        let text = self.saw(what, saved)?;
+        let tables = self.saw(what, save::parse_live(&text))?;
+        for (table, error) in tables.unread() {
+            self.saw::<(), _>(&format!("{what}, table {table}"), Err(error));
+        }
+        Some(tables)
     }
 
     fn network(&mut self, host: &dyn Host) {

@@ -58,12 +58,16 @@ const CHECKS: &[Check] = &[
     check("the mark of grants", rules::mark),
     check("ports that only Docker's proxy serves", proxy::unmentioned),
     check("what runs, against the policy", own::compared),
+    check("rules of nftables that are not read", nftables::unfollowed),
 ];
 
 /// Returns what every check finds, the worst first.
 pub fn examine(facts: &Facts) -> Report {
     let found = CHECKS.iter().flat_map(|check| (check.run)(facts));
     let mut findings: Vec<Finding> = found.chain(facts.unseen.iter().map(own::unseen)).collect();
+    for place in findings.iter_mut().filter_map(|it| it.place.as_mut()) {
+        *place = verbatim::shown(place);
+    }
     findings.sort_by_key(|finding| (finding.weight, finding.code));
     Report {
         findings,

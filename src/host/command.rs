@@ -3,7 +3,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
@@ -103,8 +103,45 @@ pub(super) fn run_within(
     arguments: &[&str],
     input: &str,
 ) -> Result<String, HostError> {
+    let said = talk_to(patience, beat, name, arguments, input.as_bytes())?;
+    let stdout = said.stdout_of(name, arguments)?;
+    String::from_utf8(stdout).map_err(|_| HostError::Garbled(line(name, arguments)))
+}
+
+/// What a command that came to its end has said.
+pub(super) struct Said {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Said {
+    /// Returns what it printed, if it ended well.
+    pub(super) fn stdout_of(self, name: &str, arguments: &[&str]) -> Result<Vec<u8>, HostError> {
+        if self.status.success() {
+            return Ok(self.stdout);
+        }
+        Err(HostError::Command {
+            command: line(name, arguments),
+            status: self.status.to_string(),
+            stderr: String::from_utf8_lossy(&self.stderr).trim_end().to_owned(),
+        })
+    }
+}
+
+fn line(name: &str, arguments: &[&str]) -> String {
+    [&[name], arguments].concat().join(" ")
+}
+
+/// Runs a command to its end, however that is, and returns what it said.
+pub(super) fn talk_to(
+    patience: Duration,
+    beat: &dyn Fn(),
+    name: &str,
+    arguments: &[&str],
+    input: &[u8],
+) -> Result<Said, HostError> {
     let path = find(name)?;
-    let command = || [&[name], arguments].concat().join(" ");
     let mut child = start(&path, arguments).map_err(io_error("start", &path))?;
     let said = pipes::talk(&mut child, input, Instant::now() + patience, beat);
     if !matches!(said, Ok(Some(_))) {
@@ -113,18 +150,15 @@ pub(super) fn run_within(
     let status = child.wait().map_err(io_error("run", &path))?;
     let Some([stdout, stderr]) = said.map_err(io_error("run", &path))? else {
         return Err(HostError::Hangs {
-            command: command(),
+            command: line(name, arguments),
             seconds: patience.as_secs_f32(),
         });
     };
-    if !status.success() {
-        return Err(HostError::Command {
-            command: command(),
-            status: status.to_string(),
-            stderr: String::from_utf8_lossy(&stderr).trim_end().to_owned(),
-        });
-    }
-    String::from_utf8(stdout).map_err(|_| HostError::Garbled(command()))
+    Ok(Said {
+        status,
+        stdout,
+        stderr,
+    })
 }
 
 /// Starts a command in a process group of its own: what a terminal sends to ours at Ctrl-C must not

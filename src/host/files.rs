@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use super::error::io_error;
 use super::folder::Folder;
 use super::{HostError, Trust};
+use crate::netfilter::verbatim;
 
 /// The largest file of a bundle that is read.
 pub(super) const BUNDLE_FILE: u64 = 64 << 20;
@@ -47,6 +48,14 @@ pub fn folder_of(path: &Path) -> Option<PathBuf> {
 ///
 /// Returns nothing if there is no such file.
 pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<Option<String>, HostError> {
+    let Some((folder, name)) = place(path, trust)? else {
+        return Ok(None);
+    };
+    folder.read(name, path, limit)
+}
+
+/// Returns the folder that a path is in, and its name there; nothing if there is no such folder.
+fn place(path: &Path, trust: Trust) -> Result<Option<(Folder, &OsStr)>, HostError> {
     let folder = match parent(path).canonicalize() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         folder => folder.map_err(io_error("look at", path))?,
@@ -54,7 +63,16 @@ pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<Option<Strin
     let Some(name) = path.file_name() else {
         return Err(HostError::NotRegular(path.to_owned()));
     };
-    Folder::open(&folder, trust)?.read(name, path, limit)
+    Ok(Some((Folder::open(&folder, trust)?, name)))
+}
+
+/// Reads rules that iptables-save(8) printed, whatever bytes are in their comments; see
+/// [`verbatim`].
+pub fn read_rules(path: &Path, limit: u64) -> Result<String, HostError> {
+    let missing = || io_error("find", path)(Errno::ENOENT.into());
+    let (folder, name) = place(path, Trust::Anybody)?.ok_or_else(missing)?;
+    let bytes = folder.read_bytes(name, path, limit)?.ok_or_else(missing)?;
+    Ok(verbatim::text(&bytes))
 }
 
 /// Reads a file that the user names; that there is none is an error.

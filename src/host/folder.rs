@@ -88,8 +88,21 @@ impl Folder {
         shown: &Path,
         limit: u64,
     ) -> Result<Option<String>, HostError> {
+        let text =
+            |bytes| String::from_utf8(bytes).map_err(|_| HostError::NotText(shown.to_owned()));
+        let bytes = self.read_bytes(name, shown, limit)?;
+        bytes.map(text).transpose()
+    }
+
+    /// Like [`Folder::read`], whatever the bytes are.
+    pub(super) fn read_bytes(
+        &self,
+        name: &OsStr,
+        shown: &Path,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, HostError> {
         let file = self.open_file(name, shown)?;
-        file.map(|file| read_text(file, shown, limit)).transpose()
+        file.map(|file| read_all(file, shown, limit)).transpose()
     }
 
     /// Returns whether a regular file in this folder is there and has this text.
@@ -161,7 +174,7 @@ fn is_text(mut file: File, text: &[u8]) -> io::Result<bool> {
     }
 }
 
-fn read_text(file: File, path: &Path, limit: u64) -> Result<String, HostError> {
+fn read_all(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
     // Growing step by step would copy what is read; a size that is wrong does no harm.
     let size = file.metadata().map_or(0, |metadata| metadata.len());
     let size = usize::try_from(size.min(limit)).unwrap_or(0);
@@ -173,5 +186,5 @@ fn read_text(file: File, path: &Path, limit: u64) -> Result<String, HostError> {
         let path = path.to_owned();
         return Err(HostError::TooLarge { path, limit });
     }
-    String::from_utf8(bytes).map_err(|_| HostError::NotText(path.to_owned()))
+    Ok(bytes)
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::unistd::geteuid;
 
 use super::clock::{self, Moment};
-use super::command::{self, Variant};
+use super::command::{self, Said, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
 use super::folder::Folder;
@@ -21,7 +21,8 @@ use super::machine;
 use super::{Access, ContainerPowers, Flow, Host, HostError, Lock, Progress, Trust};
 use super::{arm, conntrack, files, powers, scratch};
 use crate::facts::Facts;
-use crate::netfilter::Family;
+use crate::netfilter::hidden::{self, Hidden};
+use crate::netfilter::{Family, verbatim};
 
 const LOCK: &str = "run/tidegate/lock";
 /// The folders that are written to, and those above them, from the root folder on.
@@ -92,16 +93,68 @@ impl LinuxHost {
     }
 
     /// Runs a command, and tells what it does.
-    fn run(
+    fn talk_to(
         &self,
         what: &str,
         name: &str,
         arguments: &[&str],
-        input: &str,
-    ) -> Result<String, HostError> {
+        input: &[u8],
+    ) -> Result<Said, HostError> {
         self.progress.now(what);
         let beat = || self.progress.beat();
-        command::run_within(self.patience, &beat, name, arguments, input)
+        command::talk_to(self.patience, &beat, name, arguments, input)
+    }
+
+    /// Returns the rules of a variant, with the tables that iptables-save leaves out where there is a way
+    /// to know them.
+    fn saved(&self, variant: Variant, family: Family) -> Result<String, HostError> {
+        let name = variant.command(family, "save");
+        let what = format!("reading the {family} rules");
+        let said = self.talk_to(&what, &name, &[], b"")?;
+        let text = verbatim::text(&said.stdout_of(&name, &[])?);
+        let is_shown = |line: &&str| hidden::table(line).is_none();
+        if text.lines().all(|line| is_shown(&line)) {
+            return Ok(text);
+        }
+        let line = |line| match hidden::table(line) {
+            // Whoever reads the line knows what it says.
+            Some(table) => self
+                .hidden_table(variant, family, table)
+                .unwrap_or_else(|_| format!("{line}\n")),
+            None => format!("{line}\n"),
+        };
+        Ok(text.lines().map(line).collect())
+    }
+
+    /// Returns a table that iptables-nft-save leaves out; see [`hidden`].
+    fn hidden_table(
+        &self,
+        variant: Variant,
+        family: Family,
+        table: &str,
+    ) -> Result<String, HostError> {
+        let json = self.nft_table(hidden::family_word(family), table)?;
+        let hidden = Hidden::read(&json, table);
+        let mut hidden = hidden.map_err(|_| HostError::Garbled("nft -j".to_owned()))?;
+        let name = variant.command(family, "restore");
+        while let Some(question) = hidden.question() {
+            let arguments = ["-w", "10", "--noflush"];
+            let what = format!("reading the {family} rules");
+            let said = self.talk_to(&what, &name, &arguments, question.as_bytes())?;
+            hidden.hear(&verbatim::text(&said.stdout));
+        }
+        Ok(hidden.text())
+    }
+
+    /// Returns the chains of all tables of nftables without their rules, as `nft -j list chains` prints
+    /// them: quick, however many rules there are.
+    pub fn nft_chains(&self) -> Result<String, HostError> {
+        command::run("nft", &["-j", "list", "chains"], "")
+    }
+
+    /// Returns one table of nftables, as `nft -j list table` prints it.
+    pub fn nft_table(&self, family: &str, name: &str) -> Result<String, HostError> {
+        command::run("nft", &["-j", "list", "table", family, name], "")
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -165,15 +218,15 @@ impl Host for LinuxHost {
     }
 
     fn save(&self, family: Family) -> Result<String, HostError> {
-        let name = self.variant.command(family, "save");
-        self.run(&format!("reading the {family} rules"), &name, &[], "")
+        self.saved(self.variant, family)
     }
 
     fn restore(&self, family: Family, text: &str) -> Result<(), HostError> {
         let name = self.variant.command(family, "restore");
         let arguments = ["-w", "10", "--noflush"];
         let what = format!("loading the {family} rules");
-        self.run(&what, &name, &arguments, text).map(drop)
+        let said = self.talk_to(&what, &name, &arguments, &verbatim::bytes(text))?;
+        said.stdout_of(&name, &arguments).map(drop)
     }
 
     fn rehearse(&self, family: Family, texts: &[&str]) -> Result<String, HostError> {
@@ -338,7 +391,7 @@ impl Host for LinuxHost {
     }
 
     fn save_variant(&self, variant: Variant, family: Family) -> Result<String, HostError> {
-        command::run(&variant.command(family, "save"), &[], "")
+        self.saved(variant, family)
     }
 
     fn nftables(&self) -> Result<String, HostError> {

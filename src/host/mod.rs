@@ -50,8 +50,8 @@ pub use powers::ContainerPowers;
 pub use progress::{Moving, Progress, columns};
 
 pub use self::files::{
-    FileKind, folder_of, kind, policies_below, policies_in, read_file, read_folder, rewrite,
-    write as write_file,
+    FileKind, folder_of, kind, policies_below, policies_in, read_file, read_folder, read_rules,
+    rewrite, write as write_file,
 };
 use crate::facts::Facts;
 use crate::netfilter::Family;

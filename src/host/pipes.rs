@@ -26,12 +26,12 @@ const CHUNK: usize = 16 << 10;
 /// the deadline.
 pub(super) fn talk(
     child: &mut Child,
-    input: &str,
+    input: &[u8],
     deadline: Instant,
     beat: &dyn Fn(),
 ) -> Result<Option<[Vec<u8>; 2]>> {
     let stdin = child.stdin.take().map(OwnedFd::from);
-    let mut input = Input::new(stdin, input.as_bytes())?;
+    let mut input = Input::new(stdin, input)?;
     let mut stdout = Output::new(child.stdout.take().map(OwnedFd::from));
     let mut stderr = Output::new(child.stderr.take().map(OwnedFd::from));
     while stdout.pipe.is_some() || stderr.pipe.is_some() {

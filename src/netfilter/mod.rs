@@ -4,14 +4,17 @@ pub mod bounds;
 mod chain_name;
 pub mod docker;
 pub mod dump;
+pub mod hidden;
 mod lower;
 mod nesting;
+pub mod nftables;
 mod optimise;
 mod render;
 mod rule;
 pub mod save;
 mod table;
 pub mod trace;
+pub mod verbatim;
 mod walk;
 
 pub use crate::net::Family;
@@ -28,6 +31,6 @@ pub use walk::{ConnState, Packet, Trail, Verdict, walk};
 fn said(line: &str) -> String {
     match line.trim() {
         "" => String::new(),
-        line => format!(": {line}"),
+        line => format!(": {}", verbatim::shown(line)),
     }
 }

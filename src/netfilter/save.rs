@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::Table;
+use super::{Table, hidden};
 
 /// What a built-in chain does with a packet that no rule decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,7 @@ pub struct TableText {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
     tables: BTreeMap<Table, TableText>,
+    unread: BTreeMap<Table, SaveError>,
 }
 
 impl Tables {
@@ -127,6 +128,12 @@ impl Tables {
 
     pub fn chain(&self, table: Table, name: &str) -> Option<&Chain> {
         self.table(table)?.chains.get(name)
+    }
+
+    /// Returns the tables of a machine that cannot be read, with the reason: nothing is known of what is
+    /// in them.
+    pub fn unread(&self) -> &BTreeMap<Table, SaveError> {
+        &self.unread
     }
 }
 
@@ -146,7 +153,7 @@ pub enum SaveErrorKind {
     #[error("not a chain's declaration")]
     Declaration,
     /// iptables-nft-save leaves such a table out, so that its rules would seem to be absent.
-    #[error("a table that iptables cannot show")]
+    #[error("a table that iptables cannot show, and nft neither")]
     Incompatible,
     #[error("neither a table, a chain, a rule nor COMMIT")]
     Line,
@@ -160,6 +167,22 @@ pub enum SaveErrorKind {
 ///
 /// Errors name the first line that does not fit; a text cut short is one of them.
 pub fn parse(text: &str) -> Result<Tables, SaveError> {
+    read(text, |_, error| Err(error))
+}
+
+/// Reads what a machine says of its rules. A table with a line that does not fit is one that cannot be
+/// read, and no reason to leave the others.
+///
+/// Errors: a text cut short, and lines outside of a table.
+pub fn parse_live(text: &str) -> Result<Tables, SaveError> {
+    read(text, Reader::lose)
+}
+
+/// Reads a text, with what is to become of a line that does not fit.
+fn read(
+    text: &str,
+    lose: impl Fn(&mut Reader, SaveError) -> Result<(), SaveError>,
+) -> Result<Tables, SaveError> {
     let mut reader = Reader::default();
     let mut last = 0;
     for (line, number) in text.lines().zip(1..) {
@@ -169,7 +192,9 @@ pub fn parse(text: &str) -> Result<Tables, SaveError> {
             kind,
             text: line.to_owned(),
         };
-        reader.line(line.trim_end()).map_err(failed)?;
+        if let Err(kind) = reader.line(line.trim_end()) {
+            lose(&mut reader, failed(kind))?;
+        }
     }
     match reader.place {
         Place::Between => Ok(reader.tables),
@@ -248,10 +273,30 @@ impl Reader {
     fn line(&mut self, line: &str) -> Result<(), SaveErrorKind> {
         match line.as_bytes().first() {
             None => Ok(()),
-            Some(b'#') => comment(line),
+            Some(b'#') if hidden_table(line).is_some() => Err(SaveErrorKind::Incompatible),
+            Some(b'#') => Ok(()),
             Some(b'*') => self.open(line.trim_start_matches('*')),
             Some(_) => self.inside(line),
         }
+    }
+
+    /// Goes on behind a line that does not fit, if it spoils one table alone.
+    fn lose(&mut self, error: SaveError) -> Result<(), SaveError> {
+        let table = match (&self.place, error.kind) {
+            (Place::In(table), kind) if kind != SaveErrorKind::Unfinished => *table,
+            (_, SaveErrorKind::Incompatible) => match hidden_table(&error.text) {
+                Some(table) => table,
+                None => return Err(error),
+            },
+            _ => return Err(error),
+        };
+        if matches!(self.place, Place::In(_)) {
+            self.place = Place::Foreign;
+            self.run = Run::default();
+        }
+        self.tables.tables.remove(&table);
+        self.tables.unread.entry(table).or_insert(error);
+        Ok(())
     }
 
     fn open(&mut self, name: &str) -> Result<(), SaveErrorKind> {
@@ -294,13 +339,10 @@ impl Reader {
     }
 }
 
-fn comment(line: &str) -> Result<(), SaveErrorKind> {
-    let ours =
-        |table: &Table| line.starts_with(&format!("# Table `{}' is incompatible", table.name()));
-    if Table::ALL.iter().any(ours) {
-        return Err(SaveErrorKind::Incompatible);
-    }
-    Ok(())
+/// Returns the table that a line says iptables cannot show, if it is one that tidegate writes.
+fn hidden_table(line: &str) -> Option<Table> {
+    let name = hidden::table(line)?;
+    Table::ALL.into_iter().find(|table| table.name() == name)
 }
 
 /// Adds the chain of `NAME POLICY [packets:bytes]`.
@@ -435,6 +477,22 @@ COMMIT
         assert_eq!(kind("*nat\n*raw\n"), (2, SaveErrorKind::Unfinished));
         let hidden = "# Table `filter' is incompatible, use 'nft' tool.\n";
         assert_eq!(kind(hidden), (1, SaveErrorKind::Incompatible));
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_spoils_no_other() {
+        let hidden = "# Table `filter' is incompatible, use 'nft' tool.\n";
+        let text = format!(
+            "*mangle\n:FORWARD ACCEPT [0:0]\nCOMMIT\n{hidden}*raw\n:X - [0:0]\n-Q X\n-A Y\nCOMMIT\n*nat\n:Y - [0:0]\nCOMMIT\n"
+        );
+        let tables = parse_live(&text).unwrap();
+        assert!(tables.unread().keys().eq(&[Table::Raw, Table::Filter]));
+        assert!(tables.chain(Table::Mangle, "FORWARD").is_some());
+        assert!(tables.chain(Table::Nat, "Y").is_some());
+        assert!(tables.table(Table::Raw).is_none());
+        assert_eq!(parse(&text).unwrap_err().line, 4);
+        assert!(parse_live("*mangle\n:FORWARD ACCEPT [0:0]\n").is_err());
+        assert!(parse_live("-A X\n").is_err());
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Assumed {
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LiveError {
+    #[error("there is no rule and no table in it")]
+    Empty,
     #[error("{0}")]
     Rules(#[from] DumpError),
     #[error("what ip(8) printed is not understood: {0}")]
@@ -77,15 +79,34 @@ pub fn of_rules(
 ) -> Result<Assumed, LiveError> {
     let v6 = family == Family::V6;
     let interfaces = policy.map_or_else(Vec::new, |policy| interfaces(policy, v6));
+    let rules = read(rules, family)?;
+    if rules.tables.is_empty() {
+        return Err(LiveError::Empty);
+    }
+    let mut assumptions = vec![format!("What is not known leaves by {output}.")];
+    assumptions.extend(absent(&rules));
     Ok(Assumed {
         machine: Machine {
             family,
-            rules: read(rules, family)?,
+            rules,
             interfaces,
             routes: vec![(everywhere(v6), output.to_owned())],
         },
-        assumptions: vec![format!("What is not known leaves by {output}.")],
+        assumptions,
     })
+}
+
+/// Says which tables that may decide a text leaves out: it may be a part of what a machine has.
+fn absent(rules: &Dump) -> impl Iterator<Item = String> {
+    let tables = [
+        ("filter", "it is taken to let everything pass"),
+        ("nat", "nothing is translated"),
+    ];
+    let absent = tables.map(|(name, taken)| {
+        let is_there = rules.tables.contains_key(name);
+        (!is_there).then(|| format!("The rules have no table {name}: {taken}."))
+    });
+    absent.into_iter().flatten()
 }
 
 /// Returns a running machine: its rules as iptables-save(8) prints them, addresses and routes as

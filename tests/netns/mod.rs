@@ -8,5 +8,6 @@ mod cut;
 mod doctor;
 mod drift;
 mod faults;
+mod foreign;
 mod no_engine;
 mod routes;

@@ -4,16 +4,13 @@ use super::options::{Module, Opt, all_texts};
 use super::{AddressType, Condition, DumpErrorKind, Opaque, Pattern, States, Test, numbers};
 use crate::net::Family;
 
-/// Reads every condition. Options of a known match that are unknown stay as their text, each for
-/// itself; an unknown match stays whole.
-pub(super) fn read(
-    plain: &[Opt<'_>],
-    modules: &[Module<'_>],
-    family: Family,
-) -> Result<Vec<Condition>, DumpErrorKind> {
+/// Reads every condition. Options that are not understood stay as their text, each for itself; an
+/// unknown match stays whole.
+pub(super) fn read(plain: &[Opt<'_>], modules: &[Module<'_>], family: Family) -> Vec<Condition> {
     let mut found = Vec::with_capacity(plain.len() + modules.len());
     for opt in plain {
-        found.extend(self::plain(opt, family)?);
+        let read = self::plain(opt, family);
+        found.extend(read.unwrap_or_else(|_| Some(condition(opt, Test::Opaque(as_text(opt))))));
     }
     for module in modules {
         if module.name == "comment" {
@@ -23,7 +20,7 @@ pub(super) fn read(
             None => found.push(whole(module)),
             Some(read) => {
                 for opt in &module.options {
-                    let test = read(opt, family)?;
+                    let test = read(opt, family).ok().flatten();
                     found.push(
                         test.map_or_else(|| single(module, opt), |test| condition(opt, test)),
                     );
@@ -31,7 +28,7 @@ pub(super) fn read(
             }
         }
     }
-    Ok(found)
+    found
 }
 
 /// Tells whether one option of the match changes what another one means.
@@ -86,16 +83,10 @@ fn opaque(not: bool, text: String, stateful: bool) -> Condition {
 }
 
 fn plain(opt: &Opt<'_>, family: Family) -> Result<Option<Condition>, DumpErrorKind> {
-    let as_text = || Opaque {
-        text: format!("{} {}", opt.name, opt.values.join(" "))
-            .trim_end()
-            .to_owned(),
-        stateful: false,
-    };
     let nets = || numbers::nets(opt.value()?, family);
     let test = match opt.name {
-        "--source" => nets()?.map_or_else(|| Test::Opaque(as_text()), Test::Source),
-        "--destination" => nets()?.map_or_else(|| Test::Opaque(as_text()), Test::Destination),
+        "--source" => nets()?.map_or_else(|| Test::Opaque(as_text(opt)), Test::Source),
+        "--destination" => nets()?.map_or_else(|| Test::Opaque(as_text(opt)), Test::Destination),
         "--in-interface" => Test::Input(pattern(opt.value()?)),
         "--out-interface" => Test::Output(pattern(opt.value()?)),
         "--protocol" => match numbers::protocol(opt.value()?)? {
@@ -103,9 +94,17 @@ fn plain(opt: &Opt<'_>, family: Family) -> Result<Option<Condition>, DumpErrorKi
             None if opt.not => return Err(DumpErrorKind::Number),
             None => return Ok(None),
         },
-        _ => Test::Opaque(as_text()),
+        _ => Test::Opaque(as_text(opt)),
     };
     Ok(Some(condition(opt, test)))
+}
+
+fn as_text(opt: &Opt<'_>) -> Opaque {
+    let text = format!("{} {}", opt.name, opt.values.join(" "));
+    Opaque {
+        text: text.trim_end().to_owned(),
+        stateful: false,
+    }
 }
 
 fn pattern(text: &str) -> Pattern {

@@ -1,12 +1,19 @@
 //! The lines of a text: tables, chains, and rules in their place.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use super::bounds::{Room, shape};
-use super::options::{Options, options};
-use super::words::{MAX_WORDS, Word, words};
-use super::{Action, ChainPolicy, Dump, DumpChain, DumpRule, DumpTable, conditions, target};
+use super::options::options;
+use super::words::{BLANKS, MAX_WORDS, Word, words};
+use super::{
+    Action, ChainPolicy, Condition, Dump, DumpChain, DumpRule, DumpTable, conditions, spellings,
+    target,
+};
 use crate::net::Family;
+use crate::netfilter::hidden;
 
 /// A line that iptables-restore would refuse, too.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -22,11 +29,10 @@ pub struct DumpError {
 pub enum DumpErrorKind {
     #[error("not an address of this family")]
     Address,
+    #[error("rules whose table is not told: a line `*filter` or the like is missing")]
+    Bare,
     #[error("not a chain's declaration")]
     Declaration,
-    /// iptables-nft-save leaves such a table out, so that its rules would seem to be absent.
-    #[error("a table that iptables cannot show")]
-    Incompatible,
     #[error("neither a table, a chain, a rule nor COMMIT")]
     Line,
     #[error("a line that is too long")]
@@ -35,6 +41,8 @@ pub enum DumpErrorKind {
     Many,
     #[error("a chain that is not there")]
     Missing,
+    #[error("this is of nft, and no rules of iptables")]
+    Nft,
     #[error("a NUL byte")]
     Nul,
     #[error("a number out of its bounds, or none")]
@@ -55,11 +63,14 @@ pub enum DumpErrorKind {
     Words,
 }
 
+/// The chains of the kernel.
+const KERNEL: [&str; 5] = ["FORWARD", "INPUT", "OUTPUT", "POSTROUTING", "PREROUTING"];
 /// The tables of the kernel.
 const TABLES: [&str; 5] = ["filter", "mangle", "nat", "raw", "security"];
 
-/// Reads a text of iptables-save, of iptables-restore or of `iptables -S`; one that names no table is
-/// of `filter`. Chains of the kernel that the text does not declare have the policy ACCEPT.
+/// Reads a text of iptables-save, of iptables-restore or of `iptables -S`, whose chains tell the table.
+/// Chains of the kernel that the text does not declare have the policy ACCEPT. What is not understood in
+/// a rule stays in it as its text.
 ///
 /// Errors name the first line that does not fit; a text cut short is one of them.
 pub fn read(text: &str, family: Family) -> Result<Dump, DumpError> {
@@ -74,16 +85,17 @@ impl Dump {
     ///
     /// After an error the tables are of no use.
     pub fn load(&mut self, text: &str, family: Family) -> Result<(), DumpError> {
-        let bare = is_bare(text);
-        if bare {
-            self.tables.entry("filter".to_owned()).or_default();
+        let bare =
+            bare_table(text).map_err(|(line, text)| failure(line, DumpErrorKind::Bare, text))?;
+        if let Some(table) = bare {
+            self.tables.entry(table.to_owned()).or_default();
         }
         let mut reader = Reader {
             family,
             room: Room::behind(self),
             dump: self,
-            table: bare.then(|| "filter".to_owned()),
-            bare,
+            table: bare.map(str::to_owned),
+            bare: bare.is_some(),
         };
         let mut last = 0;
         for (line, number) in text.lines().zip(1..) {
@@ -93,7 +105,7 @@ impl Dump {
             shape(line).map_err(failed)?;
             reader.line(line, number).map_err(failed)?;
         }
-        if reader.table.is_some() && !bare {
+        if reader.table.is_some() && bare.is_none() {
             return Err(failure(last, DumpErrorKind::Unfinished, ""));
         }
         self.name_chains()
@@ -113,11 +125,40 @@ fn short(line: &str) -> String {
     start.map_or_else(|| line.to_owned(), |start| format!("{start} …"))
 }
 
-/// Tells whether a text is of `iptables -S`, which prints one table and not its name.
-fn is_bare(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim);
-    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
-    first.is_some_and(|line| line.starts_with('-'))
+/// Returns the table of a text of `iptables -S`, which prints one table and not its name, by the kernel's
+/// chains in it; nothing for any other text.
+///
+/// Errors: the first line, where the chains are of several tables or only chains of users.
+fn bare_table(text: &str) -> Result<Option<&'static str>, (usize, &str)> {
+    let lines = text.lines().map(str::trim).zip(1..);
+    let mut lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
+    let Some((first, number)) = lines.clone().next() else {
+        return Ok(None);
+    };
+    if !first.starts_with('-') {
+        return Ok(None);
+    }
+    let kernels = |(line, _): (&str, usize)| {
+        let name = line.split_ascii_whitespace().nth(1)?;
+        KERNEL.into_iter().find(|known| *known == name)
+    };
+    let chains: BTreeSet<&str> = lines.by_ref().filter_map(kernels).collect();
+    let has = |name: &str| chains.contains(name);
+    Ok(Some(
+        match (has("FORWARD"), has("PREROUTING"), has("POSTROUTING")) {
+            (false, false, false) if chains.is_empty() => return Err((number, first)),
+            (_, false, false) => "filter",
+            (true, true, _) | (true, _, true) => "mangle",
+            (false, true, false) if !has("INPUT") => "raw",
+            (false, ..) => "nat",
+        },
+    ))
+}
+
+/// Returns whether a line is one that nft(8) prints or reads.
+pub fn is_nft(line: &str) -> bool {
+    const WORDS: [&str; 6] = ["add ", "chain ", "flush ", "table ", "}", "{"];
+    WORDS.iter().any(|word| line.starts_with(word))
 }
 
 struct Reader<'d> {
@@ -132,13 +173,36 @@ impl Reader<'_> {
     fn line(&mut self, line: &str, number: usize) -> Result<(), DumpErrorKind> {
         match line.as_bytes().first() {
             None => Ok(()),
-            Some(b'#') => comment(line),
+            Some(b'#') => Ok(self.comment(line, number)),
             Some(b'*') => self.open(line.trim_start_matches('*').trim()),
             Some(_) if line == "COMMIT" && !self.bare => {
                 self.table.take().map(|_| ()).ok_or(DumpErrorKind::Outside)
             }
             Some(b':') => self.declare(line.trim_start_matches(':')),
+            Some(_) if self.table.is_none() && is_nft(line) => Err(DumpErrorKind::Nft),
             Some(_) => self.command(line, number),
+        }
+    }
+
+    /// A table that iptables cannot show may do anything to a packet that comes to one of its chains.
+    fn comment(&mut self, line: &str, number: usize) {
+        let Some(name) = hidden::table(line).filter(|name| TABLES.contains(name)) else {
+            return;
+        };
+        let table = self.dump.tables.entry(name.to_owned()).or_default();
+        for chain in KERNEL {
+            let rules = &mut table.chains.entry(chain.to_owned()).or_default().rules;
+            let text = format!(
+                "{}, which iptables does not show",
+                line.trim_start_matches("# ")
+            );
+            let action = Action::Opaque(format!("of a table that iptables does not show, {name}"));
+            rules.push_back(DumpRule {
+                line: number,
+                text,
+                conditions: Vec::new(),
+                action,
+            });
         }
     }
 
@@ -169,35 +233,45 @@ impl Reader<'_> {
         };
         let policy = match policy {
             "-" => None,
+            // Counters alone.
+            word if word.starts_with('[') => None,
             word => Some(ChainPolicy::named(word).ok_or(DumpErrorKind::Declaration)?),
         };
         let chain = self.here()?.chains.entry(name.to_owned()).or_default();
-        if policy.is_none() {
+        let kernels = KERNEL.contains(&name);
+        if policy.is_none() && !kernels {
             chain.rules.clear();
         }
-        chain.policy = policy;
+        chain.policy = policy.or(chain.policy.filter(|_| kernels));
         Ok(())
     }
 
     fn command(&mut self, line: &str, number: usize) -> Result<(), DumpErrorKind> {
         self.here()?;
-        let line = without_counters(line);
-        let mut parts = line.splitn(3, ' ');
-        let (Some(command), Some(chain)) = (parts.next(), parts.next()) else {
-            return Err(DumpErrorKind::Line);
-        };
-        let rest = parts.next().unwrap_or("").trim();
-        match command {
-            "-P" | "--policy" => self.declare(&format!("{chain} {rest}")),
-            "-N" | "--new-chain" => self.declare(&format!("{chain} -")),
-            "-A" | "--append" => {
-                let rule = self.rule(rest, number)?;
-                chain_of(self.here()?, chain)?.rules.push_back(rule);
+        let (letter, rest) = command(without_counters(line))?;
+        let (chain, rest) = first_word(&rest);
+        match (letter, chain) {
+            // Listing and zeroing change no rule.
+            ('C' | 'L' | 'S' | 'Z', _) => Ok(()),
+            ('F', "") => {
+                let chains = self.here()?.chains.values_mut();
+                chains.for_each(|chain| chain.rules.clear());
                 Ok(())
             }
-            "-D" | "--delete" => self.delete(chain, rest),
-            "-I" | "--insert" => self.insert(chain, rest, number),
-            "-X" | "--delete-chain" => {
+            (_, "") => Err(DumpErrorKind::Line),
+            ('P', _) => self.declare(&format!("{chain} {rest}")),
+            ('N', _) => self.declare(&format!("{chain} -")),
+            ('A', _) => self.append(chain, rest, number),
+            ('D', _) => self.delete(chain, rest),
+            ('I', _) => self.insert(chain, rest, number),
+            ('R', _) => {
+                let (place, rest) = first_word(rest);
+                self.delete(chain, place)?;
+                self.insert(chain, &format!("{place} {rest}"), number)
+            }
+            ('F', _) => Ok(chain_of(self.here()?, chain)?.rules.clear()),
+            ('E', _) => self.rename(chain, rest),
+            ('X', _) => {
                 let gone = self.here()?.chains.remove(chain);
                 gone.map(|_| ()).ok_or(DumpErrorKind::Missing)
             }
@@ -205,13 +279,38 @@ impl Reader<'_> {
         }
     }
 
+    fn append(&mut self, chain: &str, rest: &str, number: usize) -> Result<(), DumpErrorKind> {
+        let rule = self.rule(rest, number)?;
+        let rules = &mut chain_of(self.here()?, chain)?.rules;
+        rules.extend(rule);
+        Ok(())
+    }
+
+    fn rename(&mut self, chain: &str, name: &str) -> Result<(), DumpErrorKind> {
+        let table = self.here()?;
+        let renamed = table.chains.remove(chain).ok_or(DumpErrorKind::Missing)?;
+        let all = table.chains.values_mut().flat_map(|chain| &mut chain.rules);
+        for rule in all {
+            match &mut rule.action {
+                Action::Goto(to) | Action::Jump(to) | Action::Opaque(to) if to == chain => {
+                    name.clone_into(to);
+                }
+                _ => {}
+            }
+        }
+        table.chains.insert(name.to_owned(), renamed);
+        Ok(())
+    }
+
     fn insert(&mut self, chain: &str, rest: &str, number: usize) -> Result<(), DumpErrorKind> {
-        let (first, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (first, behind) = first_word(rest);
         let (place, rest) = match first.parse::<usize>() {
             Ok(place) => (place, behind),
             Err(_) => (1, rest),
         };
-        let rule = self.rule(rest, number)?;
+        let Some(rule) = self.rule(rest, number)? else {
+            return Ok(());
+        };
         let count = chain_of(self.here()?, chain)?.rules.len();
         let at = place.checked_sub(1).filter(|at| *at <= count);
         let at = at.ok_or(DumpErrorKind::Number)?;
@@ -234,23 +333,51 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn rule(&mut self, text: &str, number: usize) -> Result<DumpRule, DumpErrorKind> {
-        let rule = rule(text, number, self.family)?;
-        self.room.take(rule.weight())?;
+    /// Reads a rule; nothing where it is for the other family, which iptables-restore passes over.
+    fn rule(&mut self, text: &str, number: usize) -> Result<Option<DumpRule>, DumpErrorKind> {
+        let rule = rule(text, number, self.family);
+        self.room.take(rule.as_ref().map_or(0, DumpRule::weight))?;
         Ok(rule)
     }
 }
 
-fn comment(line: &str) -> Result<(), DumpErrorKind> {
-    if line.starts_with("# Table `") && line.contains("is incompatible") {
-        return Err(DumpErrorKind::Incompatible);
+/// Returns the letter of a line's command, and all else: chain and rule.
+fn command(line: &str) -> Result<(char, Cow<'_, str>), DumpErrorKind> {
+    let (first, rest) = first_word(line);
+    match spellings::command(first) {
+        Some((letter, "")) => return Ok((letter, rest.into())),
+        Some((letter, chain)) => return Ok((letter, format!("{chain} {rest}").into())),
+        None => {}
     }
-    Ok(())
+    // It may stand behind conditions.
+    let words = words(line).ok_or(DumpErrorKind::Quote)?;
+    let is_command = |word: &Word<'_>| !word.quoted && spellings::command(&word.text).is_some();
+    let at = words
+        .iter()
+        .position(is_command)
+        .ok_or(DumpErrorKind::Line)?;
+    let (before, behind) = words.split_at(at);
+    let [verb, chain, behind @ ..] = behind else {
+        return Err(DumpErrorKind::Line);
+    };
+    let (letter, attached) = spellings::command(&verb.text).ok_or(DumpErrorKind::Line)?;
+    if !attached.is_empty() {
+        return Err(DumpErrorKind::Line);
+    }
+    let all = [chain].into_iter().chain(before).chain(behind);
+    let all: Vec<String> = all.map(Word::written).collect();
+    Ok((letter, all.join(" ").into()))
+}
+
+/// Returns a text's first word and what is behind it.
+fn first_word(text: &str) -> (&str, &str) {
+    let text = text.trim_start_matches(BLANKS);
+    let (first, rest) = text.split_once(BLANKS).unwrap_or((text, ""));
+    (first, rest.trim_start_matches(BLANKS))
 }
 
 /// Returns a chain that is there; those of the kernel always are.
 fn chain_of<'t>(table: &'t mut DumpTable, name: &str) -> Result<&'t mut DumpChain, DumpErrorKind> {
-    const KERNEL: [&str; 5] = ["FORWARD", "INPUT", "OUTPUT", "POSTROUTING", "PREROUTING"];
     if KERNEL.contains(&name) {
         let chain = table.chains.entry(name.to_owned()).or_default();
         chain.policy.get_or_insert(ChainPolicy::Accept);
@@ -265,25 +392,36 @@ fn without_counters(line: &str) -> &str {
     rest.map_or(line, |(_, rest)| rest.trim_start())
 }
 
-fn rule(text: &str, line: usize, family: Family) -> Result<DumpRule, DumpErrorKind> {
-    let words: Vec<Word<'_>> = words(text).ok_or(DumpErrorKind::Quote)?;
-    if words.len() > MAX_WORDS {
-        return Err(DumpErrorKind::Words);
-    }
-    let Options {
-        plain,
-        modules,
-        target,
-    } = options(&words)?;
-    let conditions = conditions::read(&plain, &modules, family)?;
-    let action = match target {
-        None => Action::Continue,
-        Some(target) => target::read(&target, family)?,
+/// Reads a rule; one that is not understood as a whole may do anything.
+fn rule(text: &str, line: usize, family: Family) -> Option<DumpRule> {
+    let (conditions, action) = match parts(text, family) {
+        Ok(parts) => parts?,
+        Err(_) => {
+            let said = format!("of line {line}, which is not understood");
+            (Vec::new(), Action::Opaque(said))
+        }
     };
-    Ok(DumpRule {
+    Some(DumpRule {
         line,
         text: text.to_owned(),
         conditions,
         action,
     })
+}
+
+type Parts = (Vec<Condition>, Action);
+
+fn parts(text: &str, family: Family) -> Result<Option<Parts>, DumpErrorKind> {
+    let words: Vec<Word<'_>> = words(text).ok_or(DumpErrorKind::Quote)?;
+    if words.len() > MAX_WORDS {
+        return Err(DumpErrorKind::Words);
+    }
+    let found = options(&words)?;
+    if found.family.is_some_and(|of| of != family) {
+        return Ok(None);
+    }
+    let conditions = conditions::read(&found.plain, &found.modules, family);
+    let target = found.target.as_ref();
+    let action = target.map_or(Action::Continue, |target| target::read(target, family));
+    Ok(Some((conditions, action)))
 }

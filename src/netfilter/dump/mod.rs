@@ -9,6 +9,8 @@ mod lines;
 mod names;
 mod numbers;
 mod options;
+mod protocols;
+mod spellings;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub use super::save::ChainPolicy;
-pub use lines::{DumpError, DumpErrorKind, read};
+pub use lines::{DumpError, DumpErrorKind, is_nft, read};
 
 use crate::net::PortRange;
 

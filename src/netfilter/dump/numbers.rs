@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::DumpErrorKind;
+use super::{DumpErrorKind, protocols};
 use crate::net::{Family, PortRange};
 
 /// Returns the ports of `80`, `80:90`, `:90` or `80:`; nothing for a service's name, which only the
@@ -32,33 +32,10 @@ pub(super) fn ports(text: &str) -> Result<Option<Vec<PortRange>>, DumpErrorKind>
 
 /// Returns a protocol's number; nothing for `all`, and an error for a name unknown here.
 pub(super) fn protocol(text: &str) -> Result<Option<u8>, DumpErrorKind> {
-    const NAMES: [(&str, u8); 17] = [
-        ("ah", 51),
-        ("dccp", 33),
-        ("esp", 50),
-        ("gre", 47),
-        ("icmp", 1),
-        ("icmpv6", 58),
-        ("igmp", 2),
-        ("ipencap", 4),
-        ("ipip", 4),
-        ("ipv6", 41),
-        ("ipv6-icmp", 58),
-        ("mobility-header", 135),
-        ("sctp", 132),
-        ("tcp", 6),
-        ("udp", 17),
-        ("udplite", 136),
-        ("vrrp", 112),
-    ];
-    let name = text.to_ascii_lowercase();
-    if name == "all" || name == "0" {
+    if protocols::is_any(text) {
         return Ok(None);
     }
-    let known = NAMES.iter().find(|(known, _)| *known == name);
-    let number = known
-        .map(|(_, number)| *number)
-        .or_else(|| name.parse().ok());
+    let number = protocols::number(text).or_else(|| text.parse().ok());
     number.map(Some).ok_or(DumpErrorKind::Number)
 }
 
@@ -155,9 +132,11 @@ pub(super) fn nets(text: &str, family: Family) -> Result<Option<Vec<IpNet>>, Dum
 
 fn net(text: &str, family: Family) -> Result<Option<IpNet>, DumpErrorKind> {
     let (address, mask) = text.split_once('/').unwrap_or((text, ""));
-    // `0/0` is how people write all addresses.
-    let short = family == Family::V4 && address == "0";
-    let address = self::address(if short { "0.0.0.0" } else { address }, family)?;
+    let address = match (family, address.parse()) {
+        (_, Ok(whole)) => fitting(whole, family)?,
+        (Family::V4, Err(_)) => padded(address)?,
+        (Family::V6, Err(_)) => return Err(DumpErrorKind::Address),
+    };
     let length = match (mask, mask.parse::<u8>()) {
         ("", _) => Some(family_bits(family)),
         (_, Ok(length)) => Some(length),
@@ -178,7 +157,28 @@ fn family_bits(family: Family) -> u8 {
 }
 
 pub(super) fn address(text: &str, family: Family) -> Result<IpAddr, DumpErrorKind> {
-    let address: IpAddr = text.parse().map_err(|_| DumpErrorKind::Address)?;
+    fitting(text.parse().map_err(|_| DumpErrorKind::Address)?, family)
+}
+
+/// Returns the address of `10` or `172.16`: bytes that are missing are zero, `__numeric_to_ipaddr` of
+/// iptables.
+fn padded(text: &str) -> Result<IpAddr, DumpErrorKind> {
+    let mut bytes = [0; 4];
+    let parts: Vec<&str> = text.split('.').collect();
+    for (byte, part) in bytes.iter_mut().zip(&parts) {
+        // With a zero in front a number would be octal.
+        let plain = *part == "0" || !part.starts_with('0');
+        let number = part.parse().ok().filter(|_| plain);
+        *byte = number.ok_or(DumpErrorKind::Address)?;
+    }
+    if parts.len() < 4 {
+        Ok(bytes.into())
+    } else {
+        Err(DumpErrorKind::Address)
+    }
+}
+
+fn fitting(address: IpAddr, family: Family) -> Result<IpAddr, DumpErrorKind> {
     let fits = address.is_ipv6() == (family == Family::V6);
     if fits {
         Ok(address)

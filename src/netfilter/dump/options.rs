@@ -1,7 +1,8 @@
 //! The options of a rule, sorted by the match or target that they belong to.
 
-use super::DumpErrorKind;
 use super::words::Word;
+use super::{DumpErrorKind, numbers, spellings};
+use crate::net::Family;
 
 /// An option with its values, as in `! --dport 80`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub(super) struct Options<'l> {
     pub plain: Vec<Opt<'l>>,
     pub modules: Vec<Module<'l>>,
     pub target: Option<Jump<'l>>,
+    /// The family that the rule is for, where it says so.
+    pub family: Option<Family>,
 }
 
 /// What an option without a module of its own belongs to.
@@ -77,6 +80,8 @@ pub(super) fn options<'l>(words: &'l [Word<'_>]) -> Result<Options<'l>, DumpErro
     let mut found = Options::default();
     let mut owner = Owner::Module;
     for opt in split(words)? {
+        let name = spellings::whole(opt.name, found.loaded());
+        let opt = Opt { name, ..opt };
         let Some(plain) = long_name(opt.name) else {
             found.own(opt, owner)?;
             continue;
@@ -97,8 +102,10 @@ pub(super) fn options<'l>(words: &'l [Word<'_>]) -> Result<Options<'l>, DumpErro
                     options: Vec::new(),
                 });
             }
-            // Counters say nothing about packets to come, and the family is known.
-            "--set-counters" | "--ipv4" | "--ipv6" => {}
+            // Counters say nothing about packets to come.
+            "--set-counters" => {}
+            "--ipv4" => found.family = Some(Family::V4),
+            "--ipv6" => found.family = Some(Family::V6),
             name => found.plain.push(Opt { name, ..opt }),
         }
     }
@@ -106,14 +113,33 @@ pub(super) fn options<'l>(words: &'l [Word<'_>]) -> Result<Options<'l>, DumpErro
 }
 
 impl<'l> Options<'l> {
+    /// Returns the names of the matches and the target whose options are known so far.
+    fn loaded(&self) -> impl Iterator<Item = &'l str> {
+        let modules = self.modules.iter().map(|module| module.name);
+        let target = self.target.iter().map(|target| target.name);
+        modules
+            .chain(target)
+            .chain(self.protocol().and_then(match_of))
+    }
+
+    fn protocol(&self) -> Option<&'l str> {
+        let protocol = self.plain.iter().find(|opt| opt.name == "--protocol")?;
+        protocol.values.first().copied()
+    }
+
     fn own(&mut self, opt: Opt<'l>, owner: Owner) -> Result<(), DumpErrorKind> {
         let implied = self.implied(opt.name);
         match (owner, implied, &mut self.target) {
             (_, Some(name), _) => self.give(name, opt),
             (Owner::Target, None, Some(target)) => target.options.push(opt),
             _ => {
-                let module = self.modules.last_mut().ok_or(DumpErrorKind::Line)?;
-                module.options.push(opt);
+                if self.modules.is_empty() {
+                    // A match by the protocol's name is loaded where an option asks for it.
+                    let name = self.protocol().ok_or(DumpErrorKind::Line)?;
+                    return Ok(self.give(name, opt));
+                }
+                let last = self.modules.last_mut();
+                last.ok_or(DumpErrorKind::Line)?.options.push(opt);
             }
         }
         Ok(())
@@ -123,14 +149,12 @@ impl<'l> Options<'l> {
     fn implied(&self, option: &str) -> Option<&'static str> {
         const PORTS: [&str; 4] = ["--dport", "--sport", "--destination-port", "--source-port"];
         const TCP: [&str; 3] = ["--tcp-flags", "--syn", "--tcp-option"];
-        let protocol = self.plain.iter().find(|opt| opt.name == "--protocol")?;
-        let (module, fits): (&str, bool) = match *protocol.values.first()? {
-            "tcp" | "6" => ("tcp", PORTS.contains(&option) || TCP.contains(&option)),
-            "udp" | "17" => ("udp", PORTS.contains(&option)),
-            "sctp" | "132" => ("sctp", PORTS.contains(&option)),
-            "icmp" | "1" => ("icmp", option == "--icmp-type"),
-            "icmpv6" | "ipv6-icmp" | "58" => ("icmp6", option == "--icmpv6-type"),
-            _ => return None,
+        let module = match_of(self.protocol()?)?;
+        let fits = match module {
+            "tcp" => PORTS.contains(&option) || TCP.contains(&option),
+            "icmp" => option == "--icmp-type",
+            "icmp6" => option == "--icmpv6-type",
+            _ => PORTS.contains(&option),
         };
         fits.then_some(module)
     }
@@ -152,6 +176,20 @@ impl<'l> Options<'l> {
     }
 }
 
+/// Returns the match of a protocol.
+fn match_of(protocol: &str) -> Option<&'static str> {
+    Some(match numbers::protocol(protocol).ok()?? {
+        1 => "icmp",
+        6 => "tcp",
+        17 => "udp",
+        33 => "dccp",
+        58 => "icmp6",
+        132 => "sctp",
+        136 => "udplite",
+        _ => return None,
+    })
+}
+
 /// Splits words at options; a `!` stands in front of its option or, as up to iptables 1.4.2, behind.
 fn split<'l>(words: &'l [Word<'_>]) -> Result<Vec<Opt<'l>>, DumpErrorKind> {
     let mut found: Vec<Opt<'l>> = Vec::new();
@@ -165,10 +203,14 @@ fn split<'l>(words: &'l [Word<'_>]) -> Result<Vec<Opt<'l>>, DumpErrorKind> {
                 _ => not = true,
             }
         } else if word.is_option() {
+            let (name, value) = spellings::parts(&word.text);
+            let any = value.is_none() && spellings::takes_any(name);
+            let text = words.next_if(|next| any && !next.is_not());
+            let value = value.or(text.map(|text| &*text.text));
             found.push(Opt {
                 not: std::mem::take(&mut not),
-                name: &word.text,
-                values: Vec::new(),
+                name,
+                values: value.into_iter().collect(),
             });
         } else {
             let last = found.last_mut().ok_or(DumpErrorKind::Line)?;
@@ -184,7 +226,7 @@ fn split<'l>(words: &'l [Word<'_>]) -> Result<Vec<Opt<'l>>, DumpErrorKind> {
 
 /// Returns the long name of an option that needs no module.
 fn long_name(name: &str) -> Option<&'static str> {
-    const NAMES: [(&str, &[&str]); 11] = [
+    const NAMES: [(&str, &[&str]); 12] = [
         ("--source", &["-s", "--source", "--src"]),
         ("--destination", &["-d", "--destination", "--dst"]),
         ("--in-interface", &["-i", "--in-interface"]),
@@ -196,10 +238,8 @@ fn long_name(name: &str) -> Option<&'static str> {
         ("--goto", &["-g", "--goto"]),
         ("--set-counters", &["-c", "--set-counters"]),
         ("--ipv4", &["-4", "--ipv4"]),
+        ("--ipv6", &["-6", "--ipv6"]),
     ];
-    if name == "-6" || name == "--ipv6" {
-        return Some("--ipv6");
-    }
     let found = NAMES
         .iter()
         .find(|(_, spellings)| spellings.contains(&name));

@@ -26,12 +26,16 @@ const PASSING: [&str; 18] = [
     "TTL",
 ];
 
-/// Reads a target. A name that no target has may still be that of a chain, which shows when all chains
-/// are known.
-pub(super) fn read(jump: &Jump<'_>, family: Family) -> Result<Action, DumpErrorKind> {
+/// Reads a target; one that is not understood stays as its text. A name that no target has may still be
+/// that of a chain, which shows when all chains are known.
+pub(super) fn read(jump: &Jump<'_>, family: Family) -> Action {
     if jump.goto {
-        return Ok(Action::Goto(jump.name.to_owned()));
+        return Action::Goto(jump.name.to_owned());
     }
+    known(jump, family).unwrap_or_else(|_| unknown(jump))
+}
+
+fn known(jump: &Jump<'_>, family: Family) -> Result<Action, DumpErrorKind> {
     Ok(match jump.name {
         "ACCEPT" => Action::Accept,
         "DROP" => Action::Drop,

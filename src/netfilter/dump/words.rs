@@ -23,7 +23,18 @@ impl Word<'_> {
                 .is_some_and(u8::is_ascii_alphabetic)
         };
         let long = self.text.starts_with("--") && letter(2);
-        !self.quoted && (long || (self.text.starts_with('-') && letter(1)))
+        let family = self.text == "-4" || self.text == "-6";
+        !self.quoted && (long || family || (self.text.starts_with('-') && letter(1)))
+    }
+
+    /// Returns the word as it may stand in a line.
+    pub(super) fn written(&self) -> String {
+        if self.quoted {
+            let text = self.text.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("\"{text}\"")
+        } else {
+            self.text.to_string()
+        }
     }
 
     pub(super) fn is_not(&self) -> bool {
@@ -55,7 +66,7 @@ pub(super) fn words(line: &str) -> Option<Vec<Word<'_>>> {
     Some(words)
 }
 
-const BLANKS: [char; 2] = [' ', '\t'];
+pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Takes a word with quotes from the beginning of a text, and returns also what is behind it.
 fn quoted(text: &str) -> Option<(Word<'_>, &str)> {

@@ -423,7 +423,7 @@ fn what_takes_too_much_is_said() {
             .replace("trust office { 203.0.113.0/24 }\n", "")
             .replace(", office", ""),
     );
-    let found = lint_within(&loaded.policies, 10);
+    let found = lint_within(&loaded.policies, &Budget::from(10));
     let [only] = &found[..] else {
         panic!("{found:#?}");
     };

@@ -2,6 +2,7 @@
 
 use crate::diag::code;
 use crate::diag::text::{Style, render};
+use crate::diagram::Budget;
 use crate::policy::{LoadError, Loaded, Loader, load};
 
 use super::{lint, lint_within};

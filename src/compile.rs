@@ -2,6 +2,7 @@
 
 mod openings;
 mod parties;
+mod proof;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
@@ -9,6 +10,7 @@ use std::panic::resume_unwind;
 use serde_json::Value;
 
 pub use parties::{RecoverError, recovered};
+use proof::{expected, loadable, omitted, prove};
 
 use crate::artifact::{
     Bundle, ChainOrigins, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, OriginEntry, Origins,
@@ -18,15 +20,12 @@ use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
 use crate::facts::Facts;
 use crate::hash::sha256;
 use crate::lint;
-use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
-use crate::netfilter::bounds::{self, Beyond};
 use crate::netfilter::{
     ChainText, Family, Hook, Origin, Ruleset, Table, Target, TooManyRules, lower, optimised,
     policy_name, render, render_chains,
 };
 use crate::policy::ir::{Backend, Engine, Policy, Route};
 use crate::policy::{self, Loaded, Loader};
-use crate::question::{self, HostRules, Unkept, Why};
 use crate::source::SourceMap;
 use crate::sysctl::{self, Setting};
 
@@ -144,21 +143,26 @@ pub fn compile_with(
     let first = policies.first();
     let expectations = first.map_or(0, |policy| policy.expectations.len());
     let mut bundles = Vec::with_capacity(policies.len());
+    let budget = proof::budget();
     std::thread::scope(|scope| {
         let lints = how.lints && !diagnostics.has_errors();
         let lints = lints.then(|| scope.spawn(|| lint::lint(&policies)));
         for policy in &policies {
+            // Told of one host, it is told of all.
+            if budget.is_spent() && diagnostics.has_errors() {
+                break;
+            }
             if let Some(rulesets) = rulesets(policy, how.rules, &mut diagnostics) {
                 let bundle = bundle(policy, rulesets, &sources, main);
                 diagnostics.extend(loadable(&bundle).or_else(|| match how.proof {
-                    Proof::Needed => prove(policy, &bundle),
+                    Proof::Needed => prove(policy, &bundle, &budget),
                     Proof::Omitted => Some(omitted()),
                 }));
                 bundles.push(bundle);
             }
         }
         if !diagnostics.has_errors() {
-            diagnostics.extend(expected(&policies, &bundles));
+            diagnostics.extend(expected(&policies, &bundles, &budget));
         }
         let lints = lints.map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
         if diagnostics.has_errors() {
@@ -191,43 +195,6 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
     Bundle::new(manifest, parties, origins, files(&emitted, sources))
 }
 
-/// Holds every chain that was written against what iptables and the kernel take.
-fn loadable(bundle: &Bundle) -> Option<Diagnostic> {
-    let checked = at_once(&Family::BOTH, |family| {
-        let checked = bounds::check(bundle.rules(*family));
-        checked.map_err(|beyond| not_loadable(*family, &beyond))
-    });
-    checked.into_iter().find_map(Result::err)
-}
-
-fn not_loadable(family: Family, beyond: &Beyond) -> Diagnostic {
-    let message = format!("the {family} rules would not load: {beyond}");
-    let help = match beyond {
-        Beyond::Jumps { .. } => "put sets together that the same ports are for, or use fewer",
-        _ => "this is a mistake of tidegate, not of the policy: please report it",
-    };
-    Diagnostic::error(code::NOT_LOADABLE, message).help(help)
-}
-
-/// Reads the rules again and compares what they mean with what the policy says.
-fn prove(policy: &Policy, bundle: &Bundle) -> Option<Diagnostic> {
-    let validated = at_once(&Family::BOTH, |family| {
-        validate(policy, bundle.rules(*family), *family, MAX_EDGES)
-    });
-    let wrong = validated.into_iter().find_map(Result::err)?;
-    Some(unproven(wrong))
-}
-
-/// Says what it means for a policy that its rules are not proven.
-fn unproven(wrong: Invalid) -> Diagnostic {
-    match wrong {
-        Invalid::NotKnown(_) => Diagnostic::error(code::TOO_MANY_TO_PROVE, wrong.to_string())
-            .help("name prefixes instead of single addresses, or take them unproven: `--unproven`"),
-        Invalid::Differs(found) => differing(&found),
-        Invalid::Unread(_) | Invalid::TooDeep(_) => bug(wrong.to_string()),
-    }
-}
-
 /// Does the same to each of a few things, which have nothing to do with each other.
 fn at_once<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let work = &work;
@@ -239,74 +206,6 @@ fn at_once<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
             .map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
         done.collect()
     })
-}
-
-fn omitted() -> Diagnostic {
-    let message = "nobody has compared the rules with the policy";
-    Diagnostic::warning(code::NOT_PROVEN, message).note("`--unproven` was given")
-}
-
-/// Holds what the policy expects against the rules.
-fn expected(policies: &[Policy], bundles: &[Bundle]) -> Vec<Diagnostic> {
-    let pairs = policies.iter().zip(bundles);
-    let host = |(policy, bundle)| HostRules {
-        policy,
-        rules: Family::BOTH.map(|family| Bundle::rules(bundle, family)),
-    };
-    let hosts: Vec<HostRules<'_>> = pairs.map(host).collect();
-    question::unkept(&hosts).iter().map(unkept).collect()
-}
-
-fn unkept(found: &Unkept) -> Diagnostic {
-    match &found.why {
-        Why::Nobody => Diagnostic::error(
-            code::EXPECTED_OF_NOBODY,
-            "no connection can ever be what this expects",
-        )
-        .at(
-            found.span,
-            "neither side has an address of the other's family",
-        )
-        .help("name another side, or give the container an address with `at`"),
-        Why::NotKnown => {
-            let message = "whether this holds takes too many steps to find out";
-            Diagnostic::error(code::TOO_MANY_TO_PROVE, message).at(found.span, "not known")
-        }
-        Why::Packet {
-            host,
-            packet,
-            reason,
-        } => {
-            let by = reason
-                .by
-                .as_ref()
-                .map_or_else(String::new, |by| format!(" by {by}"));
-            let on = host
-                .as_ref()
-                .map_or_else(String::new, |host| format!(" on {host}"));
-            let message = format!("this expectation does not hold{on}");
-            Diagnostic::error(code::NOT_EXPECTED, message)
-                .at(found.span, format!("{}{by}", reason.end))
-                .note(format!("For one: {packet}."))
-        }
-    }
-}
-
-fn bug(message: String) -> Diagnostic {
-    let title = "the rules do not mean what the policy says";
-    let diagnostic = Diagnostic::error(code::RULES_DIFFER, title).note(message);
-    diagnostic.help("this is a mistake of tidegate, not of the policy: please report it")
-}
-
-fn differing(found: &Difference) -> Diagnostic {
-    let mut diagnostic = bug(format!("{}: {found}", found.family));
-    for span in &found.statements {
-        diagnostic = diagnostic.at(*span, "this names the packet");
-    }
-    for (line, text) in &found.rules {
-        diagnostic = diagnostic.note(format!("it meets line {line} of the rules: {text}"));
-    }
-    diagnostic
 }
 
 /// Returns the routes in the form of `ip -batch`, ip(8); no text where there are none.
@@ -519,9 +418,12 @@ fn origins(emitted: &Emitted, sources: &SourceMap) -> Origins {
 
 #[cfg(test)]
 mod tests {
+    use super::proof::{not_loadable, unproven};
     use super::*;
     use crate::diag::text::{Style, render};
     use crate::diag::told;
+    use crate::meaning::Invalid;
+    use crate::netfilter::bounds::Beyond;
 
     fn shown(diagnostics: &[Diagnostic]) -> String {
         let style = Style {
@@ -544,9 +446,9 @@ mod tests {
         });
         let all = [
             too_many(&limit),
-            unproven(Invalid::NotKnown(12_000_000 / 1_000_000)),
+            unproven(Invalid::NotKnown, [1, 0]),
             omitted(),
-            unproven(deep),
+            unproven(deep, [1, 0]),
             not_loadable(Family::V6, &Beyond::Jumps { jumps: 70_123 }),
         ];
         for diagnostic in &all {

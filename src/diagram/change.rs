@@ -64,7 +64,7 @@ impl Manager {
         if let Some(known) = memo.get(&node) {
             return *known;
         }
-        let Some(level) = self.level(node) else {
+        let Some(level) = self.level(node).filter(|_| !self.is_exhausted()) else {
             return Node::NO;
         };
         let made = self.rebuild(node, level, &mut |manager, target| {

@@ -93,7 +93,10 @@ impl Manager {
     /// Joins what functions say of each value of a level; nothing where too many of them overlap.
     fn side_by_side(&mut self, join: Join, all: &[Node], known: &mut Known) -> Option<Node> {
         let level = all.iter().filter_map(|node| self.level(*node)).min()?;
-        let swept = swept(&self.parts(level, all), self.max(level))?;
+        let parts = self.parts(level, all);
+        self.account.step(parts.len());
+        let swept = swept(&parts, self.max(level))?;
+        self.account.step(swept.lists.len());
         let base = self.stack.len();
         let mut start = 0;
         for (last, end) in swept.intervals {

@@ -6,6 +6,7 @@
 //! Filters" (2002); Liu and Gouda, "Diverse Firewall Design" (2004).
 
 mod apply;
+mod budget;
 mod change;
 mod every;
 mod join;
@@ -16,6 +17,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use budget::Budget;
 pub use change::Instead;
 pub use meet::Wanted;
 pub use store::{Level, Manager, Node};

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::budget::{Account, Budget};
 use crate::net::IntervalSet;
 
 /// A field's place in the order in which functions ask.
@@ -85,16 +86,16 @@ pub struct Manager {
     pub(super) memo: Memo<(u32, Node, Node)>,
     /// Edges of the nodes that are being made, innermost last.
     pub(super) stack: Vec<Edge>,
-    max_edges: usize,
+    pub(super) account: Account,
     exhausted: bool,
 }
 
 const EMPTY: u32 = u32::MAX;
 
 impl Manager {
-    /// Makes a manager without levels. Beyond `max_edges` edges it stops to work, see
+    /// Makes a manager without levels. Beyond its budget it stops to work, see
     /// [`Manager::is_exhausted`].
-    pub fn new(max_edges: usize) -> Self {
+    pub fn new(budget: impl Into<Budget>) -> Self {
         Manager {
             maxima: Vec::new(),
             levels: Vec::new(),
@@ -105,7 +106,7 @@ impl Manager {
             slots: vec![(0, EMPTY); 1 << 10],
             memo: Memo::default(),
             stack: Vec::new(),
-            max_edges,
+            account: Account::new(budget.into()),
             exhausted: false,
         }
     }
@@ -117,7 +118,7 @@ impl Manager {
         Level(level)
     }
 
-    /// Returns true once more edges were needed than may be: every function made since is worth
+    /// Returns true once more work was needed than may be: every function made since is worth
     /// nothing.
     pub fn is_exhausted(&self) -> bool {
         self.exhausted
@@ -195,6 +196,7 @@ impl Manager {
 
     /// Adds an edge to the node that is being made above `base` of the stack.
     pub(super) fn push_edge(&mut self, base: usize, bound: u128, target: Node) {
+        self.account.step(1);
         let open = self.stack.len() > base;
         match self.stack.last_mut().filter(|_| open) {
             Some(last) if last.1 == target => last.0 = bound,
@@ -204,6 +206,7 @@ impl Manager {
 
     /// Makes a node of the edges above `base`.
     pub(super) fn finish(&mut self, level: Level, base: usize) -> Node {
+        self.exhausted |= !self.account.lasts();
         if let [(_, only)] = self.stack.get(base..).unwrap_or_default() {
             let only = *only;
             self.stack.truncate(base);
@@ -244,7 +247,7 @@ impl Manager {
 
     fn add(&mut self, level: Level, base: usize, slot: usize, hash: u32) -> Node {
         let edges = self.stack.get(base..).unwrap_or_default();
-        if self.bounds.len() + edges.len() > self.max_edges {
+        if !self.account.keep(edges.len()) {
             self.exhausted = true;
             return Node::NO;
         }

@@ -13,6 +13,8 @@ mod report;
 mod rules;
 mod tools;
 
+use crate::netfilter::verbatim;
+
 pub use crate::diag::finding::{Finding, Weight};
 pub use facts::{Facts, Unseen};
 pub use report::Report;

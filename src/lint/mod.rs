@@ -9,22 +9,26 @@ mod tests;
 use std::collections::BTreeSet;
 
 use crate::diag::{Diagnostic, code};
+use crate::diagram::Budget;
 use crate::policy::{self, ir::Policy};
 use crate::source::Span;
 
-/// Most edges that a family of a host may need; one takes about 24 bytes.
-const MAX_EDGES: usize = 6_000_000;
+/// Most edges that a family of a host may need, and all together; one takes about 24 bytes.
+const EDGES: [usize; 2] = [6_000_000, 12_000_000];
+/// Most steps of work on all hosts.
+const STEPS: u64 = 60_000_000;
 
 /// Returns what there is to say about a policy without mistakes, given as each of its hosts sees it.
 pub fn lint(policies: &[Policy]) -> Vec<Diagnostic> {
-    lint_within(policies, MAX_EDGES)
+    let [each, all] = EDGES;
+    lint_within(policies, &Budget::new(each, all, STEPS))
 }
 
-fn lint_within(policies: &[Policy], edges: usize) -> Vec<Diagnostic> {
+fn lint_within(policies: &[Policy], budget: &Budget) -> Vec<Diagnostic> {
     let mut found = policy::lint(policies);
     let gone = told(&found);
-    let spare = spare::check(policies, edges);
-    let surplus = surplus::check(policies, &gone, edges);
+    let spare = spare::check(policies, budget);
+    let surplus = surplus::check(policies, &gone, budget);
     match (spare, surplus) {
         (Ok(spare), Ok(surplus)) => found.extend(spare.into_iter().chain(surplus)),
         (Err(error), _) | (_, Err(error)) => found.push(

@@ -1,14 +1,15 @@
 //! Somebody in a list of sources whom others in it hold already.
 
 use crate::diag::{Diagnostic, code};
+use crate::diagram::Budget;
 use crate::meaning::{Spare, TooMany, spare_sources};
 use crate::policy::ir::Policy;
 
-pub(super) fn check(policies: &[Policy], edges: usize) -> Result<Vec<Diagnostic>, TooMany> {
+pub(super) fn check(policies: &[Policy], budget: &Budget) -> Result<Vec<Diagnostic>, TooMany> {
     let Some(policy) = policies.first() else {
         return Ok(Vec::new());
     };
-    let found = spare_sources(policies, edges)?;
+    let found = spare_sources(policies, budget)?;
     Ok(found.iter().map(|it| spare(policy, it)).collect())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diag::{Code, Diagnostic, code};
+use crate::diagram::Budget;
 use crate::meaning::{By, Kind, Setting, Surplus, TooMany, Why, surplus};
 use crate::policy::ir::Policy;
 use crate::source::Span;
@@ -11,9 +12,9 @@ use crate::source::Span;
 pub(super) fn check(
     policies: &[Policy],
     gone: &BTreeSet<Span>,
-    edges: usize,
+    budget: &Budget,
 ) -> Result<Vec<Diagnostic>, TooMany> {
-    let found = surplus(policies, gone, edges)?;
+    let found = surplus(policies, gone, budget)?;
     Ok(found.iter().map(warning).collect())
 }
 

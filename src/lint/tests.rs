@@ -2,6 +2,7 @@
 
 use crate::diag::code;
 use crate::diag::text::{Style, render};
+use crate::diagram::Budget;
 use crate::policy::{LoadError, Loaded, Loader, load};
 
 use super::{lint, lint_within};
@@ -412,7 +413,7 @@ fn what_takes_too_much_is_said() {
             .replace("trust office { 203.0.113.0/24 }\n", "")
             .replace(", office", ""),
     );
-    let found = lint_within(&loaded.policies, 10);
+    let found = lint_within(&loaded.policies, &Budget::from(10));
     let [only] = &found[..] else {
         panic!("{found:#?}");
     };

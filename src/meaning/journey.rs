@@ -10,7 +10,7 @@ use super::outcome::{Outcome, Verdict};
 use super::routing::Routing;
 use super::space::{Field, Space};
 use super::translator::{Pinned, Translator};
-use crate::diagram::{Instead, Level, Node};
+use crate::diagram::{Budget, Instead, Level, Node};
 use crate::net::Family;
 use crate::netfilter::trace::Machine;
 
@@ -92,7 +92,7 @@ impl Journey {
     }
 
     /// Makes the space in which a machine's packets can be followed, with more interfaces of `names`.
-    pub fn space(machines: &[&Machine], names: &[&str], max_edges: usize) -> Space {
+    pub fn space(machines: &[&Machine], names: &[&str], budget: impl Into<Budget>) -> Space {
         let family = machines
             .first()
             .map_or(Family::V4, |machine| machine.family);
@@ -106,7 +106,7 @@ impl Journey {
             family,
             machines.iter().map(|machine| &machine.rules),
             &known,
-            max_edges,
+            budget,
         )
     }
 

@@ -1,12 +1,12 @@
 //! All packets: their fields, the values that these have, and the names for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::outcome::{Bit, Outcome, Outcomes};
-use crate::diagram::{Instead, Level, Manager, Node};
+use crate::diagram::{Budget, Instead, Level, Manager, Node};
 use crate::net::{Family, IntervalSet, PortRange};
 use crate::netfilter::dump::{Dump, Pattern, Test};
 
@@ -108,6 +108,8 @@ pub struct Space {
     pub diagrams: Manager,
     fields: Vec<Level>,
     atoms: Vec<Atom>,
+    /// Numbers of the atoms that are one name.
+    named: HashMap<String, u128>,
     /// 32 bits of the packet's mark, then 32 of the connection's.
     marks: Vec<Level>,
     unknown: BTreeMap<Unknown, Level>,
@@ -121,14 +123,15 @@ const MAX_UNKNOWN: usize = 4_000;
 
 impl Space {
     /// Makes the space of all packets that the rules of `dumps` tell apart by interface, and those
-    /// with the interfaces of `names`, of which one with a `+` at its end stands for all that begin so. No more than `max_edges` edges are made.
+    /// with the interfaces of `names`, of which one with a `+` at its end stands for all that begin so.
+    /// Beyond the budget its functions are worth nothing.
     pub fn new<'a>(
         family: Family,
         dumps: impl IntoIterator<Item = &'a Dump>,
         names: &[&str],
-        max_edges: usize,
+        budget: impl Into<Budget>,
     ) -> Self {
-        let mut diagrams = Manager::new(max_edges);
+        let mut diagrams = Manager::new(budget);
         let atoms = atoms(dumps, names);
         let level = |field: Field| diagrams.add_level(field.max(family, atoms.len()));
         let fields = Field::ALL.map(level).to_vec();
@@ -137,6 +140,7 @@ impl Space {
             family,
             diagrams,
             fields,
+            named: named(&atoms),
             atoms,
             marks,
             unknown: BTreeMap::new(),
@@ -187,21 +191,17 @@ impl Space {
 
     /// Returns the number of the interface of a name; the empty name is no interface.
     pub fn atom(&self, name: &str) -> u128 {
-        let wanted = if name.is_empty() {
-            Atom::None
-        } else {
-            Atom::Name(name.to_owned())
-        };
+        if let Some(known) = self.named.get(name) {
+            return *known;
+        }
         let begins =
             |atom: &Atom| matches!(atom, Atom::Beginning(start) if name.starts_with(start));
         let longest = |at: &usize| match self.atoms.get(*at) {
             Some(Atom::Beginning(start)) => start.len(),
             _ => 0,
         };
-        let exact = self.atoms.iter().position(|atom| *atom == wanted);
-        let beginnings =
-            || (0..self.atoms.len()).filter(|at| self.atoms.get(*at).is_some_and(begins));
-        let found = exact.or_else(|| beginnings().max_by_key(longest));
+        let beginnings = (0..self.atoms.len()).filter(|at| self.atoms.get(*at).is_some_and(begins));
+        let found = beginnings.max_by_key(longest);
         found.unwrap_or(self.atoms.len() - 1) as u128
     }
 
@@ -372,6 +372,15 @@ pub(super) fn prefixes<'n>(nets: impl IntoIterator<Item = &'n IpNet>) -> Interva
 pub(super) fn ports(ranges: &[PortRange]) -> IntervalSet {
     let range = |ports: &PortRange| (ports.first.into(), ports.last.into());
     IntervalSet::from_ranges(ranges.iter().map(range).collect())
+}
+
+fn named(atoms: &[Atom]) -> HashMap<String, u128> {
+    let name = |(atom, at): (&Atom, u128)| match atom {
+        Atom::None => Some((String::new(), at)),
+        Atom::Name(name) => Some((name.clone(), at)),
+        Atom::Beginning(_) | Atom::Other => None,
+    };
+    atoms.iter().zip(0..).filter_map(name).collect()
 }
 
 fn atoms<'a>(dumps: impl IntoIterator<Item = &'a Dump>, names: &[&str]) -> Vec<Atom> {

@@ -10,13 +10,13 @@ use super::outcome::Verdict;
 use super::packet::{self, Sample};
 use super::policy::{Forward, Raw, Says, interfaces};
 use super::space::{Field, Space};
-use crate::diagram::Node;
+use crate::diagram::{Budget, Node};
 use crate::net::Family;
 use crate::netfilter::dump::{ChainPolicy, Dump, DumpError, read};
 use crate::policy::ir::{ForwardPolicy, Policy};
 use crate::source::Span;
 
-/// Most edges that a comparison may need; one takes about 40 bytes, with what is kept of the work.
+/// Most edges that a comparison may need.
 pub const MAX_EDGES: usize = 12_000_000;
 
 /// Why rules do not stand for a policy.
@@ -28,8 +28,8 @@ pub enum Invalid {
     TooDeep(#[from] TooDeep),
     #[error("{0}")]
     Differs(Box<Difference>),
-    #[error("the rules are too many to be compared with the policy in {0} million steps")]
-    NotKnown(usize),
+    #[error("the rules are too many to be compared with the policy")]
+    NotKnown,
 }
 
 /// A packet with which rules do something else than the policy says.
@@ -57,11 +57,12 @@ pub fn validate(
     policy: &Policy,
     rules: &str,
     family: Family,
-    budget: usize,
+    budget: impl Into<Budget>,
 ) -> Result<(), Invalid> {
+    let budget = budget.into();
     let mut dump = stand_in(policy, family)?;
     dump.load(rules, family)?;
-    let compare = |hooks| Comparison::new(policy, &dump, family, budget).run(hooks);
+    let compare = |hooks| Comparison::new(policy, &dump, family, &budget).run(hooks);
     // Hooks have nothing to do with each other, and most of the work is at two of them.
     let [forwarded, others] = std::thread::scope(|scope| {
         let forwarded = scope.spawn(|| compare(Comparison::forwarded));
@@ -104,7 +105,6 @@ struct Comparison<'p, 'd> {
     /// What the policy says of forwarded packets.
     forward: Option<Forward>,
     found: Option<Difference>,
-    budget: usize,
 }
 
 /// A hook, and the packets that there are at it.
@@ -118,7 +118,7 @@ struct Hook {
 }
 
 impl<'p, 'd> Comparison<'p, 'd> {
-    fn new(policy: &'p Policy, dump: &'d Dump, family: Family, budget: usize) -> Self {
+    fn new(policy: &'p Policy, dump: &'d Dump, family: Family, budget: &Budget) -> Self {
         let names = interfaces(policy);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         Comparison {
@@ -127,14 +127,13 @@ impl<'p, 'd> Comparison<'p, 'd> {
             dump,
             forward: None,
             found: None,
-            budget,
         }
     }
 
     fn run(mut self, hooks: fn(&mut Self) -> Result<(), TooDeep>) -> Result<(), Invalid> {
         hooks(&mut self)?;
         if self.says.space.diagrams.is_exhausted() {
-            return Err(Invalid::NotKnown(self.budget / 1_000_000));
+            return Err(Invalid::NotKnown);
         }
         match self.found {
             None => Ok(()),

@@ -10,7 +10,7 @@ use crate::syntax::ast;
 use crate::syntax::ast::Name;
 
 use super::hidden::Hidden;
-use super::ir::{Access, ContainerId, Exposure, Host, NetworkId, Party, Policy, Route};
+use super::ir::{ContainerId, Host, NetworkId, Party, Policy, Route};
 use super::networks::Draft;
 use super::{check, containers};
 use super::{settings, sysctl};
@@ -222,14 +222,10 @@ fn on_two_hosts(draft: &containers::Draft, networks: &[Draft]) -> Option<Diagnos
 /// Returns a warning for each network of another host that statements join with one of this host
 /// and to which this host has no route.
 fn missing_routes(host: Option<Span>, policy: &Policy) -> Vec<Diagnostic> {
-    let networks = policy.networks.iter().zip((0..).map(NetworkId));
-    let far = networks.filter(|(network, _)| !network.local);
     let mut found = Vec::new();
-    for (network, id) in far {
-        let Some(needs) = joined(policy, id) else {
-            continue;
-        };
-        for subnet in &network.subnets {
+    for (id, needs) in joined(policy) {
+        let subnets = policy.networks.get(id.0).map(|network| &network.subnets);
+        for subnet in subnets.into_iter().flatten() {
             let routed = |route: &Route| route.prefix.contains(subnet);
             if usable(policy, *subnet) && !policy.host.routes.iter().any(routed) {
                 found.push(no_route(policy, *subnet, host.unwrap_or(needs), needs));
@@ -246,68 +242,64 @@ fn usable(policy: &Policy, subnet: IpNet) -> bool {
     subnets.any(|own| own.addr().is_ipv4() == subnet.addr().is_ipv4())
 }
 
-/// Returns the first statement that has the network on one side and something of this host on the
-/// other.
-fn joined(policy: &Policy, far: NetworkId) -> Option<Span> {
-    let sides = Sides { policy, far };
-    let access = policy.accesses.iter().find(|access| sides.join(access));
-    let ids = (0..).map(ContainerId);
-    let mut exposures = policy
-        .containers
-        .iter()
-        .zip(ids)
-        .flat_map(|(container, id)| {
-            container
-                .exposures
-                .iter()
-                .map(move |exposure| (exposure, id))
-        });
-    let exposure = exposures.find(|(exposure, id)| sides.offers(exposure, *id));
-    let spans = [access.map(|it| it.span), exposure.map(|(it, _)| it.span)];
-    spans.into_iter().flatten().min()
-}
-
-struct Sides<'p> {
-    policy: &'p Policy,
-    far: NetworkId,
-}
-
-impl Sides<'_> {
-    fn join(&self, access: &Access) -> bool {
-        let has = |side: &[Party], is: &dyn Fn(Party) -> bool| side.iter().any(|it| is(*it));
-        let (far, local) = (|it| self.is_far(it), |it| self.is_local(it));
-        (has(&access.left, &far) && has(&access.right, &local))
-            || (has(&access.left, &local) && has(&access.right, &far))
+/// Returns the networks of other hosts that statements join with this host, each with the first that
+/// does.
+fn joined(policy: &Policy) -> BTreeMap<NetworkId, Span> {
+    let mut by_access = BTreeMap::new();
+    for access in &policy.accesses {
+        join(
+            policy,
+            (&access.left, &access.right),
+            access.span,
+            &mut by_access,
+        );
     }
-
-    fn offers(&self, exposure: &Exposure, id: ContainerId) -> bool {
-        let container = Party::Container(id);
-        let from = |is: &dyn Fn(Party) -> bool| exposure.from.iter().any(|it| is(*it));
-        (self.is_local(container) && from(&|it| self.is_far(it)))
-            || (self.is_far(container) && from(&|it| self.is_local(it)))
-    }
-
-    fn is_far(&self, party: Party) -> bool {
-        self.homes(party).contains(&self.far)
-    }
-
-    fn is_local(&self, party: Party) -> bool {
-        let networks = &self.policy.networks;
-        let is_local = |id: &NetworkId| networks.get(id.0).is_some_and(|it| it.local);
-        self.homes(party).iter().any(is_local)
-    }
-
-    fn homes(&self, party: Party) -> Vec<NetworkId> {
-        match party {
-            Party::Network(id) => vec![id],
-            Party::Container(id) => {
-                let container = self.policy.containers.get(id.0);
-                let attachments = container.into_iter().flat_map(|it| &it.attachments);
-                attachments.map(|at| at.network).collect()
-            }
-            Party::Any | Party::Host | Party::Outside | Party::Trust(_) => Vec::new(),
+    let mut by_exposure = BTreeMap::new();
+    for (container, id) in policy.containers.iter().zip((0..).map(ContainerId)) {
+        let container_side = [Party::Container(id)];
+        for exposure in &container.exposures {
+            let sides = (exposure.from.as_slice(), container_side.as_slice());
+            join(policy, sides, exposure.span, &mut by_exposure);
         }
     }
+    for (network, span) in by_exposure {
+        let first = by_access.entry(network).or_insert(span);
+        *first = span.min(*first);
+    }
+    by_access
+}
+
+/// Notes a statement for the networks of other hosts on one side, where this host is on the other.
+fn join(
+    policy: &Policy,
+    (left, right): (&[Party], &[Party]),
+    span: Span,
+    found: &mut BTreeMap<NetworkId, Span>,
+) {
+    let is_here = |id: &NetworkId| policy.networks.get(id.0).is_some_and(|it| it.local);
+    let has_here = |side: &[Party]| {
+        side.iter()
+            .any(|it| homes(policy, *it).any(|id| is_here(&id)))
+    };
+    for (near, far) in [(left, right), (right, left)] {
+        if has_here(near) {
+            let far = far.iter().flat_map(|party| homes(policy, *party));
+            for id in far.filter(|id| !is_here(id)) {
+                found.entry(id).or_insert(span);
+            }
+        }
+    }
+}
+
+/// Returns the networks that a party is on.
+fn homes(policy: &Policy, party: Party) -> impl Iterator<Item = NetworkId> + '_ {
+    let (network, container) = match party {
+        Party::Network(id) => (Some(id), None),
+        Party::Container(id) => (None, policy.containers.get(id.0)),
+        Party::Any | Party::Host | Party::Outside | Party::Trust(_) => (None, None),
+    };
+    let attachments = container.into_iter().flat_map(|it| &it.attachments);
+    network.into_iter().chain(attachments.map(|at| at.network))
 }
 
 fn no_route(policy: &Policy, subnet: IpNet, place: Span, needs: Span) -> Diagnostic {

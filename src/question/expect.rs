@@ -8,15 +8,12 @@ use super::names::Names;
 use super::probe::probe;
 use super::reasons::{Reason, reason};
 use super::region::Region;
-use crate::diagram::{Instead, Level, Node};
+use crate::diagram::{Budget, Instead, Level, Node};
 use crate::meaning::{Atom, Field, Journey, Space, bits, interfaces};
 use crate::net::Family;
 use crate::netfilter::trace::{Machine, Probe};
 use crate::policy::ir::{Expectation, Party, Policy};
 use crate::source::Span;
-
-/// Most edges that the packets of one host may need.
-const MAX_EDGES: usize = 12_000_000;
 
 /// An `expect` that the rules do not keep.
 #[derive(Debug, Clone)]
@@ -49,7 +46,7 @@ pub struct HostRules<'h> {
 
 /// Returns the expectations that do not hold, with a packet for each. What limits of exposures keep off is
 /// no matter here: `allowed` means up to them.
-pub fn unkept(hosts: &[HostRules<'_>]) -> Vec<Unkept> {
+pub fn unkept(hosts: &[HostRules<'_>], budget: &Budget) -> Vec<Unkept> {
     let count = hosts
         .first()
         .map_or(0, |host| host.policy.expectations.len());
@@ -59,7 +56,7 @@ pub fn unkept(hosts: &[HostRules<'_>]) -> Vec<Unkept> {
     let mut judged: Vec<Judgement> = vec![Judgement::default(); count];
     for host in hosts {
         for (family, rules) in Family::BOTH.into_iter().zip(host.rules) {
-            judge(host, rules, family, &mut judged);
+            judge(host, (rules, family), budget, &mut judged);
         }
     }
     let all = hosts
@@ -148,7 +145,12 @@ fn is_local(policy: &Policy, party: Party) -> Option<bool> {
     }
 }
 
-fn judge(host: &HostRules<'_>, rules: &str, family: Family, judged: &mut [Judgement]) {
+fn judge(
+    host: &HostRules<'_>,
+    (rules, family): (&str, Family),
+    budget: &Budget,
+    judged: &mut [Judgement],
+) {
     let asked = |(expected, _): &(&Expectation, &mut Judgement)| is_asked(host.policy, expected);
     let mut all = host
         .policy
@@ -160,7 +162,7 @@ fn judge(host: &HostRules<'_>, rules: &str, family: Family, judged: &mut [Judgem
     if all.peek().is_none() {
         return;
     }
-    let Some(mut asking) = Asking::new(host.policy, rules, family) else {
+    let Some(mut asking) = Asking::new(host.policy, rules, family, budget) else {
         all.for_each(|(_, judgement)| judgement.not_known = true);
         return;
     };
@@ -191,12 +193,12 @@ struct Asking<'p> {
 }
 
 impl<'p> Asking<'p> {
-    fn new(policy: &'p Policy, rules: &str, family: Family) -> Option<Self> {
+    fn new(policy: &'p Policy, rules: &str, family: Family, budget: &Budget) -> Option<Self> {
         let machine = of_policy(policy, rules, family).ok()?.machine;
         let placed = placed(policy);
         let names = interfaces(policy);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mut space = Journey::space(&[&machine], &names, MAX_EDGES);
+        let mut space = Journey::space(&[&machine], &names, budget);
         let journey = Journey::new(&mut space, &machine).ok()?;
         let names = Names::new(&[&placed], &machine);
         let usual = usual(&placed, &machine);

@@ -11,6 +11,7 @@ mod mistakes;
 mod picture;
 mod progress;
 mod review;
+mod sizes;
 mod trace;
 
 use std::collections::BTreeMap;

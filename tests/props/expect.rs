@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tidegate::compile::compile;
 use tidegate::diag::Code;
 use tidegate::diag::code;
+use tidegate::diagram::Budget;
 use tidegate::net::Family;
 use tidegate::netfilter::trace::{Machine, traces};
 use tidegate::netfilter::{ConnState, Packet, lower, render, render_chains};
@@ -251,7 +252,7 @@ fn check(bytes: &[u8]) -> Result<usize, TestCaseError> {
         policy: &policy,
         rules: [&rules[0], &rules[1]],
     };
-    let found = unkept(&[host]);
+    let found = unkept(&[host], &Budget::from(12_000_000));
     if let Some(Why::Packet { reason, packet, .. }) = found.first().map(|it| &it.why) {
         prop_assert!(reason.arrives != allowed, "{text}\n{packet}\n{reason:?}");
         return Ok(1);

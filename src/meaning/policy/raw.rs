@@ -10,7 +10,7 @@ use super::parties::link_local;
 use crate::diagram::Node;
 use crate::meaning::space::{Field, bits, ports, prefixes};
 use crate::net::{Family, IntervalSet, PortRange};
-use crate::policy::ir::{Access, Effect, NetworkId, Party, Protocol, Service};
+use crate::policy::ir::{Effect, NetworkId, Party, Protocol, Service};
 
 /// What the policy says before connections are known.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub(in crate::meaning) struct Raw {
     pub may: Node,
 }
 
-impl Says<'_> {
+impl<'p> Says<'p> {
     pub(in crate::meaning) fn raw(&mut self) -> Raw {
         let drop = self.false_packets();
         let lo = self.interface(Field::Input, "lo");
@@ -96,9 +96,11 @@ impl Says<'_> {
     fn routed(&mut self, strict: bool) -> Node {
         let mut all = vec![self.between_hosts()];
         for (network, _) in self.local() {
-            for (left, right, services) in self.openings(network) {
-                all.push(self.opening(network, (left, right, &services), strict));
-                all.push(self.answer(network, (left, right, &services), strict));
+            for opening in self.openings(network) {
+                all.extend(self.both_ways(network, opening, strict));
+            }
+            for (from, to, service) in self.offers(network) {
+                all.extend(self.both_ways(network, (from, to, &[service]), strict));
             }
         }
         let opened = self.or(&all);
@@ -125,19 +127,37 @@ impl Says<'_> {
 
     /// Returns everything that is opened in a network without the help of a published port: who, to
     /// whom, and what.
-    fn openings(&self, network: NetworkId) -> Vec<(Party, Party, Vec<Service>)> {
+    fn openings(&self, network: NetworkId) -> Vec<(Party, Party, &'p [Service])> {
         let mut found = Vec::new();
         for access in self.accesses(Effect::Allow) {
-            found.extend(pairs(access));
+            let rights = access.right.iter();
+            let here = rights.filter(|right| !self.addressed(**right, network).is_empty());
+            for right in here {
+                let lefts = access.left.iter();
+                found.extend(lefts.map(|left| (*left, *right, access.services.as_slice())));
+            }
         }
+        found
+    }
+
+    /// The same of what containers offer at their own addresses.
+    fn offers(&self, network: NetworkId) -> Vec<(Party, Party, Service)> {
+        let mut found = Vec::new();
         for (id, exposure) in self.exposures_on(network) {
             if exposure.published.is_none() {
                 let service = Service::Ports(exposure.protocol, Some(exposure.ports));
                 let to = Party::Container(id);
-                found.extend(exposure.from.iter().map(|from| (*from, to, vec![service])));
+                found.extend(exposure.from.iter().map(|from| (*from, to, service)));
             }
         }
         found
+    }
+
+    fn both_ways(&mut self, network: NetworkId, opening: Opening<'_>, strict: bool) -> [Node; 2] {
+        [
+            self.opening(network, opening, strict),
+            self.answer(network, opening, strict),
+        ]
     }
 
     fn opening(
@@ -290,11 +310,3 @@ impl Says<'_> {
 }
 
 type Opening<'s> = (Party, Party, &'s [Service]);
-
-fn pairs(access: &Access) -> Vec<(Party, Party, Vec<Service>)> {
-    let right = |left: Party| access.right.iter().map(move |right| (left, *right));
-    let pairs = access.left.iter().flat_map(|left| right(*left));
-    pairs
-        .map(|(left, right)| (left, right, access.services.clone()))
-        .collect()
-}

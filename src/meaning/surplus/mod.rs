@@ -16,6 +16,7 @@ use thiserror::Error;
 pub use super::policy::Setting;
 use super::policy::{Part, Says, interfaces};
 use super::space::Space;
+use crate::diagram::Budget;
 use crate::net::Family;
 use crate::policy::ir::{Effect, Party, Policy};
 use crate::source::Span;
@@ -73,11 +74,11 @@ pub enum By {
 }
 
 /// Finds all that could be taken out, as each host sees the policy; what stands at `gone` is taken for
-/// taken out already. No more than `budget` edges are made for a family of a host.
+/// taken out already.
 pub fn surplus(
     policies: &[Policy],
     gone: &BTreeSet<Span>,
-    budget: usize,
+    budget: &Budget,
 ) -> Result<Vec<Surplus>, TooMany> {
     let spaces = Spaces(spaces(policies, budget));
     let statements = statements(&spaces, gone);
@@ -96,12 +97,12 @@ pub fn surplus(
 }
 
 /// Makes a space for each family of each host.
-fn spaces(policies: &[Policy], budget: usize) -> Vec<Says<'_>> {
-    let both = |policy| Family::BOTH.map(|family| space(policy, family, budget));
+fn spaces<'p>(policies: &'p [Policy], budget: &Budget) -> Vec<Says<'p>> {
+    let both = |policy: &'p Policy| Family::BOTH.map(|family| space(policy, family, budget));
     policies.iter().flat_map(both).collect()
 }
 
-fn space(policy: &Policy, family: Family, budget: usize) -> Says<'_> {
+fn space<'p>(policy: &'p Policy, family: Family, budget: &Budget) -> Says<'p> {
     let names = interfaces(policy);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Says::new(Space::new(family, [], &names, budget), policy)

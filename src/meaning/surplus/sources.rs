@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::cover::{Item, Row, Spaces, is_nothing};
 use super::{TooMany, spaces};
+use crate::diagram::Budget;
 use crate::meaning::policy::Says;
 use crate::policy::ir::{Party, Policy};
 use crate::source::Span;
@@ -20,7 +21,7 @@ pub struct Spare {
 
 /// Finds who adds nobody to the others in a left side or a `from`, in both families and on every host.
 /// Lists with `any` or with somebody twice are told elsewhere.
-pub fn spare_sources(policies: &[Policy], budget: usize) -> Result<Vec<Spare>, TooMany> {
+pub fn spare_sources(policies: &[Policy], budget: &Budget) -> Result<Vec<Spare>, TooMany> {
     let Some(policy) = policies.first() else {
         return Ok(Vec::new());
     };

@@ -1,0 +1,157 @@
+//! What is asked of rules before they are written: do they mean what the policy says, and keep what it
+//! expects?
+
+use super::at_once;
+use crate::artifact::Bundle;
+use crate::diag::{Diagnostic, code};
+use crate::diagram::Budget;
+use crate::meaning::{Difference, Invalid, validate};
+use crate::netfilter::Family;
+use crate::netfilter::bounds::{self, Beyond};
+use crate::policy::ir::Policy;
+use crate::question::{self, HostRules, Unkept, Why};
+
+/// Most edges that one comparison of rules with a policy may need, and all of a compile at one time; one
+/// takes about 40 bytes, with what is kept of the work.
+const EDGES: [usize; 2] = [12_000_000, 16_000_000];
+/// Most steps of work for all hosts, families and expectations of a compile.
+const STEPS: u64 = 200_000_000;
+
+/// Returns what all comparisons of a compile share.
+pub(super) fn budget() -> Budget {
+    let [each, all] = EDGES;
+    Budget::new(each, all, STEPS)
+}
+
+/// Holds every chain that was written against what iptables and the kernel take.
+pub(super) fn loadable(bundle: &Bundle) -> Option<Diagnostic> {
+    let checked = at_once(&Family::BOTH, |family| {
+        let checked = bounds::check(bundle.rules(*family));
+        checked.map_err(|beyond| not_loadable(*family, &beyond))
+    });
+    checked.into_iter().find_map(Result::err)
+}
+
+pub(super) fn not_loadable(family: Family, beyond: &Beyond) -> Diagnostic {
+    let message = format!("the {family} rules would not load: {beyond}");
+    let help = match beyond {
+        Beyond::Jumps { .. } => "put sets together that the same ports are for, or use fewer",
+        _ => "this is a mistake of tidegate, not of the policy: please report it",
+    };
+    Diagnostic::error(code::NOT_LOADABLE, message).help(help)
+}
+
+/// Reads the rules again and compares what they mean with what the policy says.
+pub(super) fn prove(policy: &Policy, bundle: &Bundle, budget: &Budget) -> Option<Diagnostic> {
+    let validated = at_once(&Family::BOTH, |family| {
+        validate(policy, bundle.rules(*family), *family, budget)
+    });
+    let wrong = validated.into_iter().find_map(Result::err)?;
+    let counts = [true, false].map(|local| {
+        let networks = policy.networks.iter();
+        networks.filter(|network| network.local == local).count()
+    });
+    Some(unproven(wrong, counts))
+}
+
+/// Says what it means for a policy that its rules are not proven; with its networks of this host, and
+/// of others.
+pub(super) fn unproven(wrong: Invalid, networks: [usize; 2]) -> Diagnostic {
+    match wrong {
+        Invalid::NotKnown => too_much_work(&wrong, networks),
+        Invalid::Differs(found) => differing(&found),
+        Invalid::Unread(_) | Invalid::TooDeep(_) => bug(wrong.to_string()),
+    }
+}
+
+/// Says what to do about a policy by what it has most of.
+fn too_much_work(wrong: &Invalid, [here, far]: [usize; 2]) -> Diagnostic {
+    let help = if far > 100 {
+        "compile the hosts in groups: a policy for each group, with what they share in a file to include"
+    } else if here > 100 {
+        "put containers that may reach each other into one network"
+    } else {
+        "name prefixes instead of single addresses, or give exposures the same sets and limits"
+    };
+    Diagnostic::error(code::TOO_MANY_TO_PROVE, wrong.to_string())
+        .note(format!(
+            "Nobody knows whether they mean the same: {} million steps were not enough.",
+            STEPS / 1_000_000
+        ))
+        .help(format!("{help}; or take them unproven: `--unproven`"))
+}
+
+pub(super) fn omitted() -> Diagnostic {
+    let message = "nobody has compared the rules with the policy";
+    Diagnostic::warning(code::NOT_PROVEN, message).note("`--unproven` was given")
+}
+
+/// Holds what the policy expects against the rules.
+pub(super) fn expected(
+    policies: &[Policy],
+    bundles: &[Bundle],
+    budget: &Budget,
+) -> Vec<Diagnostic> {
+    let pairs = policies.iter().zip(bundles);
+    let host = |(policy, bundle)| HostRules {
+        policy,
+        rules: Family::BOTH.map(|family| Bundle::rules(bundle, family)),
+    };
+    let hosts: Vec<HostRules<'_>> = pairs.map(host).collect();
+    question::unkept(&hosts, budget)
+        .iter()
+        .map(unkept)
+        .collect()
+}
+
+fn unkept(found: &Unkept) -> Diagnostic {
+    match &found.why {
+        Why::Nobody => Diagnostic::error(
+            code::EXPECTED_OF_NOBODY,
+            "no connection can ever be what this expects",
+        )
+        .at(
+            found.span,
+            "neither side has an address of the other's family",
+        )
+        .help("name another side, or give the container an address with `at`"),
+        Why::NotKnown => {
+            let message = "whether this holds takes too many steps to find out";
+            Diagnostic::error(code::TOO_MANY_TO_PROVE, message).at(found.span, "not known")
+        }
+        Why::Packet {
+            host,
+            packet,
+            reason,
+        } => {
+            let by = reason
+                .by
+                .as_ref()
+                .map_or_else(String::new, |by| format!(" by {by}"));
+            let on = host
+                .as_ref()
+                .map_or_else(String::new, |host| format!(" on {host}"));
+            let message = format!("this expectation does not hold{on}");
+            Diagnostic::error(code::NOT_EXPECTED, message)
+                .at(found.span, format!("{}{by}", reason.end))
+                .note(format!("For one: {packet}."))
+        }
+    }
+}
+
+fn bug(message: String) -> Diagnostic {
+    let title = "the rules do not mean what the policy says";
+    let diagnostic = Diagnostic::error(code::RULES_DIFFER, title).note(message);
+    diagnostic.help("this is a mistake of tidegate, not of the policy: please report it")
+}
+
+fn differing(found: &Difference) -> Diagnostic {
+    let mut diagnostic = bug(format!("{}: {found}", found.family));
+    for span in &found.statements {
+        diagnostic = diagnostic.at(*span, "this names the packet");
+    }
+    for (line, text) in &found.rules {
+        diagnostic = diagnostic.note(format!("it meets line {line} of the rules: {text}"));
+    }
+    diagnostic
+}

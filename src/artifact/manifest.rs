@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::netfilter::{Family, Place, Table};
 
 /// The manifest's own format; it goes up whenever a field appears or changes its meaning.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 pub const MANIFEST: &str = "manifest.json";
 pub const MODULES: &str = "tidegate.modules";
 /// Whom the rules are about: [`super::Parties`].

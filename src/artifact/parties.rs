@@ -16,8 +16,7 @@ pub struct Parties {
     pub containers: Vec<ContainerEntry>,
     /// Names of sets alone; their addresses can be many, and stand in the rules.
     pub sets: Vec<String>,
-    /// Connections that stand for what the policy opens on the host. Older bundles have none.
-    #[serde(default)]
+    /// Connections that stand for what the policy opens on the host.
     pub openings: Vec<Opening>,
 }
 

@@ -77,7 +77,10 @@ fn unread(why: &str) -> Finding {
 pub fn look_at(host: &dyn Host, policy: &Policy, openings: &[Opening]) -> Vec<Finding> {
     let engine = Engine::of(host);
     let Some(facts) = engine.facts() else {
-        return engine.silence().into_iter().collect();
+        let found = engine.silence().into_iter();
+        return found
+            .chain(without_engine(host, policy, openings))
+            .collect();
     };
     let asks = Asks::Look;
     let world = World {
@@ -89,6 +92,24 @@ pub fn look_at(host: &dyn Host, policy: &Policy, openings: &[Opening]) -> Vec<Fi
     found.extend(in_force(host, world, openings));
     found.sort_by_key(|finding| finding.weight);
     found
+}
+
+/// Returns what others drop of what the policy opens on the host itself, which needs no engine.
+fn without_engine(host: &dyn Host, policy: &Policy, openings: &[Opening]) -> Vec<Finding> {
+    let own = openings.iter().filter(|it| it.container.is_none());
+    let own: Vec<Opening> = own.cloned().collect();
+    if own.is_empty() {
+        return Vec::new();
+    }
+    let world = World {
+        policy,
+        facts: &Facts::default(),
+        asks: Asks::Look,
+    };
+    match machines(host) {
+        Ok(machines) => against_others(world, &own, &machines),
+        Err(why) => vec![unfollowed(&why)],
+    }
 }
 
 /// Returns what the rules that are in force now make of published ports, and of what the policy opens.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::report::{DriftKind, DriftReport};
+use crate::diag::finding::Weight;
 
 /// One run of `tidegate drift`.
 #[derive(Debug)]
@@ -56,6 +57,14 @@ impl Look<'_> {
         );
         for (kind, count) in by_kind(report) {
             text.sample("tidegate_drift_findings", &[("kind", kind.name())], count);
+        }
+        text.head(
+            "tidegate_machine_findings",
+            "What runs otherwise than the policy says, by severity.",
+        );
+        for weight in [Weight::Error, Weight::Warning, Weight::Note] {
+            let labels = [("severity", weight.name())];
+            text.sample("tidegate_machine_findings", &labels, report.count(weight));
         }
         text.one(
             "tidegate_drift_repaired",
@@ -158,6 +167,8 @@ mod tests {
         # HELP tidegate_drift_findings Differences between the machine and its policy that are left, by kind.
         # TYPE tidegate_drift_findings gauge
         tidegate_drift_findings{kind="rule-gone"} 2
+        # HELP tidegate_machine_findings What runs otherwise than the policy says, by severity.
+        # TYPE tidegate_machine_findings gauge
         # HELP tidegate_drift_repaired Differences that the last run of tidegate drift mended.
         # TYPE tidegate_drift_repaired gauge
         tidegate_drift_repaired 3
@@ -166,7 +177,7 @@ mod tests {
         tidegate_trial_remaining_seconds 42
         "#);
         let zero = text.lines().filter(|line| line.ends_with(" 0")).count();
-        assert_eq!(zero, DriftKind::ALL.len() - 1);
+        assert_eq!(zero, DriftKind::ALL.len() - 1 + 3);
     }
 
     #[test]

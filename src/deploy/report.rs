@@ -270,7 +270,7 @@ impl DriftReport {
         self.drifts.is_empty() && self.count(Weight::Error) + self.count(Weight::Warning) == 0
     }
 
-    fn count(&self, weight: Weight) -> usize {
+    pub(super) fn count(&self, weight: Weight) -> usize {
         let same = self.findings.iter().filter(|it| it.weight == weight);
         same.count()
     }

@@ -241,19 +241,19 @@ codes! {
     MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
     PROXY_SERVES = "T0727", "A published port that the policy does not mention.";
     RULES_UNREAD = "T0730", "Rules of others that tidegate cannot read.";
-    NETWORK_ABSENT = "T0801" warning, "A declared network that the engine does not have.";
+    NETWORK_ABSENT = "T0801", "A declared network that the engine does not have.";
     NETWORK_BRIDGE = "T0802", "A network that has another bridge than the policy says.";
     NETWORK_SUBNET = "T0803", "A network that has a subnet which the policy does not name.";
     NETWORK_DRIVER = "T0804", "A declared network that is no bridge.";
     CONTAINER_ELSEWHERE = "T0805", "A container that runs on another network than the policy says.";
     CONTAINER_ADDRESS = "T0806", "A container at another address than the rules have for it.";
     ADDRESS_TAKEN = "T0807", "An address of the policy's that another container has.";
-    PORT_CLOSED = "T0808" warning, "A published port that no line opens, and that is closed.";
+    PORT_CLOSED = "T0808", "A published port that no line opens, and that is closed.";
     PORT_OPEN = "T0809", "A published port that no line opens, and that is open.";
     PORT_OF_ANOTHER = "T0810", "A port that a line opens for one container, and the engine published for another.";
-    PORT_UNPUBLISHED = "T0811" warning, "A port that a line opens, and the container does not publish.";
-    UNDECLARED_OPEN = "T0812" warning, "A published port of a network that no line declares, and that is open.";
-    OTHERS_DROP = "T0813" warning, "A rule of others that drops what the policy opens.";
-    NOT_COMPARED_WITH_ENGINE = "T0814" warning, "An engine that could not be asked what runs.";
-    CONTAINER_BESIDES = "T0815" warning, "A declared container that is also on a network which no line declares.";
+    PORT_UNPUBLISHED = "T0811", "A port that a line opens, and the container does not publish.";
+    UNDECLARED_OPEN = "T0812", "A published port of a network that no line declares, and that is open.";
+    OTHERS_DROP = "T0813", "A rule of others that drops what the policy opens.";
+    NOT_COMPARED_WITH_ENGINE = "T0814", "An engine that could not be asked what runs.";
+    CONTAINER_BESIDES = "T0815", "A declared container that is also on a network which no line declares.";
 }

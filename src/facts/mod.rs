@@ -43,7 +43,7 @@ pub struct Facts {
     /// nobody. No file says so, since no file knows the next moment.
     #[serde(skip)]
     pub complete: bool,
-    /// The engine was asked just now: what differs from the policy is told by [`crate::compare`], as
+    /// The engine was asked just now: what differs from the policy is told by the module `compare`, as
     /// findings about the machine, and not as mistakes of a file.
     #[serde(skip)]
     pub live: bool,

@@ -9,6 +9,7 @@ mod no_engine;
 mod raw;
 mod table;
 pub mod trees;
+mod undeclared;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -21,7 +21,8 @@ pub(super) fn unmentioned(facts: &Facts) -> Vec<Finding> {
         .filter(|it| is_in_policy(&facts.parties, it) && !is_denied_to_the_host(facts, it));
     let found = open.filter_map(|container| {
         let open = container.published.iter();
-        let open = open.filter(|port| !is_mentioned(&facts.parties, port));
+        let open =
+            open.filter(|port| !is_mentioned(&facts.parties, port) && !is_closed(facts, port));
         let open: Vec<&str> = open.map(String::as_str).collect();
         (!open.is_empty()).then(|| finding(&container.name, &open.join(", ")))
     });
@@ -36,8 +37,8 @@ fn finding(name: &str, ports: &str) -> Finding {
             clients by IPv6 where the container has none, and to containers of its own network",
         )
         .remedy(format!(
-            "expose it to somebody, write `deny host -> {name}`, which stops the proxy, or do not \
-            publish it"
+            "apply the policy again while `{name}` runs, which closes it, expose it to somebody, or \
+             do not publish it"
         ))
 }
 
@@ -56,6 +57,27 @@ fn is_in_policy(parties: &Parties, container: &ContainerPowers) -> bool {
     let networks = parties.networks.iter().filter(|network| network.local);
     let mut subnets = networks.flat_map(|network| &network.subnets);
     subnets.any(|subnet| container.addresses.iter().any(|it| subnet.contains(it)))
+}
+
+/// Tells whether the bundle knew of the port, and has a rule that closes it at the host itself.
+fn is_closed(facts: &Facts, port: &str) -> bool {
+    let Some(wanted) = Published::of(port) else {
+        return false;
+    };
+    let closes = |says: &str| {
+        let says = says.strip_prefix("nobody else may reach ");
+        let parts = says.and_then(|it| it.rsplit_once(" by host port "));
+        parts.is_some_and(|(inner, outer)| {
+            Published::of(&format!("{outer}->{inner}")).is_some_and(|it| it.covers(&wanted))
+        })
+    };
+    Family::BOTH.into_iter().any(|family| {
+        let mut chains = facts.origins.chains(family);
+        chains.any(|(table, chain, _)| {
+            let mut rules = facts.origins.of_chain(family, table, chain);
+            chain.starts_with("TIDE-INPUT") && rules.any(|rule| closes(&rule.says))
+        })
+    })
 }
 
 /// The proxy connects as the host does.

@@ -299,8 +299,8 @@ pub(super) fn other_engines(facts: &Facts) -> Vec<Finding> {
             format!("{engine} has rules here, too"),
         )
         .why(
-            "a policy is about the networks that it declares; those of another engine are neither \
-             opened nor closed by it, but for `others drop`",
+            "a policy is about the networks that it declares; of those of another engine `others closed` \
+             closes bridges that are called as Docker's or podman's, and `others drop` all",
         )
         .remedy("nothing, if that is meant; else declare its bridges, or write `others drop`")
     };

@@ -206,16 +206,23 @@ pub(super) fn warn(host: &Host, first_v6: Option<Span>, diagnostics: &mut Diagno
     };
     // Docker's nftables backend drops what is not published in a table of its own.
     if host.forward.is_none() && !host.engine.is_nftables() {
-        diagnostics.push(left_open(forwarding, host.engine));
+        diagnostics.push(left_open(forwarding, host));
     }
     if let Some(subnet) = first_v6.filter(|_| host.uplinks.is_empty()) {
         diagnostics.push(no_uplink(forwarding, subnet));
     }
 }
 
-fn left_open(span: Span, engine: Engine) -> Diagnostic {
+fn left_open(span: Span, host: &Host) -> Diagnostic {
     let title = "`forwarding on` without `forward drop`";
-    let why = match engine {
+    let reachable = match host.others {
+        Others::Closed(_) => " Networks that are not the engine's stay reachable for neighbours.",
+        Others::Leave => {
+            " Networks that this policy does not declare stay reachable for neighbours."
+        }
+        Others::Drop(_) => "",
+    };
+    let why = match host.engine {
         Engine::Docker { .. } => {
             "Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself."
         }
@@ -223,9 +230,7 @@ fn left_open(span: Span, engine: Engine) -> Diagnostic {
     };
     Diagnostic::warning(code::FORWARD_LEFT_OPEN, title)
         .at(span, "FORWARD's policy is left as it is")
-        .note(format!(
-            "{why} Networks that this policy does not declare stay reachable for neighbours."
-        ))
+        .note(format!("{why}{reachable}"))
         .help("add `forward drop` to the block")
         .line_behind(span, "forward drop")
 }

@@ -260,7 +260,7 @@ fn own(place: &Namespace, address: IpAddr) {
     place.command(&format!("ip addr add {address}/{length} dev lo"), "");
 }
 
-fn until_connected(to: SocketAddr) {
+pub(super) fn until_connected(to: SocketAddr) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while TcpStream::connect_timeout(&to, PATIENCE).is_err() {
         assert!(
@@ -270,7 +270,7 @@ fn until_connected(to: SocketAddr) {
     }
 }
 
-fn serve_tcp(port: u16) {
+pub(super) fn serve_tcp(port: u16) {
     let listener = TcpListener::bind(("::", port)).expect("the port is free");
     std::thread::spawn(move || listener.incoming().for_each(drop));
 }
@@ -286,7 +286,7 @@ fn serve_udp(port: u16) {
 }
 
 /// Connects with a source address of its own choice, as `TcpStream::connect_timeout` cannot.
-fn connect(source: IpAddr, to: SocketAddr) -> bool {
+pub(super) fn connect(source: IpAddr, to: SocketAddr) -> bool {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
     socket
         .bind(&SocketAddr::new(source, 0).into())

@@ -10,6 +10,7 @@ mod no_engine;
 mod raw;
 mod table;
 pub mod trees;
+mod undeclared;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -66,10 +66,11 @@ pub fn policy(tape: &mut Tape<'_>) -> String {
     let (trusts, networks, containers) = (1 + tape.below(3), 1 + tape.below(3), 1 + tape.below(4));
     for id in 0..trusts {
         let members: Vec<&str> = (0..=tape.below(2)).map(|_| tape.pick(&MEMBERS)).collect();
-        let except = if tape.below(4) == 0 {
-            ", 192.0.2.1, except 203.0.113.66"
-        } else {
-            ""
+        let except = match tape.below(8) {
+            0 | 1 => ", 192.0.2.1, except 203.0.113.66",
+            // Nobody at all.
+            2 => ", except 0.0.0.0/0, except ::/0",
+            _ => "",
         };
         let _ = writeln!(text, "trust t{id} {{ {}{except} }}", members.join(", "));
     }

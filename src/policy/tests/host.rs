@@ -358,7 +358,7 @@ warning[T0350]: `forwarding on` without `forward drop`
   |        ^^^^^^^^^^^^^ FORWARD's policy is left as it is
   |
   = note: Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself.
-          Networks that this policy does not declare stay reachable for neighbours.
+          Networks that are not the engine's stay reachable for neighbours.
 help: add `forward drop` to the block
   |
 8 ~ host { forwarding on

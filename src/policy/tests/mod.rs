@@ -20,6 +20,7 @@ mod networks;
 mod no_engine;
 mod props;
 mod trust;
+mod undeclared;
 
 use std::collections::BTreeMap;
 

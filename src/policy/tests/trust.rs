@@ -183,38 +183,41 @@ error[T0209]: the trust set `d` contains itself
 }
 
 #[test]
-fn empty_sets_are_refused() {
+fn empty_sets_are_nobody() {
     insta::assert_snapshot!(said_in_shop("
 trust a { }
 trust b { 10.0.0.0/8, except 10.0.0.0/8 }
 trust c { except 10.0.0.1 }
 "), @r#"
-error[T0306]: the trust set `a` is empty
+warning[T0306]: the trust set `a` is empty
  --> p.tide:8:7
   |
 8 | trust a { }
   |       ^ nothing is in it
   |
-  = note: A rule for it would silently mean nobody.
-  = help: give it a member, or take it out with all its uses
+  = note: It means nobody: what is open to it is closed, and what is denied to it is not denied.
+  = note: What is expected of it is not asked.
+  = help: leave it so, if nobody is meant; else give it a member
 
-error[T0306]: the trust set `b` is empty
+warning[T0306]: the trust set `b` is empty
  --> p.tide:9:7
   |
 9 | trust b { 10.0.0.0/8, except 10.0.0.0/8 }
   |       ^ its exceptions take everything out
   |
-  = note: A rule for it would silently mean nobody.
-  = help: give it a member, or take it out with all its uses
+  = note: It means nobody: what is open to it is closed, and what is denied to it is not denied.
+  = note: What is expected of it is not asked.
+  = help: leave it so, if nobody is meant; else give it a member
 
-error[T0306]: the trust set `c` is empty
+warning[T0306]: the trust set `c` is empty
   --> p.tide:10:7
    |
 10 | trust c { except 10.0.0.1 }
    |       ^ nothing is in it
    |
-   = note: A rule for it would silently mean nobody.
-   = help: give it a member, or take it out with all its uses
+   = note: It means nobody: what is open to it is closed, and what is denied to it is not denied.
+   = note: What is expected of it is not asked.
+   = help: leave it so, if nobody is meant; else give it a member
 "#);
 }
 

@@ -85,15 +85,7 @@ impl Says<'_> {
             Party::Any => Node::YES,
             Party::Container(id) => self.container_end(id, Field::Output),
             Party::Host => self.interface(Field::Output, ""),
-            Party::Network(id) => {
-                // The host has an address in each of its networks.
-                let bridge = self.network_end(id, Field::Output);
-                let subnets = self.subnets(id);
-                let host = self.interface(Field::Output, "");
-                let address = self.space.within(Field::Destination, &subnets);
-                let address = self.and(&[host, address]);
-                self.or(&[bridge, address])
-            }
+            Party::Network(id) => self.network_end(id, Field::Output),
             Party::Outside => self.outside(Field::Output),
             Party::Trust(id) => self.in_set(id, Field::Destination),
         }

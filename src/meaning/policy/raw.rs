@@ -1,7 +1,7 @@
 //! What is false before anything else is known of a packet, and what has to get past the engine's own
 //! drops of routed access.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -74,21 +74,49 @@ impl Says<'_> {
 
     fn false_source(&mut self, id: NetworkId) -> Node {
         let own = self.subnets(id);
-        let unspecified: IpAddr = match self.family() {
-            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        // What a machine has before it has an address: RFC 2131, RFC 4862.
-        let none = IntervalSet::from_ranges(vec![(bits(unspecified), bits(unspecified))]);
-        let sends = own.union(&none).union(&link_local(self.family()));
+        let sends = own.union(&link_local(self.family()));
         let (own, sends) = (
             self.space.within(Field::Source, &own),
             self.space.within(Field::Source, &sends),
         );
+        let unnumbered = self.unnumbered();
+        let sends = self.or(&[sends, unnumbered]);
         let here = self.input(id);
         let elsewhere = self.space.diagrams.except(own, here);
         let foreign = self.space.diagrams.except(here, sends);
         self.or(&[elsewhere, foreign])
+    }
+
+    /// Returns yes for what a machine sends before it has an address: a request to DHCP servers (RFC 2131),
+    /// the search for another with its address (RFC 4862), its groups (RFC 2710, RFC 3810).
+    fn unnumbered(&mut self) -> Node {
+        let family = self.family();
+        let all = match family {
+            Family::V4 => {
+                let port = PortRange {
+                    first: 67,
+                    last: 67,
+                };
+                let asks = self.service_at(Protocol::Udp, port);
+                let everybody = bits(Ipv4Addr::BROADCAST.into());
+                let to = self.space.is(Field::Destination, everybody);
+                self.and(&[asks, to])
+            }
+            Family::V6 => {
+                let free = self.to_group("ff02::1:ff00:0/104", &[135]);
+                let groups = self.to_group("ff02::/16", &[131, 132, 143]);
+                self.or(&[free, groups])
+            }
+        };
+        let nobody = self.space.is(Field::Source, bits(family.unspecified()));
+        self.and(&[nobody, all])
+    }
+
+    fn to_group(&mut self, group: &str, kinds: &[u8]) -> Node {
+        let group: Option<IpNet> = group.parse().ok();
+        let to = self.space.within(Field::Destination, &prefixes(&group));
+        let kinds = self.icmp(kinds);
+        self.and(&[kinds, to])
     }
 
     /// Returns yes for what statements open over containers' own addresses, for the answers between

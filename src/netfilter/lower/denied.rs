@@ -47,7 +47,6 @@ impl View<'_> {
                 {
                     self.groups(network)
                 }
-                Way::HostFrom(network) if party == Party::Network(network) => self.unnamed(),
                 _ => Vec::new(),
             };
             ends.extend(more.into_iter().map(End::net));

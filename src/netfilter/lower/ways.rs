@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv6Net};
@@ -278,18 +278,17 @@ impl<'a> View<'a> {
         matches!(way, Way::Away(_)).then(far)
     }
 
-    /// Returns the sources that `antispoof` lets pass from a network's bridge: its own addresses,
-    /// and those of a machine that has none yet, which are 0.0.0.0 (RFC 2131), the unspecified
-    /// address and link-local ones (RFC 4862).
+    /// Returns the sources that `antispoof` lets pass from a network's bridge: those of machines that have
+    /// an address, and the one of those that have none yet.
     pub(super) fn senders(&self, id: NetworkId) -> impl Iterator<Item = IpNet> + use<'a> {
-        let unnumbered = match self.family {
-            Family::V4 => vec![IpNet::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED))],
-            Family::V6 => vec![
-                IpNet::from(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-                IpNet::V6(LINK_LOCAL),
-            ],
-        };
-        self.subnets(id).chain(unnumbered)
+        let unspecified = IpNet::from(self.family.unspecified());
+        self.numbered(id).chain([unspecified])
+    }
+
+    /// Returns a network's own addresses and the link-local ones of RFC 4862.
+    pub(super) fn numbered(&self, id: NetworkId) -> impl Iterator<Item = IpNet> + use<'a> {
+        let link_local = matches!(self.family, Family::V6).then_some(IpNet::V6(LINK_LOCAL));
+        self.subnets(id).chain(link_local)
     }
 
     /// Returns what tells a network of another host, on the ways where it can be.
@@ -354,8 +353,6 @@ impl<'a> View<'a> {
                 self.far_ends(matches!(way, Way::Away(_) | Way::HostOut), id)
             }
             Party::Network(id) if way.target() == Some(id) => vec![End::default()],
-            // The host has an address in each of its networks.
-            Party::Network(id) if way.is_to_host() => self.subnets(id).map(End::net).collect(),
             Party::Outside if matches!(way, Way::HostOut | Way::Out(_)) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
             Party::Trust(id) => self.set(id, self.may_receive(way)),

@@ -10,8 +10,8 @@ use serde_json::Value;
 pub use parties::{RecoverError, recovered};
 
 use crate::artifact::{
-    Bundle, ChainOrigins, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, OriginEntry, Origins,
-    ROUTES, RULES_V4, RULES_V6, RouteEntry, SYSCTL, SysctlEntry,
+    BRIDGE, Bundle, ChainOrigins, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, OriginEntry,
+    Origins, ROUTES, RULES_V4, RULES_V6, RouteEntry, SYSCTL, SysctlEntry,
 };
 use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
 use crate::hash::sha256;
@@ -19,8 +19,8 @@ use crate::inventory::Inventory;
 use crate::lint;
 use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
 use crate::netfilter::{
-    ChainText, Family, Hook, Origin, Ruleset, Table, Target, TooManyRules, lower, optimised,
-    policy_name, render, render_chains,
+    ChainText, Family, Hook, Origin, Ruleset, Table, Target, TooManyRules, bridge, lower,
+    optimised, policy_name, render, render_chains,
 };
 use crate::policy::ir::{Backend, Engine, Policy, Route};
 use crate::policy::{self, Loaded, Loader};
@@ -181,6 +181,7 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
         rulesets,
         settings: sysctl::settings(policy),
         routes: routes(&policy.host.routes),
+        bridge: bridge::render(policy, sources),
     };
     let manifest = manifest(policy, &emitted, sources, main);
     let parties = parties::parties(policy, &emitted.rulesets);
@@ -312,6 +313,8 @@ struct Emitted {
     rulesets: Vec<Ruleset>,
     settings: Vec<Setting>,
     routes: String,
+    /// The table for frames within bridges.
+    bridge: Option<String>,
 }
 
 impl Emitted {
@@ -361,6 +364,7 @@ fn files(emitted: &Emitted, sources: &SourceMap) -> BTreeMap<String, String> {
     if !emitted.routes.is_empty() {
         files.insert(ROUTES.to_owned(), emitted.routes.clone());
     }
+    files.extend(emitted.bridge.clone().map(|text| (BRIDGE.to_owned(), text)));
     if !emitted.modules.is_empty() {
         files.insert(MODULES.to_owned(), emitted.modules.join("\n") + "\n");
     }

@@ -4,6 +4,7 @@ use super::apply::{NextBoot, Options, Outcome, ended, refused};
 use super::converge::{converge, families, live, load, load_each, load_text};
 use super::engine;
 use super::error::{ApplyError, Problem};
+use super::frames::Frames;
 use super::plan::transaction;
 use super::rehearse::rehearse;
 use super::rehearsed::{self, is_rehearsed};
@@ -45,6 +46,7 @@ pub(super) struct Job<'a> {
     pub(super) rules: Vec<Rules>,
     pub(super) modules: Vec<&'a str>,
     pub(super) values: Vec<Value>,
+    pub(super) frames: Frames,
     pub(super) routes: Routes<'a>,
     pub(super) fragments: Vec<Fragment>,
     pub(super) fragments_before: Vec<Fragment>,
@@ -89,6 +91,7 @@ impl<'a> Job<'a> {
             rules: rules.collect::<Result<_, _>>()?,
             modules: modules.filter(|name| !host.has_module(name)).collect(),
             values: Vec::new(),
+            frames: Frames::new(host, bundle, options.boot)?,
             routes: Routes::new(host, bundle, &installed)?,
             fragments_before: found.collect::<Result<_, _>>()?,
             fragments: fragments.to_vec(),
@@ -101,6 +104,7 @@ impl<'a> Job<'a> {
         if !host.has_ipv6() {
             job.notes.push(NO_IPV6.to_owned());
         }
+        job.notes.extend(job.frames.note());
         job.look_at_settings(options)?;
         if !options.boot && !options.again {
             job.look_at_engine()?;
@@ -156,6 +160,7 @@ impl<'a> Job<'a> {
         self.rules.iter().all(|rules| rules.missing.is_none())
             && self.modules.is_empty()
             && self.values.iter().all(Value::is_done)
+            && self.frames.is_done()
             && self.routes.is_done()
             && (self.is_on_trial || is_kept)
     }
@@ -220,6 +225,7 @@ impl<'a> Job<'a> {
         for value in &self.values {
             set(self.host, &value.setting)?;
         }
+        self.frames.put(self.host)?;
         self.routes.put(self.host)?;
         self.read_back()?;
         if self.is_on_trial {
@@ -251,6 +257,7 @@ impl<'a> Job<'a> {
         for value in &self.values {
             ended = ended.and(set(self.host, &value.setting));
         }
+        ended = ended.and(self.frames.put(self.host));
         if self.is_on_trial {
             return ended.and_then(|()| self.read_back());
         }
@@ -306,6 +313,7 @@ impl<'a> Job<'a> {
     /// Settings go before rules, so that nothing is forwarded which the rules would have stopped.
     fn go_back(&self) -> Result<(), Problem> {
         let mut ended = self.routes.undo(self.host);
+        ended = ended.and(self.frames.undo(self.host));
         for value in self.values.iter().rev() {
             ended = ended.and(self.put_back(value));
         }

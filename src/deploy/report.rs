@@ -10,6 +10,7 @@ use crate::netfilter::{Family, Table};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DriftKind {
+    BridgeTable,
     BundleDamaged,
     ChainMissing,
     ChainStranger,
@@ -37,6 +38,7 @@ pub enum DriftKind {
 impl DriftKind {
     /// Every kind.
     pub const ALL: &'static [DriftKind] = &[
+        DriftKind::BridgeTable,
         DriftKind::BundleDamaged,
         DriftKind::ChainMissing,
         DriftKind::ChainStranger,
@@ -64,6 +66,7 @@ impl DriftKind {
     /// Returns its name for programs, as in the JSON.
     pub fn name(self) -> &'static str {
         match self {
+            DriftKind::BridgeTable => "bridge-table",
             DriftKind::BundleDamaged => "bundle-damaged",
             DriftKind::ChainMissing => "chain-missing",
             DriftKind::ChainStranger => "chain-stranger",
@@ -92,6 +95,7 @@ impl DriftKind {
     /// Returns what happened in words.
     pub fn title(self) -> &'static str {
         match self {
+            DriftKind::BridgeTable => "table for frames with tags differs",
             DriftKind::BundleDamaged => "installed bundle damaged",
             DriftKind::ChainMissing => "chain gone",
             DriftKind::ChainStranger => "chain of nobody",

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::report::Counts;
 use crate::artifact::{Manifest, Origins, Parties};
-use crate::deploy::{self, Mismatches, store};
+use crate::deploy::{self, Mismatches, OpenFrames, store};
 use crate::host::{Access, ContainerPowers, EngineFacts, Host, SOCKET, Variant};
 use crate::netfilter::save::{self, Tables};
 use crate::netfilter::{Family, Table};
@@ -110,6 +110,8 @@ pub struct Facts {
     pub origins: Origins,
     /// How many differences from the bundle there are.
     pub drifts: usize,
+    /// What the bundle cannot hold back in frames with tags, or only with more.
+    pub frames: Option<OpenFrames>,
     /// What `iptables --version` says.
     pub iptables: String,
     pub rules: BTreeMap<Family, Tables>,
@@ -190,6 +192,8 @@ impl Facts {
             Ok(Some(bundle)) => {
                 self.installed = Installed::Whole;
                 self.manifest = Some(bundle.manifest().clone());
+                let frames = deploy::open_frames(host, &bundle);
+                self.frames = self.saw("frames with tags", frames).flatten();
                 let parties = self.saw("whom the rules are about", bundle.parties().cloned());
                 self.parties = parties.unwrap_or_default();
                 let origins = self.saw("where the rules come from", bundle.origins().cloned());

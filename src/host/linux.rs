@@ -18,7 +18,7 @@ use super::engine::{self, EngineFacts};
 use super::error::io_error;
 use super::folder::Folder;
 use super::{Access, ContainerPowers, Flow, Host, HostError, Lock, Progress, Trust};
-use super::{arm, conntrack, files, powers, scratch};
+use super::{arm, conntrack, files, nft, powers, scratch};
 use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
@@ -322,6 +322,18 @@ impl Host for LinuxHost {
 
     fn nftables(&self) -> Result<String, HostError> {
         command::run("nft", &["-j", "list", "ruleset"], "")
+    }
+
+    fn bridge_table(&self) -> Result<Option<String>, HostError> {
+        nft::bridge_table()
+    }
+
+    fn nft_check(&self, text: &str) -> Result<(), HostError> {
+        command::run("nft", &["-c", "-f", "-"], text).map(drop)
+    }
+
+    fn nft_load(&self, text: &str) -> Result<(), HostError> {
+        command::run("nft", &["-f", "-"], text).map(drop)
     }
 
     fn queues(&self) -> Result<String, HostError> {

@@ -1,5 +1,6 @@
 //! The rule set: tables, chains, matches and verdicts, apart from how iptables spells them.
 
+pub mod bridge;
 mod chain_name;
 pub mod docker;
 pub mod dump;

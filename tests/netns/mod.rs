@@ -7,5 +7,6 @@ mod cut;
 mod doctor;
 mod drift;
 mod faults;
+mod frames;
 mod no_engine;
 mod routes;

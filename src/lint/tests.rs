@@ -294,7 +294,7 @@ fn denials_of_what_is_open_by_itself() {
     for more in [
         "deny any -> db : 22/tcp\n",
         "deny host -> db : 22/tcp\n",
-        "deny office -> shop : 22/tcp\n",
+        "deny office -> host : 22/tcp\n",
         "deny db -> host\n",
         "deny db -> outside : 25/tcp\n",
         "deny web -> db : 22/tcp\nallow web -> db : 22-23/tcp\n",

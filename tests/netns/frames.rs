@@ -106,6 +106,10 @@ enum Inner {
     /// A protocol and the port that it asks for.
     V4(u8, u16),
     V6(u8, u16),
+    /// UDP from 0.0.0.0, to an address and port.
+    Unnumbered4([u8; 4], u16),
+    /// From `::` to an address: a protocol, and its port or type.
+    Unnumbered6([u8; 16], u8, u16),
     /// An `EtherType` that two machines have made up.
     Private,
 }
@@ -114,8 +118,8 @@ impl Inner {
     fn ether_type(self) -> u16 {
         match self {
             Inner::Arp => 0x0806,
-            Inner::V4(..) => 0x0800,
-            Inner::V6(..) => 0x86dd,
+            Inner::V4(..) | Inner::Unnumbered4(..) => 0x0800,
+            Inner::V6(..) | Inner::Unnumbered6(..) => 0x86dd,
             Inner::Private => 0x9100,
         }
     }
@@ -129,22 +133,37 @@ impl Inner {
                 [request, text].concat()
             }
             Inner::Private => text,
-            Inner::V4(protocol, port) => v4(protocol, &layer_four(protocol, port, &text)),
+            Inner::V4(protocol, port) => {
+                let body = layer_four(protocol, port, &text);
+                v4([[10, 9, 0, 2], [10, 9, 0, 3]], protocol, &body)
+            }
+            Inner::Unnumbered4(to, port) => v4([[0; 4], to], 17, &layer_four(17, port, &text)),
+            Inner::Unnumbered6(to, protocol, what) => {
+                v6([[0; 16], to], protocol, &layer_four(protocol, what, &text))
+            }
             Inner::V6(protocol, port) => {
                 let body = layer_four(protocol, port, &text);
-                let mut packet = vec![0x60, 0, 0, 0];
-                packet.extend((body.len() as u16).to_be_bytes());
-                packet.extend([protocol, 64]);
-                for last in [2, 3] {
-                    packet.extend([0xfd, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
-                }
-                [packet, body].concat()
+                v6([global(2), global(3)], protocol, &body)
             }
         }
     }
 }
 
+fn global(last: u8) -> [u8; 16] {
+    [0xfd, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]
+}
+
+fn v6(ends: [[u8; 16]; 2], protocol: u8, body: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend((body.len() as u16).to_be_bytes());
+    packet.extend([protocol, 255]);
+    [packet, ends.concat(), body.to_vec()].concat()
+}
+
 fn layer_four(protocol: u8, port: u16, text: &[u8]) -> Vec<u8> {
+    if protocol == 58 {
+        return [&[port as u8, 0, 0, 0, 0, 0, 0, 0], text].concat();
+    }
     let mut header = [40_000u16.to_be_bytes(), port.to_be_bytes()].concat();
     if protocol == 17 {
         header.extend((8 + text.len() as u16).to_be_bytes());
@@ -156,10 +175,11 @@ fn layer_four(protocol: u8, port: u16, text: &[u8]) -> Vec<u8> {
 }
 
 /// The bridge looks at an IPv4 header's checksum before iptables does.
-fn v4(protocol: u8, body: &[u8]) -> Vec<u8> {
+fn v4(ends: [[u8; 4]; 2], protocol: u8, body: &[u8]) -> Vec<u8> {
     let mut header = vec![0x45, 0];
     header.extend((20 + body.len() as u16).to_be_bytes());
-    header.extend([0, 1, 0, 0, 64, protocol, 0, 0, 10, 9, 0, 2, 10, 9, 0, 3]);
+    header.extend([0, 1, 0, 0, 64, protocol, 0, 0]);
+    header.extend(ends.concat());
     let words = header
         .chunks(2)
         .map(|it| u32::from(it[0]) << 8 | u32::from(it[1]));
@@ -414,5 +434,50 @@ fn an_apply_that_fails_leaves_the_table_as_it_was() {
         let after = env.host.bridge_table().unwrap();
         let read = |it: Option<String>| Closed::of_listing(&it.unwrap());
         assert_eq!(read(after), read(before));
+    });
+}
+
+/// A machine without an address looks for one, and says no more: its source would tell nobody.
+#[test]
+fn a_source_that_tells_nobody_gets_past_no_denial() {
+    let policy = CLOSED.replace("icc off", "icc on");
+    let policy = policy.replace("allow a -> b : 53/udp", "deny a -> b");
+    on_both(|env| {
+        bridge("br-shop");
+        filtered(env);
+        let (a, b) = (
+            Machine::new("br-shop", "vetha"),
+            Machine::new("br-shop", "vethb"),
+        );
+        let group = |rest: [u8; 5]| {
+            let mut group = [0; 16];
+            group[..2].copy_from_slice(&[0xff, 2]);
+            group[11..].copy_from_slice(&rest);
+            group
+        };
+        let open = [
+            Inner::Unnumbered4([255; 4], 67),
+            Inner::Unnumbered6(group([1, 0xff, 0, 0, 3]), 58, 135),
+            Inner::Unnumbered6(group([0, 0, 0, 0, 0x16]), 58, 143),
+        ]
+        .map(plain);
+        let closed = [
+            Inner::V4(17, 9999),
+            Inner::Unnumbered4([255; 4], 9999),
+            Inner::Unnumbered4([10, 9, 0, 3], 9999),
+            Inner::Unnumbered4([10, 9, 0, 3], 67),
+            Inner::Unnumbered4([224, 0, 0, 1], 9999),
+            Inner::V6(17, 9999),
+            Inner::Unnumbered6(global(3), 17, 9999),
+            Inner::Unnumbered6(global(3), 58, 128),
+            Inner::Unnumbered6(global(3), 58, 135),
+            Inner::Unnumbered6(group([0, 0, 0, 0, 1]), 17, 9999),
+        ]
+        .map(plain);
+        assert_eq!(through(&a, &b, &closed).len(), closed.len());
+        deploy::apply(&env.host, &bundle(&policy), Options::default()).unwrap();
+        let left = through(&a, &b, &closed);
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(through(&a, &b, &open).len(), open.len());
     });
 }

@@ -373,7 +373,7 @@ fn without_nftables_one_tag_is_closed_and_the_rest_is_told() {
         let tagged = "net/bridge/bridge-nf-filter-vlan-tagged";
         env.host.set_sysctl(tagged, "0").unwrap();
         let drift = deploy::drift(&host).unwrap();
-        let told = |it: &tidegate::deploy::report::Drift| {
+        let told = |it: &deploy::report::Drift| {
             it.says.as_deref() == Some("net.bridge.bridge-nf-filter-vlan-tagged")
         };
         assert!(drift.drifts.iter().any(told), "{drift:?}");

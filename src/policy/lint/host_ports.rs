@@ -63,6 +63,7 @@ pub(super) fn any_is_host(policy: &Policy) -> Vec<Diagnostic> {
     let denials = policy.accesses.iter().filter(|access| {
         access.effect == Effect::Deny
             && access.right.iter().any(|right| *right != Party::Host)
+            && !access.right.contains(&Party::Any)
             && !says_host(access)
             && !expected(access)
     });

@@ -9,7 +9,7 @@ const ASKS_FROM_CONTAINER: (u32, u32) = (20, 10);
 /// Warns of each network without a way out whose containers may send names out through the engine.
 pub(super) fn check(policies: &[Policy]) -> Vec<Diagnostic> {
     let asked = |policy: &&Policy| match policy.host.engine {
-        Engine::Docker { version, .. } => version.is_none_or(|it| it > ASKS_FROM_CONTAINER),
+        Engine::Docker { version, .. } => version.is_some_and(|it| it > ASKS_FROM_CONTAINER),
         Engine::None(_) => false,
     };
     let networks = policies

@@ -126,7 +126,7 @@ impl Says<'_> {
         for (network, _) in self.local() {
             for (left, right, services) in self.openings(network) {
                 all.push(self.opening(network, (left, right, &services), strict));
-                all.push(self.answer(network, (left, right, &services), strict));
+                all.push(self.answer(network, (left, right, &services)));
             }
         }
         let opened = self.or(&all);
@@ -203,6 +203,8 @@ impl Says<'_> {
                     .collect();
                 self.or(&all)
             }
+            // The gate looks at the interface.
+            Party::Trust(id) => self.in_set(id, Field::Source),
             party => self.source(party),
         }
     }
@@ -214,27 +216,18 @@ impl Says<'_> {
             Party::Any => subnets,
             Party::Container(id) => self.addresses(id, network),
             Party::Network(id) if id == network => subnets,
-            Party::Trust(id) => {
-                let set = self.policy.trusts.get(id.0).map(|trust| &trust.set);
-                set.map_or_else(IntervalSet::default, |set| {
-                    set.of(self.family()).intersection(&subnets)
-                })
+            Party::Host | Party::Network(_) | Party::Outside | Party::Trust(_) => {
+                IntervalSet::default()
             }
-            Party::Host | Party::Network(_) | Party::Outside => IntervalSet::default(),
         }
     }
 
     /// What a container answers to another network's goes to a container's address as well. Which type
     /// of ICMP answers which is the gate's to know.
-    fn answer(
-        &mut self,
-        network: NetworkId,
-        (left, right, services): Opening<'_>,
-        strict: bool,
-    ) -> Node {
+    fn answer(&mut self, network: NetworkId, (left, right, services): Opening<'_>) -> Node {
         let from = self.addressed(right, network);
         let from = self.space.within(Field::Source, &from);
-        let to = self.peers(left, network, strict);
+        let to = self.peers(left, network);
         let to = self.space.within(Field::Destination, &to);
         let bridge = self.input(network);
         let services = self.answering(services);
@@ -272,7 +265,7 @@ impl Says<'_> {
     }
 
     /// Returns the addresses that a party has in other networks of this host.
-    fn peers(&self, party: Party, network: NetworkId, strict: bool) -> IntervalSet {
+    fn peers(&self, party: Party, network: NetworkId) -> IntervalSet {
         let others = self.local().into_iter().filter(|(id, _)| *id != network);
         let others: Vec<NetworkId> = others.map(|(id, _)| id).collect();
         let everything = self.space.everything(Field::Destination);
@@ -280,8 +273,6 @@ impl Says<'_> {
             return IntervalSet::default();
         }
         let empty = IntervalSet::default;
-        let all = others.iter().map(|other| self.subnets(*other));
-        let subnets = all.fold(empty(), |so_far, next| so_far.union(&next));
         let join = |sets: &mut dyn Iterator<Item = IntervalSet>| {
             sets.fold(empty(), |so_far, next| so_far.union(&next))
         };
@@ -292,16 +283,7 @@ impl Says<'_> {
             }
             // Told by its bridge, whatever its addresses.
             Party::Network(id) if others.contains(&id) => everything,
-            Party::Host | Party::Network(_) | Party::Outside => empty(),
-            Party::Trust(id) => {
-                let set = self.policy.trusts.get(id.0).map(|trust| &trust.set);
-                let set = set.map_or_else(empty, |set| set.of(self.family()).clone());
-                let mut others = self.local().into_iter().filter(|(id, _)| *id != network);
-                if !strict || others.any(|(_, network)| !network.antispoof) {
-                    return set;
-                }
-                set.intersection(&subnets)
-            }
+            Party::Host | Party::Network(_) | Party::Outside | Party::Trust(_) => empty(),
         }
     }
 

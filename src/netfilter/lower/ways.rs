@@ -86,6 +86,16 @@ impl Way {
         matches!(&self, Way::HostOut | Way::HostTo(_))
     }
 
+    /// Returns true where the packet comes by no declared bridge, and not from the host.
+    fn is_from_stranger(self) -> bool {
+        matches!(self, Way::Far(_) | Way::HostFar | Way::HostIn | Way::In(_))
+    }
+
+    /// Returns true where the packet leaves by no declared bridge, and not for the host.
+    fn is_to_stranger(self) -> bool {
+        matches!(self, Way::Away(_) | Way::HostOut | Way::Out(_))
+    }
+
     /// Returns true where the packet comes from another host's networks.
     fn is_from_afar(self) -> bool {
         matches!(&self, Way::Far(_) | Way::HostFar)
@@ -206,13 +216,6 @@ impl<'a> View<'a> {
         matches!(self.policy.host.engine, ir::Engine::None(_))
     }
 
-    pub(super) fn trust(&self, id: ir::TrustId) -> &'a AddrSet {
-        let trust = self.policy.trusts.get(id.0);
-        &trust
-            .unwrap_or_else(|| unreachable!("trust ids come from the policy itself"))
-            .set
-    }
-
     fn addresses(
         &self,
         id: ContainerId,
@@ -247,7 +250,8 @@ impl<'a> View<'a> {
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
             Party::Host if way.is_from_host() => vec![End::default()],
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => self.senders_of(id, way),
+            Party::Trust(id) if way.is_from_stranger() => self.senders_of(id, way),
+            Party::Trust(_) => Vec::new(),
         }
     }
 
@@ -355,7 +359,8 @@ impl<'a> View<'a> {
             Party::Network(id) if way.target() == Some(id) => vec![End::default()],
             Party::Outside if matches!(way, Way::HostOut | Way::Out(_)) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => self.set(id, self.may_receive(way)),
+            Party::Trust(id) if way.is_to_stranger() => self.set(id, self.may_receive(way)),
+            Party::Trust(_) => Vec::new(),
         }
     }
 
@@ -406,19 +411,8 @@ impl<'a> View<'a> {
             Party::Any => true,
             Party::Container(id) => id == container,
             Party::Network(id) => self.container(container).is_on(id),
-            Party::Host | Party::Outside => false,
-            Party::Trust(id) => self.trusts_container(id, container),
+            Party::Host | Party::Outside | Party::Trust(_) => false,
         }
-    }
-
-    fn trusts_container(&self, id: ir::TrustId, container: ContainerId) -> bool {
-        let set = self.trust(id);
-        let mut addresses = self
-            .container(container)
-            .attachments
-            .iter()
-            .flat_map(|at| &at.addresses);
-        addresses.any(|address| set.contains(*address))
     }
 }
 

@@ -134,7 +134,9 @@ impl<'r> Region<'r> {
             Party::Trust(id) => {
                 let trust = self.policy.trusts.get(id.0);
                 let set = trust.map(|trust| trust.set.of(self.space.family).clone());
-                self.reaches(&set.unwrap_or_default(), services)
+                let reached = self.reaches(&set.unwrap_or_default(), services);
+                let gone = self.gone();
+                self.and(&[reached, gone])
             }
         }
     }
@@ -245,6 +247,13 @@ impl<'r> Region<'r> {
     }
 
     pub(super) fn leaves(&mut self, services: &[Service]) -> Node {
+        let left = self.gone();
+        let sent = self.asking_outside(services);
+        self.and(&[left, sent])
+    }
+
+    /// Returns yes for packets that leave by an interface that is no network's.
+    fn gone(&mut self) -> Node {
         let inner: Vec<&str> = self
             .policy
             .networks
@@ -255,8 +264,6 @@ impl<'r> Region<'r> {
             End::Out(name) => !inner.contains(&name.as_str()) && name != "lo",
             _ => false,
         };
-        let left = self.those(&out);
-        let sent = self.asking_outside(services);
-        self.and(&[left, sent])
+        self.those(&out)
     }
 }

@@ -129,19 +129,21 @@ impl Region<'_> {
         let source = self.space.within(Field::Source, &set);
         if !honest {
             let (host, lo) = (self.input(""), self.input("lo"));
-            let itself = self.or(&[host, lo]);
+            let inside = self.bridges();
+            let itself = self.or(&[host, lo, inside]);
             return self.without(source, itself);
         }
-        // By the bridge whose address it is, else from outside.
-        let declared = self.declared();
-        let mut all = Vec::new();
-        for id in (0..self.policy.networks.len()).map(NetworkId) {
-            let part = set.intersection(&self.subnets(id));
-            all.push(self.sent_by_network(id, &part));
-        }
-        let rest = self.space.within(Field::Source, &set.difference(&declared));
+        // What comes by a bridge is told by the bridge.
+        let rest = self
+            .space
+            .within(Field::Source, &set.difference(&self.local()));
         let uplinks = self.uplinks();
-        all.push(self.and(&[rest, uplinks]));
+        self.and(&[rest, uplinks])
+    }
+
+    fn bridges(&mut self) -> Node {
+        let local = self.policy.networks.iter().filter(|network| network.local);
+        let all: Vec<Node> = local.map(|network| self.input(&network.bridge.0)).collect();
         self.or(&all)
     }
 }

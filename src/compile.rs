@@ -13,16 +13,16 @@ pub use parties::{RecoverError, recovered};
 use proof::{expected, loadable, omitted, prove};
 
 use crate::artifact::{
-    Bundle, ChainOrigins, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, OriginEntry, Origins,
-    ROUTES, RULES_V4, RULES_V6, RouteEntry, SYSCTL, SysctlEntry,
+    BRIDGE, Bundle, ChainOrigins, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, OriginEntry,
+    Origins, ROUTES, RULES_V4, RULES_V6, RouteEntry, SYSCTL, SysctlEntry,
 };
 use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
 use crate::facts::Facts;
 use crate::hash::sha256;
 use crate::lint;
 use crate::netfilter::{
-    ChainText, Family, Hook, Origin, Ruleset, Table, Target, TooManyRules, lower, optimised,
-    policy_name, render, render_chains,
+    ChainText, Family, Hook, Origin, Ruleset, Table, Target, TooManyRules, bridge, lower,
+    optimised, policy_name, render, render_chains,
 };
 use crate::policy::ir::{Backend, Engine, Policy, Route};
 use crate::policy::{self, Loaded, Loader};
@@ -187,6 +187,7 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
         rulesets,
         settings: sysctl::settings(policy),
         routes: routes(&policy.host.routes),
+        bridge: bridge::render(policy, sources),
     };
     let manifest = manifest(policy, &emitted, sources, main);
     let mut parties = parties::parties(policy, &emitted.rulesets);
@@ -232,6 +233,8 @@ struct Emitted {
     rulesets: Vec<Ruleset>,
     settings: Vec<Setting>,
     routes: String,
+    /// The table for frames within bridges.
+    bridge: Option<String>,
 }
 
 impl Emitted {
@@ -281,6 +284,7 @@ fn files(emitted: &Emitted, sources: &SourceMap) -> BTreeMap<String, String> {
     if !emitted.routes.is_empty() {
         files.insert(ROUTES.to_owned(), emitted.routes.clone());
     }
+    files.extend(emitted.bridge.clone().map(|text| (BRIDGE.to_owned(), text)));
     if !emitted.modules.is_empty() {
         files.insert(MODULES.to_owned(), emitted.modules.join("\n") + "\n");
     }

@@ -12,6 +12,8 @@ use crate::netfilter::{Family, Place, Table};
 
 /// The manifest's own format; it goes up whenever a field appears or changes its meaning.
 pub const FORMAT: u32 = 4;
+/// What closes frames that iptables does not see: [`crate::netfilter::bridge`].
+pub const BRIDGE: &str = "bridge.nft";
 pub const MANIFEST: &str = "manifest.json";
 pub const MODULES: &str = "tidegate.modules";
 /// Whom the rules are about: [`super::Parties`].

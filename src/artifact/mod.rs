@@ -8,8 +8,8 @@ mod parties;
 
 pub use bundle::{Bundle, BundleError};
 pub use manifest::{
-    FORMAT, ForwardEntry, HookEntry, MANIFEST, MODULES, Manifest, PARTIES, ROUTES, RULES_V4,
-    RULES_V6, RouteEntry, SOURCE_MAP, SYSCTL, SysctlEntry,
+    BRIDGE, FORMAT, ForwardEntry, HookEntry, MANIFEST, MODULES, Manifest, PARTIES, ROUTES,
+    RULES_V4, RULES_V6, RouteEntry, SOURCE_MAP, SYSCTL, SysctlEntry,
 };
 pub use origins::{ChainOrigins, OriginEntry, Origins};
 pub use parties::{AttachmentEntry, ContainerEntry, NetworkEntry, Opening, Parties};

@@ -8,7 +8,7 @@ use super::error::{ApplyError, Problem};
 use super::job::Job;
 use super::state::{EngineChain, TideState, TideTable};
 use super::trial::{self, Before, DockerUserBefore, FamilyBefore, SettingBefore, Trial, short};
-use super::{history, store};
+use super::{frames, history, store};
 use crate::artifact::Bundle;
 use crate::host::Host;
 use crate::netfilter::save::ChainPolicy;
@@ -153,10 +153,13 @@ fn before(host: &dyn Host, job: &Job<'_>) -> Result<Before, Problem> {
     });
     let changed = job.values.iter().filter(|value| !value.is_done());
     let settings = changed.filter_map(|value| {
-        Some(SettingBefore {
-            path: value.setting.path.clone(),
-            value: value.before.as_ref()?.trim_end().to_owned(),
-        })
+        let before = value.before.as_deref()?.trim_end();
+        Some((value.setting.path.as_str(), before))
+    });
+    let settings = settings.chain(job.frames.setting_before());
+    let settings = settings.map(|(path, value)| SettingBefore {
+        path: path.to_owned(),
+        value: value.to_owned(),
     });
     Ok(Before {
         version,
@@ -203,6 +206,7 @@ fn put_back(host: &dyn Host, setting: &SettingBefore) -> Result<(), Problem> {
 /// Takes all rules of ours away, where there were none.
 fn clean(host: &dyn Host, trial: &Trial) -> Result<Outcome, Problem> {
     super::routes::remove_of(host, &Trial::bundle(host)?)?;
+    frames::remove(host)?;
     for before in &trial.before.families {
         let filter = TideTable {
             forward: Some(before.forward()),

@@ -7,6 +7,7 @@ use super::compare::{RuleChange, compare, never_meet};
 use super::confirm;
 use super::converge::{families, live};
 use super::error::{ApplyError, Problem};
+use super::frames;
 use super::overrides;
 use super::plan::{is_ours, layout};
 use super::report::{Drift, DriftKind, DriftReport};
@@ -167,6 +168,7 @@ impl<'a> Drifts<'a> {
             self.notes.push(note.to_owned());
         }
         self.settings(bundle)?;
+        self.list.extend(frames::drift(self.host, bundle)?);
         self.routes(bundle)?;
         self.modules(bundle);
         Ok(())

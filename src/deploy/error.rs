@@ -17,6 +17,8 @@ use crate::netfilter::{Family, Table};
 /// One thing that stood in the way.
 #[derive(Debug, Error)]
 pub enum Problem {
+    #[error("table bridge tidegate of nftables was loaded, and the kernel has another one")]
+    BridgeTable,
     #[error("the bundle is not as it was compiled\n{0}")]
     Bundle(#[from] BundleError),
     #[error("the rules that were loaded in rehearsal are not the bundle's\n{0}")]
@@ -110,7 +112,7 @@ impl Problem {
             Problem::Engine(_) => code::OTHER_ENGINE,
             Problem::Flows(_) => code::NOT_CUT,
             Problem::Forgets(_) => code::FORGETS,
-            Problem::Host(_) => code::HOST_FAILED,
+            Problem::BridgeTable | Problem::Host(_) => code::HOST_FAILED,
             Problem::Key(_) | Problem::NoSetting { .. } => code::NO_SETTING,
             Problem::NothingBefore(_) => code::NOTHING_BEFORE,
             Problem::NothingWaits => code::NOTHING_WAITS,
@@ -172,6 +174,7 @@ impl Problem {
             Problem::Host(HostError::Hangs { .. }) => {
                 "find out what it waits for: run it by hand, under strace"
             }
+            Problem::BridgeTable => "find the program that rewrites it, and try again",
             Problem::Engine(_) | Problem::Flows(_) | Problem::Forgets(_) | Problem::Host(_) => {
                 "mend what the message names, then try again"
             }

@@ -5,10 +5,10 @@ use super::confirm;
 use super::converge::{converge, families};
 use super::error::{ApplyError, Problem};
 use super::rehearsed::rehearse;
-use super::routes;
 use super::state::TideState;
 use super::store::{self, Fragment};
 use super::trial::{self, Trial};
+use super::{frames, routes};
 use crate::artifact::Bundle;
 use crate::host::{Host, HostError, Lock};
 use crate::netfilter::Family;
@@ -266,6 +266,7 @@ fn take_out_of_force(host: &dyn Host) -> Result<(), Problem> {
     for family in families(host) {
         converge(host, family, &TideState::uninstalled())?;
     }
+    frames::remove(host)?;
     routes::remove(host)?;
     if trial::of(host)?.is_some() {
         routes::remove_of(host, &Trial::bundle(host)?)?;

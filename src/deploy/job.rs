@@ -6,6 +6,7 @@ use super::boot;
 use super::converge::{converge, families, live, load, load_each, load_text};
 use super::engine;
 use super::error::{ApplyError, Problem};
+use super::frames::Frames;
 use super::plan::transaction;
 use super::rehearsed::rehearse;
 use super::routes::Routes;
@@ -91,6 +92,7 @@ pub(super) struct Job<'a> {
     pub(super) rules: Vec<Rules>,
     pub(super) modules: Vec<&'a str>,
     pub(super) values: Vec<Value>,
+    pub(super) frames: Frames,
     pub(super) routes: Routes<'a>,
     pub(super) fragments: Vec<Fragment>,
     pub(super) fragments_before: Vec<Fragment>,
@@ -135,6 +137,7 @@ impl<'a> Job<'a> {
             rules: rules.collect::<Result<_, _>>()?,
             modules: modules.filter(|name| !host.has_module(name)).collect(),
             values: Vec::new(),
+            frames: Frames::new(host, bundle, options.boot)?,
             routes: Routes::new(host, bundle, &installed)?,
             fragments_before: found.collect::<Result<_, _>>()?,
             fragments: fragments.to_vec(),
@@ -147,6 +150,7 @@ impl<'a> Job<'a> {
         if !host.has_ipv6() {
             job.notes.push(NO_IPV6.to_owned());
         }
+        job.notes.extend(job.frames.note());
         job.look_at_settings(options)?;
         if !options.boot && !options.again {
             job.look_at_engine()?;
@@ -202,6 +206,7 @@ impl<'a> Job<'a> {
         self.rules.iter().all(Rules::is_done)
             && self.modules.is_empty()
             && self.values.iter().all(Value::is_done)
+            && self.frames.is_done()
             && self.routes.is_done()
             && (self.is_on_trial || is_kept)
     }
@@ -266,6 +271,7 @@ impl<'a> Job<'a> {
         for value in &self.values {
             set(self.host, &value.setting)?;
         }
+        self.frames.put(self.host)?;
         self.routes.put(self.host)?;
         self.read_back()?;
         if self.is_on_trial {
@@ -298,6 +304,7 @@ impl<'a> Job<'a> {
         for value in &self.values {
             ended = ended.and(set(self.host, &value.setting));
         }
+        ended = ended.and(self.frames.put(self.host));
         if self.is_on_trial {
             return ended.and_then(|()| self.read_back());
         }
@@ -353,6 +360,7 @@ impl<'a> Job<'a> {
     /// Settings go before rules, so that nothing is forwarded which the rules would have stopped.
     fn go_back(&self) -> Result<(), Problem> {
         let mut ended = self.routes.undo(self.host);
+        ended = ended.and(self.frames.undo(self.host));
         for value in self.values.iter().rev() {
             ended = ended.and(self.put_back(value));
         }

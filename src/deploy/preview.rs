@@ -80,6 +80,7 @@ fn others(job: &Job<'_>) -> Vec<String> {
             setting.key, setting.value, setting.source
         ));
     }
+    steps.extend(job.frames.step());
     steps.extend(job.routes.steps());
     for fragment in changed(&job.fragments, &job.fragments_before) {
         let does = if fragment.text.is_some() {

@@ -31,6 +31,7 @@ const INDENT: &str = "    ";
 #[serde(rename_all = "kebab-case")]
 pub enum DriftKind {
     BootFailed,
+    BridgeTable,
     BundleDamaged,
     ChainMissing,
     ChainStranger,
@@ -61,6 +62,7 @@ impl DriftKind {
     /// Every kind.
     pub const ALL: &'static [DriftKind] = &[
         DriftKind::BootFailed,
+        DriftKind::BridgeTable,
         DriftKind::BundleDamaged,
         DriftKind::ChainMissing,
         DriftKind::ChainStranger,
@@ -90,6 +92,7 @@ impl DriftKind {
     pub fn name(self) -> &'static str {
         match self {
             DriftKind::BootFailed => "boot-failed",
+            DriftKind::BridgeTable => "bridge-table",
             DriftKind::BundleDamaged => "bundle-damaged",
             DriftKind::ChainMissing => "chain-missing",
             DriftKind::ChainStranger => "chain-stranger",
@@ -120,6 +123,7 @@ impl DriftKind {
     pub fn title(self) -> &'static str {
         match self {
             DriftKind::BootFailed => BOOT_FAILED,
+            DriftKind::BridgeTable => "table for frames with tags differs",
             DriftKind::BundleDamaged => "installed bundle damaged",
             DriftKind::ChainMissing => "chain gone",
             DriftKind::ChainStranger => "chain of nobody",

@@ -213,6 +213,10 @@ codes! {
     DENIES_NOTHING = "T0610" warning, "A denial of what is closed without it.";
     SPARE_SOURCE = "T0611" warning, "Somebody in a list whom others in it hold already.";
     NOT_COMPARED = "T0612" warning, "Statements that are too many to be compared with each other.";
+    GATEWAY_MEANT = "T0613" warning, "A network named where the host might be meant.";
+    HOST_LEFT_OPEN = "T0614" warning, "An opening of the host that closes nothing to others.";
+    ANY_IS_HOST = "T0615" warning, "A denial of `any` that the host is under, too.";
+    NAMES_LEAVE = "T0616" warning, "A network without a way out whose names the engine may resolve.";
     OTHER_VARIANT = "T0701", "Rules in the iptables that is not the machine's usual one.";
     SAVED_RULES = "T0702", "Saved rules that a service loads over tidegate's.";
     NFTABLES_FLUSHES = "T0703", "A service that empties all tables of nftables.";
@@ -241,6 +245,8 @@ codes! {
     MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
     PROXY_SERVES = "T0727", "A published port that the policy does not mention.";
     RULES_UNREAD = "T0730", "Rules of others that tidegate cannot read.";
+    TAGS_PASS = "T0732", "Frames with tags that pass between containers of a closed bridge.";
+    TAGS_DROPPED = "T0733", "Frames with tags that are dropped on more bridges than the policy's.";
     NETWORK_ABSENT = "T0801", "A declared network that the engine does not have.";
     NETWORK_BRIDGE = "T0802", "A network that has another bridge than the policy says.";
     NETWORK_SUBNET = "T0803", "A network that has a subnet which the policy does not name.";

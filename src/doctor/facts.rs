@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::report::Counts;
 use crate::artifact::{Manifest, Origins, Parties};
 use crate::deploy::report::{Drift, DriftKind};
-use crate::deploy::{self, Mismatches, store};
+use crate::deploy::{self, Mismatches, OpenFrames, store};
 use crate::diag::finding::Finding;
 use crate::host::{Access, ContainerPowers, EngineFacts, Host, HostError, SOCKET, Variant};
 use crate::netfilter::save::{self, Tables};
@@ -116,6 +116,8 @@ pub struct Facts {
     pub drifts: usize,
     /// What runs otherwise than the policy in force says.
     pub compared: Vec<Finding>,
+    /// What the bundle cannot hold back in frames with tags, or only with more.
+    pub frames: Option<OpenFrames>,
     /// What `iptables --version` says.
     pub iptables: String,
     pub rules: BTreeMap<Family, Tables>,
@@ -198,6 +200,8 @@ impl Facts {
             Ok(Some(bundle)) => {
                 self.installed = Installed::Whole;
                 self.manifest = Some(bundle.manifest().clone());
+                let frames = deploy::open_frames(host, &bundle);
+                self.frames = self.saw("frames with tags", frames).flatten();
                 let parties = self.saw("whom the rules are about", bundle.parties().cloned());
                 self.parties = parties.unwrap_or_default();
                 let origins = self.saw("where the rules come from", bundle.origins().cloned());

@@ -61,6 +61,7 @@ const CHECKS: &[Check] = &[
     check("ports that only Docker's proxy serves", proxy::unmentioned),
     check("what runs, against the policy", own::compared),
     check("rules of nftables that are not read", nftables::unfollowed),
+    check("frames with tags", own::frames),
 ];
 
 /// Returns what every check finds, the worst first.

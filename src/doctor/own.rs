@@ -1,6 +1,7 @@
 //! Checks on tidegate itself: is it there, whole, and started at boot?
 
 use super::facts::{Facts, Installed, UnitFacts, Unseen};
+use crate::deploy::OpenFrames;
 use crate::deploy::report::BOOT_FAILED;
 use crate::deploy::store::CURRENT;
 use crate::diag::code;
@@ -70,6 +71,27 @@ fn unit(unit: &UnitFacts) -> Option<Finding> {
         Some(path) => finding.at(path),
         None => finding,
     })
+}
+
+pub(super) fn frames(facts: &Facts) -> Vec<Finding> {
+    let found = match &facts.frames {
+        None => return Vec::new(),
+        Some(OpenFrames::SeveralTags(why)) => {
+            let seen = "frames with two VLAN tags pass between containers of one bridge";
+            Finding::new(code::TAGS_PASS, Weight::Warning, seen)
+                .why(format!(
+                    "iptables is shown none, and there is no table for them: {why}"
+                ))
+                .remedy("install nftables, on a kernel with its family `bridge`, and apply again")
+        }
+        Some(OpenFrames::Nowhere) => {
+            let seen = "frames with VLAN tags are dropped between all ports veth*, of any bridge";
+            Finding::new(code::TAGS_DROPPED, Weight::Note, seen)
+                .why("this kernel's nftables cannot tell bridges apart (NFT_BRIDGE_META)")
+                .remedy("a kernel with it, where containers of other bridges use VLANs")
+        }
+    };
+    vec![found]
 }
 
 /// Says what does not happen without a unit.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::HostError;
 use super::error::io_error;
 use super::files;
-use crate::artifact::{MANIFEST, MODULES, ROUTES};
+use crate::artifact::{BRIDGE, MANIFEST, MODULES, ROUTES};
 
 /// How the folders begin in which bundles are written.
 const PREFIX: &str = ".tidegate-compile-";
@@ -80,8 +80,9 @@ fn replaceable(path: &Path, bundle: &BTreeMap<String, String>) -> Result<bool, H
         let entry = entry.map_err(io_error("list", path))?;
         names.push(entry.file_name().to_string_lossy().into_owned());
     }
-    let known =
-        |name: &String| bundle.contains_key(name) || [MODULES, ROUTES].contains(&name.as_str());
+    let known = |name: &String| {
+        bundle.contains_key(name) || [BRIDGE, MODULES, ROUTES].contains(&name.as_str())
+    };
     let is_bundle = names.iter().any(|name| name == MANIFEST) && names.iter().all(known);
     if names.is_empty() || is_bundle {
         Ok(true)

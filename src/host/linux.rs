@@ -19,7 +19,7 @@ use super::error::io_error;
 use super::folder::Folder;
 use super::machine;
 use super::{Access, ContainerPowers, Flow, Host, HostError, Lock, Progress, Trust};
-use super::{arm, conntrack, files, powers, scratch};
+use super::{arm, conntrack, files, nft, powers, scratch};
 use crate::facts::Facts;
 use crate::netfilter::hidden::{self, Hidden};
 use crate::netfilter::{Family, verbatim};
@@ -396,6 +396,18 @@ impl Host for LinuxHost {
 
     fn nftables(&self) -> Result<String, HostError> {
         command::run("nft", &["-j", "list", "ruleset"], "")
+    }
+
+    fn bridge_table(&self) -> Result<Option<String>, HostError> {
+        nft::bridge_table()
+    }
+
+    fn nft_check(&self, text: &str) -> Result<(), HostError> {
+        command::run("nft", &["-c", "-f", "-"], text).map(drop)
+    }
+
+    fn nft_load(&self, text: &str) -> Result<(), HostError> {
+        command::run("nft", &["-f", "-"], text).map(drop)
     }
 
     fn queues(&self) -> Result<String, HostError> {

@@ -19,6 +19,7 @@ mod linux;
 mod loader;
 mod lock;
 mod machine;
+mod nft;
 mod notify;
 mod output;
 mod owner;
@@ -166,6 +167,16 @@ pub trait Host {
 
     /// Returns all tables of nftables, as `nft -j list ruleset` prints them; libnftables-json(5).
     fn nftables(&self) -> Result<String, HostError>;
+
+    /// Returns the table `bridge tidegate` of nftables, as `nft -j list table` prints it; nothing where it
+    /// is not there, or cannot be: no nft, or a kernel without nftables.
+    fn bridge_table(&self) -> Result<Option<String>, HostError>;
+
+    /// Asks the kernel whether it takes a text for `nft -f`, and changes nothing.
+    fn nft_check(&self, text: &str) -> Result<(), HostError>;
+
+    /// Loads a text with `nft -f`, whole or not at all.
+    fn nft_load(&self, text: &str) -> Result<(), HostError>;
 
     /// Returns the queueing disciplines of all interfaces, as `tc -json qdisc` prints them; tc(8).
     fn queues(&self) -> Result<String, HostError>;

@@ -42,7 +42,7 @@ fn lint_within(policies: &[Policy], budget: &Budget) -> Vec<Diagnostic> {
 
 /// Returns the statements of which somebody has said that they do nothing: it is said once.
 fn told(found: &[Diagnostic]) -> BTreeSet<Span> {
-    let codes = [code::CLOSED_PORT, code::REPEATED];
+    let codes = [code::CLOSED_PORT, code::HOST_LEFT_OPEN, code::REPEATED];
     let found = found.iter().filter(|it| codes.contains(&it.code));
     let labels = found.flat_map(|it| &it.labels).filter(|it| it.primary);
     labels.map(|label| label.span).collect()

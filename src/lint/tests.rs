@@ -240,6 +240,14 @@ deny any -> db : 9/udp
 deny host -> db : 9/udp
 "
     ), @r"
+warning[T0615]: `any` is the host, too
+  --> p.tide:21:1
+   |
+21 | deny any -> db : 9/udp
+   | ^^^^^^^^^^^^^^^^^^^^^^ this denies it to the host's own processes
+   |
+   = help: name networks and `outside` instead; if it is meant: `expect host -> db denied`
+
 warning[T0610]: this `deny` denies nothing
   --> p.tide:16:1
    |
@@ -282,9 +290,9 @@ warning[T0610]: this `deny` denies nothing
 #[test]
 fn denials_of_what_is_open_by_itself() {
     for more in [
-        "deny any -> db : 22/tcp\n",
+        "deny any -> db : 22/tcp\nexpect host -> db : 22/tcp denied\n",
         "deny host -> db : 22/tcp\n",
-        "deny office -> shop : 22/tcp\n",
+        "deny office -> host : 22/tcp\n",
         "deny db -> host\n",
         "deny db -> outside : 25/tcp\n",
         "deny web -> db : 22/tcp\nallow web -> db : 22-23/tcp\n",

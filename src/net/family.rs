@@ -1,7 +1,7 @@
 //! Address families.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,14 @@ impl Family {
     /// Returns true for addresses of this family.
     pub fn has(self, address: IpAddr) -> bool {
         address.is_ipv4() == (self == Family::V4)
+    }
+
+    /// Returns what a machine without an address sends from: `0.0.0.0` or `::`.
+    pub fn unspecified(self) -> IpAddr {
+        match self {
+            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        }
     }
 
     /// Returns the name people use: `IPv4` or `IPv6`.

@@ -1,6 +1,7 @@
 //! The rule set: tables, chains, matches and verdicts, apart from how iptables spells them.
 
 pub mod bounds;
+pub mod bridge;
 mod chain_name;
 pub mod docker;
 pub mod dump;

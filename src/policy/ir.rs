@@ -141,6 +141,15 @@ impl Policy {
         named.chain(&self.undeclared.foreign)
     }
 
+    /// Returns what makes rules between ports of one bridge necessary: `icc off`, or a denial that may
+    /// concern two containers of one network.
+    pub fn filters_bridges(&self) -> Option<Span> {
+        let mut local = self.networks.iter().filter(|network| network.local);
+        let closed = local.find(|network| !network.icc).map(|it| it.span);
+        let mut accesses = self.accesses.iter();
+        closed.or_else(|| Some(accesses.find(|access| access.denies_inside())?.span))
+    }
+
     /// Returns the first exposure that the host reaches at 127.0.0.0/8 and whose container is on
     /// `network`, where nobody but tidegate translates published ports.
     pub fn loopback_published(&self, network: NetworkId) -> Option<Span> {
@@ -399,6 +408,14 @@ pub struct Access {
     pub link: bool,
     /// The whole statement.
     pub span: Span,
+}
+
+impl Access {
+    /// Tells whether it may deny something between two containers of one network.
+    pub fn denies_inside(&self) -> bool {
+        let inside = |party: &Party| !matches!(party, Party::Host | Party::Outside);
+        self.effect == Effect::Deny && self.left.iter().any(inside) && self.right.iter().any(inside)
+    }
 }
 
 /// One protocol, with one range of ports or all of them.

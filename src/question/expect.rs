@@ -233,7 +233,9 @@ impl<'p> Asking<'p> {
             region.refused(left, &ways)
         } else {
             let reached = region.reached(expected.right, &expected.services);
+            let discovery = region.discovery();
             let space = &mut *region.space;
+            let reached = space.diagrams.except(reached, discovery);
             (left, space.diagrams.guard(left, reached))
         };
         if asked == Node::NO {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::ir::{Access, Effect, IfName, Network, NetworkId, Party, Policy};
+use crate::policy::ir::{IfName, Network, NetworkId, Policy};
 use crate::source::{SourceMap, Span};
 
 /// One setting for sysctl.d(5), with the place that asks for it.
@@ -21,7 +21,7 @@ pub const BR_NETFILTER: &str = "br_netfilter";
 /// policy's own lines.
 pub fn settings(policy: &Policy) -> Vec<Setting> {
     let mut settings = forwarding(policy);
-    if let Some(span) = filters_bridges(policy) {
+    if let Some(span) = policy.filters_bridges() {
         // Both families: link-local IPv6 works on every bridge, also where nobody asked for it.
         for tool in ["iptables", "ip6tables"] {
             settings.push(setting(
@@ -40,7 +40,8 @@ pub fn settings(policy: &Policy) -> Vec<Setting> {
 
 /// Returns the modules that have to be loaded before the settings can be made.
 pub fn modules(policy: &Policy) -> Vec<String> {
-    filters_bridges(policy)
+    policy
+        .filters_bridges()
         .map(|_| BR_NETFILTER.to_owned())
         .into_iter()
         .collect()
@@ -129,30 +130,6 @@ fn uses_ipv6(policy: &Policy) -> bool {
     let networks = policy.networks.iter().filter(|network| network.local);
     let mut subnets = networks.flat_map(|network| &network.subnets);
     subnets.any(|subnet| subnet.addr().is_ipv6())
-}
-
-/// Returns what makes rules between ports of one bridge necessary: `icc off`, or a denial that may
-/// concern two containers of one network.
-fn filters_bridges(policy: &Policy) -> Option<Span> {
-    let closed = policy
-        .networks
-        .iter()
-        .find(|network| network.local && !network.icc)
-        .map(|network| network.span);
-    closed.or_else(|| {
-        policy
-            .accesses
-            .iter()
-            .find(|access| denies_inside(access))
-            .map(|a| a.span)
-    })
-}
-
-fn denies_inside(access: &Access) -> bool {
-    let inside = |party: &Party| !matches!(party, Party::Host | Party::Outside);
-    access.effect == Effect::Deny
-        && access.left.iter().any(inside)
-        && access.right.iter().any(inside)
 }
 
 /// Returns the fragment for sysctl.d: one line a setting, with its place as a comment.

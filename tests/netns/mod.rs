@@ -9,5 +9,6 @@ mod doctor;
 mod drift;
 mod faults;
 mod foreign;
+mod frames;
 mod no_engine;
 mod routes;

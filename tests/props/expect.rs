@@ -63,6 +63,61 @@ container db on back at 172.19.0.20 {
 }
 ";
 
+const NEIGHBOURS: &str = "
+network n {
+  bridge br-n
+  subnet 10.0.0.0/24, fd00::/64
+  icc on
+}
+network m {
+  bridge br-m
+  subnet 10.2.0.0/24, fd02::/64
+  host-access off
+}
+container a on n at 10.0.0.2, fd00::2
+container b on n at 10.0.0.3, fd00::3 {
+  expose 80/tcp as 8080 from n, m
+}
+container c on m at 10.2.0.2, fd02::2
+deny a -> b
+allow c -> n : 22/tcp
+";
+
+/// The host is named by `host` alone, and a denial of it holds whichever way an engine leads to its ports.
+#[test]
+fn the_host_is_denied_with_its_ports_under_every_engine() {
+    let engines = [
+        "docker 20.10",
+        "docker 28.5",
+        "docker 29.0 nftables",
+        "none",
+    ];
+    for engine in engines {
+        let forwarding = if engine == "none" {
+            " forwarding on\n uplink eth0\n"
+        } else {
+            ""
+        };
+        let open = format!("host {{\n engine {engine}\n{forwarding}}}\n{NEIGHBOURS}");
+        let part = format!("{open}deny n, m -> host : 8080/tcp\n");
+        let other = format!("{open}deny n, m -> host : 22/tcp\n");
+        let whole = format!("{open}deny n, m -> host\n");
+        for (policy, wanted) in [
+            (&open, Some(code::NOT_EXPECTED)),
+            (&part, None),
+            (&whole, None),
+        ] {
+            for expectation in ["m -> b : 80/tcp denied", "c -> b : 80/tcp denied"] {
+                let found = codes(policy, expectation).first().copied();
+                assert_eq!(found, wanted, "{engine}: {expectation} in {policy}");
+            }
+        }
+        assert_eq!(codes(&other, "c -> b : 80/tcp allowed"), [], "{engine}");
+        assert_eq!(codes(&open, "c -> host : 22/tcp denied"), [], "{engine}");
+        assert_eq!(codes(&open, "c -> b : 22/tcp allowed"), [], "{engine}");
+    }
+}
+
 const TWO_HOSTS: &str = "
 host alpha {
   uplink eth0
@@ -151,6 +206,12 @@ fn expectations_hold_or_not() {
         (TWO_HOSTS, "spy -> db : 5432/tcp allowed", unkept),
         (TWO_HOSTS, "db -> web denied", kept),
         (TWO_HOSTS, "outside -> db denied", kept),
+        // Neighbour discovery is no connection; sources that tell nobody are nobody's.
+        (NEIGHBOURS, "a -> b denied", kept),
+        (NEIGHBOURS, "a -> b : icmp denied", kept),
+        (NEIGHBOURS, "b -> a denied", unkept),
+        (NEIGHBOURS, "b -> a : icmp denied", unkept),
+        (NEIGHBOURS, "c -> host denied", kept),
     ] {
         assert_eq!(
             codes(policy, expectation).first().copied(),

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use tidegate::net::AddrSet;
 use tidegate::netfilter::Packet;
 use tidegate::policy::ir::{
     Access, Container, Effect, Engine, Exposure, ForwardPolicy, Network, NetworkId, Others, Owner,
@@ -143,7 +142,9 @@ fn denied(policy: &Policy, packet: &Packet, to: NetworkId) -> bool {
         .iter()
         .filter(|access| access.effect == Effect::Deny)
         .any(|access| {
-            names(policy, access, packet, Some(to)) || names_port(policy, access, packet, to)
+            names(policy, access, packet, Some(to))
+                || names_port(policy, access, packet, to)
+                || names_host(policy, access, packet)
         })
 }
 
@@ -162,6 +163,29 @@ fn names_port(policy: &Policy, access: &Access, packet: &Packet, to: NetworkId) 
             &access.services,
             packet.protocol,
             packet.port,
+            packet.icmp_type,
+            packet.source,
+        )
+}
+
+/// A statement that names the host names what asked for one of its ports, wherever that was led.
+fn names_host(policy: &Policy, access: &Access, packet: &Packet) -> bool {
+    let Some((_, port)) = packet.conn.translated_from else {
+        return false;
+    };
+    let ports = access
+        .services
+        .iter()
+        .filter(|it| !matches!(it, Service::Icmp(_)));
+    let ports: Vec<Service> = ports.copied().collect();
+    let any = access.services.is_empty();
+    access.right.contains(&Party::Host)
+        && comes_from(policy, access, packet)
+        && (any || !ports.is_empty())
+        && service_is(
+            &ports,
+            packet.protocol,
+            port,
             packet.icmp_type,
             packet.source,
         )
@@ -250,9 +274,6 @@ fn may_be_target(policy: &Policy, party: Party, packet: &Packet) -> bool {
     let Some(network) = network_of(policy, &packet.input) else {
         return false;
     };
-    if packet.output.is_empty() {
-        return link_local(packet.destination) && party == Party::Network(network);
-    }
     packet.output == packet.input && may_receive(policy, party, packet, network)
 }
 
@@ -273,16 +294,11 @@ fn link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-/// The party is one of a network's containers, or a set that some of them may be in.
+/// The party is one of a network's containers.
 fn lives_on(policy: &Policy, party: Party, network: NetworkId) -> bool {
     match party {
         Party::Container(id) => policy.containers[id.0].is_on(network),
-        Party::Trust(id) => {
-            let mut subnets = policy.networks[network.0].subnets.iter();
-            let set = &policy.trusts[id.0].set;
-            subnets.any(|subnet| AddrSet::prefix(*subnet).overlaps(set))
-        }
-        Party::Any | Party::Host | Party::Network(_) | Party::Outside => false,
+        Party::Any | Party::Host | Party::Network(_) | Party::Outside | Party::Trust(_) => false,
     }
 }
 
@@ -297,7 +313,7 @@ fn source_is(policy: &Policy, party: Party, packet: &Packet) -> bool {
         Party::Host => false,
         Party::Network(id) => input == Some(id),
         Party::Outside => input.is_none() && is_uplink(policy, &packet.input),
-        Party::Trust(id) => policy.trusts[id.0].set.contains(packet.source),
+        Party::Trust(id) => input.is_none() && policy.trusts[id.0].set.contains(packet.source),
     }
 }
 
@@ -311,7 +327,7 @@ fn target_is(policy: &Policy, party: Party, packet: &Packet, to: Option<NetworkI
         Party::Host => false,
         Party::Network(id) => to == Some(id),
         Party::Outside => to.is_none() && is_uplink(policy, &packet.output),
-        Party::Trust(id) => policy.trusts[id.0].set.contains(packet.destination),
+        Party::Trust(id) => to.is_none() && policy.trusts[id.0].set.contains(packet.destination),
     }
 }
 
@@ -386,7 +402,7 @@ pub fn spoofed(policy: &Policy, packet: &Packet) -> bool {
                     .iter()
                     .any(|subnet| subnet.contains(&packet.source));
                 let here = network.bridge.0 == packet.input;
-                own != here && !(here && unnumbered(packet.source))
+                own != here && !(here && (link_local(packet.source) || unnumbered(packet)))
             })
 }
 
@@ -423,10 +439,27 @@ pub fn hides_source(policy: &Policy, packet: &Packet) -> bool {
     all.any(|id| has(&id)) && (elsewhere || packet.conn.translated_from.is_some())
 }
 
-fn unnumbered(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_unspecified(),
-        IpAddr::V6(address) => address.is_unspecified() || address.is_unicast_link_local(),
+/// A machine without an address looks for one: DHCP, duplicate address detection, its groups (MLD).
+fn unnumbered(packet: &Packet) -> bool {
+    let asked = packet.conn.translated_from;
+    let (to, port) = asked.unwrap_or((packet.destination, packet.port));
+    match (packet.source, to) {
+        (IpAddr::V4(source), IpAddr::V4(to)) => {
+            let dhcp = packet.protocol == Protocol::Udp && port == 67;
+            source.is_unspecified() && to.is_broadcast() && dhcp
+        }
+        (IpAddr::V6(source), IpAddr::V6(to)) => {
+            let [first, .., last, _] = to.segments();
+            let solicited = to.segments()[1..6] == [0, 0, 0, 0, 1] && last >> 8 == 0xff;
+            let icmp = packet.protocol == Protocol::Icmp;
+            let meant = match packet.icmp_type {
+                135 => solicited,
+                131 | 132 | 143 => true,
+                _ => false,
+            };
+            source.is_unspecified() && first == 0xff02 && icmp && meant
+        }
+        _ => false,
     }
 }
 
@@ -492,19 +525,9 @@ fn says(policy: &Policy, effect: Effect, packet: &Packet) -> bool {
         .any(|access| {
             let right = access.right.iter().any(|party| match party {
                 Party::Any | Party::Host => true,
-                Party::Container(_) | Party::Outside => false,
-                Party::Network(id) => {
-                    let subnets = &policy.networks[id.0].subnets;
-                    subnets
-                        .iter()
-                        .any(|subnet| subnet.contains(&packet.destination))
-                }
-                Party::Trust(id) => policy.trusts[id.0].set.contains(packet.destination),
+                Party::Container(_) | Party::Network(_) | Party::Outside | Party::Trust(_) => false,
             });
-            let mut all = access.right.iter();
-            let hidden =
-                effect == Effect::Deny && all.any(|party| may_be_target(policy, *party, packet));
-            (right || hidden)
+            right
                 && comes_from(policy, access, packet)
                 && service_is(
                     &access.services,
@@ -556,11 +579,7 @@ fn reaches_port(
                     Party::Any => true,
                     Party::Container(id) => id.0 == container,
                     Party::Network(id) => behind.is_on(*id),
-                    Party::Host | Party::Outside => false,
-                    Party::Trust(id) => {
-                        let mut addresses = behind.attachments.iter().flat_map(|at| &at.addresses);
-                        addresses.any(|address| policy.trusts[id.0].set.contains(*address))
-                    }
+                    Party::Host | Party::Outside | Party::Trust(_) => false,
                 });
                 right
                     && comes_from(policy, access, packet)

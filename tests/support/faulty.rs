@@ -17,6 +17,7 @@ pub(crate) type Fault = Box<dyn FnMut(&Call<'_>) -> bool>;
 pub(crate) enum Call<'a> {
     Arm,
     Flows,
+    Nft,
     Rehearse,
     Rename(&'a str),
     Restore(Family, &'a str),
@@ -206,6 +207,20 @@ impl Host for Faulty {
 
     fn nftables(&self) -> Result<String, HostError> {
         self.inner.nftables()
+    }
+
+    fn bridge_table(&self) -> Result<Option<String>, HostError> {
+        self.inner.bridge_table()
+    }
+
+    fn nft_check(&self, text: &str) -> Result<(), HostError> {
+        self.check(&Call::Nft)?;
+        self.inner.nft_check(text)
+    }
+
+    fn nft_load(&self, text: &str) -> Result<(), HostError> {
+        self.check(&Call::Nft)?;
+        self.inner.nft_load(text)
     }
 
     fn queues(&self) -> Result<String, HostError> {

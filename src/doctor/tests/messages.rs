@@ -1,6 +1,7 @@
 //! The message of every `T07xx`, beside all others in `tests/messages/snapshots`.
 
 use super::*;
+use crate::deploy::OpenFrames;
 use crate::diag::Code;
 
 fn in_front() -> Facts {
@@ -136,7 +137,16 @@ fn machines() -> Vec<(Code, Facts)> {
             it.addresses = vec!["172.18.0.30".parse().unwrap()];
             it.published = vec!["9000->9000/tcp".to_owned()];
         })),
+        (code::TAGS_PASS, with_frames(OpenFrames::SeveralTags("nft is not there".to_owned()))),
+        (code::TAGS_DROPPED, with_frames(OpenFrames::Nowhere)),
     ]
+}
+
+fn with_frames(frames: OpenFrames) -> Facts {
+    Facts {
+        frames: Some(frames),
+        ..clean()
+    }
 }
 
 #[test]

@@ -359,7 +359,8 @@ impl Says<'_> {
     pub(super) fn denied_by(&mut self, access: &Access, network: NetworkId) -> Node {
         let (named, left) = (self.named(access), self.left(access));
         let ports = self.denied_ports(access, left, network);
-        self.or(&[named, ports])
+        let of_host = self.denied_at_host(access, left);
+        self.or(&[named, ports, of_host])
     }
 
     fn denied_within(&mut self, network: NetworkId) -> Node {
@@ -378,7 +379,37 @@ impl Says<'_> {
         let services = self.services(&access.services);
         let named = self.and(&[services, right, left]);
         let ports = self.denied_ports(access, left, network);
-        self.or(&[named, ports])
+        let of_host = self.denied_at_host(access, left);
+        self.or(&[named, ports, of_host])
+    }
+
+    /// A denial of the host is about all that asked for it, whatever a translation made of it since.
+    fn denied_at_host(&mut self, access: &Access, left: Node) -> Node {
+        if !access.right.contains(&Party::Host) {
+            return Node::NO;
+        }
+        let asked = if access.services.is_empty() {
+            Node::YES
+        } else {
+            let services = access.services.iter();
+            let all: Vec<Node> = services.map(|it| self.asked_service(*it)).collect();
+            self.or(&all)
+        };
+        let translated = self.translated();
+        self.and(&[translated, asked, left])
+    }
+
+    /// Returns yes for connections whose service was one when they were made.
+    fn asked_service(&mut self, service: Service) -> Node {
+        let Service::Ports(protocol, range) = service else {
+            return Node::NO;
+        };
+        let mut sets = vec![(Field::Protocol, exactly(number(protocol, self.family())))];
+        if let Some(asked) = range {
+            sets.push((Field::Original, exactly(1)));
+            sets.push((Field::AskedPort, ports(&[asked])));
+        }
+        self.space.all_within(&sets, Node::YES)
     }
 
     /// A statement that names a container names what is published for it, whatever its address is by

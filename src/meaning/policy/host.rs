@@ -2,7 +2,6 @@
 
 use super::Says;
 use super::forward::inner_ports;
-use super::parties::link_local;
 use crate::diagram::Node;
 use crate::meaning::space::{Field, bits, ports};
 use crate::net::PortRange;
@@ -98,13 +97,7 @@ impl<'p> Says<'p> {
     /// Returns yes for what one denial that names the host denies.
     pub(super) fn host_denied(&mut self, access: &Access, network: Option<NetworkId>) -> Node {
         let left = self.denied_left_of(access, network);
-        let mut rights: Vec<Node> = access.right.iter().map(|it| self.target(*it)).collect();
-        // The bridge has an address that no policy names.
-        let own = network.map(Party::Network);
-        if own.is_some_and(|own| access.right.contains(&own)) {
-            let unnamed = link_local(self.space.family);
-            rights.push(self.space.within(Field::Destination, &unnamed));
-        }
+        let rights: Vec<Node> = access.right.iter().map(|it| self.target(*it)).collect();
         let (right, services) = (self.or(&rights), self.services(&access.services));
         self.and(&[services, right, left])
     }
@@ -253,12 +246,7 @@ impl<'p> Says<'p> {
             Party::Any => true,
             Party::Container(other) => other == id,
             Party::Network(network) => container.is_on(network),
-            Party::Host | Party::Outside => false,
-            Party::Trust(trust) => {
-                let set = self.policy.trusts.get(trust.0).map(|trust| &trust.set);
-                let mut addresses = container.attachments.iter().flat_map(|at| &at.addresses);
-                set.is_some_and(|set| addresses.any(|address| set.contains(*address)))
-            }
+            Party::Host | Party::Outside | Party::Trust(_) => false,
         }
     }
 

@@ -121,12 +121,15 @@ impl<'p> Says<'p> {
 
     /// Returns yes where a packet comes, or goes, by the bridge of any network of this host.
     fn any_bridge(&mut self, field: Field) -> Node {
-        let local = self.local();
-        let bridges = local
-            .iter()
-            .map(|(_, network)| self.space.atom(&network.bridge.0));
-        let bridges = bridges.map(|atom| (atom, atom)).collect();
-        self.space.within(field, &IntervalSet::from_ranges(bridges))
+        let bridges = self.bridges();
+        self.space.within(field, &bridges)
+    }
+
+    /// Returns the bridges of the networks of this host, as values of an interface.
+    fn bridges(&self) -> IntervalSet {
+        let local = self.local().into_iter();
+        let atoms = local.map(|(_, network)| self.space.atom(&network.bridge.0));
+        IntervalSet::from_ranges(atoms.map(|atom| (atom, atom)).collect())
     }
 
     /// Returns yes where a packet comes, or goes, by a bridge of the engine's, declared or not.

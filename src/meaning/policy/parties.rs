@@ -8,7 +8,7 @@ use super::Says;
 use super::forward::exactly;
 use crate::diagram::Node;
 use crate::meaning::space::{Field, bits, ports, prefixes};
-use crate::net::{AddrSet, Family, IntervalSet, PortRange};
+use crate::net::{Family, IntervalSet, PortRange};
 use crate::policy::ir::{Access, ContainerId, NetworkId, Party, Protocol, Service, TrustId};
 
 /// RFC 4291, 2.5.6.
@@ -72,7 +72,10 @@ impl Says<'_> {
             Party::Any => (all, Node::YES),
             Party::Host => (none, Node::YES),
             // Which addresses are the host's, no policy says.
-            Party::Trust(id) => (all.difference(&none), self.in_set(id, Field::Source)),
+            Party::Trust(id) => {
+                let inside = none.union(&self.bridges());
+                (all.difference(&inside), self.in_set(id, Field::Source))
+            }
             Party::Container(_) | Party::Network(_) | Party::Outside => return None,
         };
         self.senders.insert(party, sender.clone());
@@ -85,17 +88,15 @@ impl Says<'_> {
             Party::Any => Node::YES,
             Party::Container(id) => self.container_end(id, Field::Output),
             Party::Host => self.interface(Field::Output, ""),
-            Party::Network(id) => {
-                // The host has an address in each of its networks.
-                let bridge = self.network_end(id, Field::Output);
-                let subnets = self.subnets(id);
-                let host = self.interface(Field::Output, "");
-                let address = self.space.within(Field::Destination, &subnets);
-                let address = self.and(&[host, address]);
-                self.or(&[bridge, address])
-            }
+            Party::Network(id) => self.network_end(id, Field::Output),
             Party::Outside => self.outside(Field::Output),
-            Party::Trust(id) => self.in_set(id, Field::Destination),
+            Party::Trust(id) => {
+                let (afar, here) = (
+                    self.afar(Field::Output),
+                    self.in_set(id, Field::Destination),
+                );
+                self.and(&[afar, here])
+            }
         }
     }
 
@@ -252,19 +253,9 @@ impl Says<'_> {
     fn told_by_address(&self, party: Party, network: NetworkId) -> bool {
         match party {
             Party::Container(id) => self.container(id).is_on(network),
-            Party::Trust(id) => {
-                let trust = self.policy.trusts.get(id.0);
-                let subnets = AddrSet::union_of(
-                    &self
-                        .network(network)
-                        .subnets
-                        .iter()
-                        .map(|net| AddrSet::prefix(*net))
-                        .collect::<Vec<_>>(),
-                );
-                trust.is_some_and(|trust| trust.set.overlaps(&subnets))
+            Party::Any | Party::Host | Party::Network(_) | Party::Outside | Party::Trust(_) => {
+                false
             }
-            Party::Any | Party::Host | Party::Network(_) | Party::Outside => false,
         }
     }
 

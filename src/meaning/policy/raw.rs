@@ -1,7 +1,7 @@
 //! What is false before anything else is known of a packet, and what has to get past the engine's own
 //! drops of routed access.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -74,21 +74,49 @@ impl<'p> Says<'p> {
 
     fn false_source(&mut self, id: NetworkId) -> Node {
         let own = self.subnets(id);
-        let unspecified: IpAddr = match self.family() {
-            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        // What a machine has before it has an address: RFC 2131, RFC 4862.
-        let none = IntervalSet::from_ranges(vec![(bits(unspecified), bits(unspecified))]);
-        let sends = own.union(&none).union(&link_local(self.family()));
+        let sends = own.union(&link_local(self.family()));
         let (own, sends) = (
             self.space.within(Field::Source, &own),
             self.space.within(Field::Source, &sends),
         );
+        let unnumbered = self.unnumbered();
+        let sends = self.or(&[sends, unnumbered]);
         let here = self.input(id);
         let elsewhere = self.space.diagrams.except(own, here);
         let foreign = self.space.diagrams.except(here, sends);
         self.or(&[elsewhere, foreign])
+    }
+
+    /// Returns yes for what a machine sends before it has an address: a request to DHCP servers (RFC 2131),
+    /// the search for another with its address (RFC 4862), its groups (RFC 2710, RFC 3810).
+    fn unnumbered(&mut self) -> Node {
+        let family = self.family();
+        let all = match family {
+            Family::V4 => {
+                let port = PortRange {
+                    first: 67,
+                    last: 67,
+                };
+                let asks = self.service_at(Protocol::Udp, port);
+                let everybody = bits(Ipv4Addr::BROADCAST.into());
+                let to = self.space.is(Field::Destination, everybody);
+                self.and(&[asks, to])
+            }
+            Family::V6 => {
+                let free = self.to_group("ff02::1:ff00:0/104", &[135]);
+                let groups = self.to_group("ff02::/16", &[131, 132, 143]);
+                self.or(&[free, groups])
+            }
+        };
+        let nobody = self.space.is(Field::Source, bits(family.unspecified()));
+        self.and(&[nobody, all])
+    }
+
+    fn to_group(&mut self, group: &str, kinds: &[u8]) -> Node {
+        let group: Option<IpNet> = group.parse().ok();
+        let to = self.space.within(Field::Destination, &prefixes(&group));
+        let kinds = self.icmp(kinds);
+        self.and(&[kinds, to])
     }
 
     /// Returns yes for what statements open over containers' own addresses, for the answers between
@@ -156,7 +184,7 @@ impl<'p> Says<'p> {
     fn both_ways(&mut self, network: NetworkId, opening: Opening<'_>, strict: bool) -> [Node; 2] {
         [
             self.opening(network, opening, strict),
-            self.answer(network, opening, strict),
+            self.answer(network, opening),
         ]
     }
 
@@ -195,6 +223,8 @@ impl<'p> Says<'p> {
                     .collect();
                 self.or(&all)
             }
+            // The gate looks at the interface.
+            Party::Trust(id) => self.in_set(id, Field::Source),
             party => self.source(party),
         }
     }
@@ -206,27 +236,18 @@ impl<'p> Says<'p> {
             Party::Any => subnets,
             Party::Container(id) => self.addresses(id, network),
             Party::Network(id) if id == network => subnets,
-            Party::Trust(id) => {
-                let set = self.policy.trusts.get(id.0).map(|trust| &trust.set);
-                set.map_or_else(IntervalSet::default, |set| {
-                    set.of(self.family()).intersection(&subnets)
-                })
+            Party::Host | Party::Network(_) | Party::Outside | Party::Trust(_) => {
+                IntervalSet::default()
             }
-            Party::Host | Party::Network(_) | Party::Outside => IntervalSet::default(),
         }
     }
 
     /// What a container answers to another network's goes to a container's address as well. Which type
     /// of ICMP answers which is the gate's to know.
-    fn answer(
-        &mut self,
-        network: NetworkId,
-        (left, right, services): Opening<'_>,
-        strict: bool,
-    ) -> Node {
+    fn answer(&mut self, network: NetworkId, (left, right, services): Opening<'_>) -> Node {
         let from = self.addressed(right, network);
         let from = self.space.within(Field::Source, &from);
-        let to = self.peers(left, network, strict);
+        let to = self.peers(left, network);
         let to = self.space.within(Field::Destination, &to);
         let bridge = self.input(network);
         let services = self.answering(services);
@@ -264,7 +285,7 @@ impl<'p> Says<'p> {
     }
 
     /// Returns the addresses that a party has in other networks of this host.
-    fn peers(&self, party: Party, network: NetworkId, strict: bool) -> IntervalSet {
+    fn peers(&self, party: Party, network: NetworkId) -> IntervalSet {
         let others = self.local().into_iter().filter(|(id, _)| *id != network);
         let others: Vec<NetworkId> = others.map(|(id, _)| id).collect();
         let everything = self.space.everything(Field::Destination);
@@ -272,8 +293,6 @@ impl<'p> Says<'p> {
             return IntervalSet::default();
         }
         let empty = IntervalSet::default;
-        let all = others.iter().map(|other| self.subnets(*other));
-        let subnets = all.fold(empty(), |so_far, next| so_far.union(&next));
         let join = |sets: &mut dyn Iterator<Item = IntervalSet>| {
             sets.fold(empty(), |so_far, next| so_far.union(&next))
         };
@@ -284,16 +303,7 @@ impl<'p> Says<'p> {
             }
             // Told by its bridge, whatever its addresses.
             Party::Network(id) if others.contains(&id) => everything,
-            Party::Host | Party::Network(_) | Party::Outside => empty(),
-            Party::Trust(id) => {
-                let set = self.policy.trusts.get(id.0).map(|trust| &trust.set);
-                let set = set.map_or_else(empty, |set| set.of(self.family()).clone());
-                let mut others = self.local().into_iter().filter(|(id, _)| *id != network);
-                if !strict || others.any(|(_, network)| !network.antispoof) {
-                    return set;
-                }
-                set.intersection(&subnets)
-            }
+            Party::Host | Party::Network(_) | Party::Outside | Party::Trust(_) => empty(),
         }
     }
 

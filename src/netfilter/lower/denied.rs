@@ -10,7 +10,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::ways::{End, LINK_LOCAL, View, Way};
-use crate::net::AddrSet;
 use crate::netfilter::Family;
 use crate::policy::ir::{Access, Effect, NetworkId, Party};
 
@@ -47,7 +46,6 @@ impl View<'_> {
                 {
                     self.groups(network)
                 }
-                Way::HostFrom(network) if party == Party::Network(network) => self.unnamed(),
                 _ => Vec::new(),
             };
             ends.extend(more.into_iter().map(End::net));
@@ -59,12 +57,9 @@ impl View<'_> {
     fn told_by_address(&self, party: Party, network: NetworkId) -> bool {
         match party {
             Party::Container(id) => self.container(id).is_on(network),
-            Party::Trust(id) => {
-                let set = self.trust(id);
-                let mut subnets = self.network(network).subnets.iter();
-                subnets.any(|subnet| AddrSet::prefix(*subnet).overlaps(set))
+            Party::Any | Party::Host | Party::Network(_) | Party::Outside | Party::Trust(_) => {
+                false
             }
-            Party::Any | Party::Host | Party::Network(_) | Party::Outside => false,
         }
     }
 

@@ -4,7 +4,9 @@ use super::ways::{End, View, Way, ports_of};
 use super::{Chains, limits, meets_policy, network_chain, others, published_key};
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party};
+use crate::policy::ir::{
+    Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party, Protocol,
+};
 
 /// `ICMPv6` types that neighbours on one bridge cannot do without: neighbour solicitation and
 /// advertisement (RFC 4861). Connection tracking does not follow them.
@@ -339,6 +341,7 @@ fn denies(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
         accesses(chains, chain, way, access, &verdict);
         if way.target().is_some() {
             denied_ports(chains, chain, way, network, access, &verdict);
+            denied_host_ports(chains, chain, way, access, &verdict);
         }
     }
 }
@@ -370,6 +373,40 @@ fn denied_ports(
                 chains.push_all(Table::Mangle, chain, rules, verdict);
             }
         }
+    }
+}
+
+/// Who is denied the host is denied its published ports: on this way they are translated, on another the
+/// userland proxy has them, and the engine chooses which.
+fn denied_host_ports(
+    chains: &mut Chains<'_, '_>,
+    chain: &ChainName,
+    way: Way,
+    access: &Access,
+    verdict: &Target,
+) {
+    let view = chains.view;
+    if !access.right.contains(&Party::Host) {
+        return;
+    }
+    for service in view.services(&access.services) {
+        let (service, conntrack) = match service {
+            // No translation is about a message of ICMP.
+            Some(Service::Icmp(_) | Service::All(Protocol::Icmp)) => continue,
+            Some(Service::To(protocol, ports)) => {
+                let asked = Conntrack::Published {
+                    address: None,
+                    ports,
+                };
+                (Some(Service::All(protocol)), asked)
+            }
+            all => (all, Conntrack::Dnat),
+        };
+        let mut rules = view.source_rules(access, Party::Host, way, &End::default(), service);
+        for rule in &mut rules {
+            rule.conntrack = Some(conntrack);
+        }
+        chains.push_all(Table::Mangle, chain, rules, verdict);
     }
 }
 

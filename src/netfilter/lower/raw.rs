@@ -2,12 +2,13 @@
 //! and newer drop what goes straight to a container's address; `nat` POSTROUTING, where a granted
 //! connection keeps its source.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::ways::{View, Way};
 use super::{Chains, network_chain};
+use crate::net::PortRange;
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
 use crate::policy::ir::{Effect, NetworkId, Protocol};
@@ -131,8 +132,8 @@ fn claimed_from_elsewhere(chains: &mut Chains<'_, '_>, raw: &ChainName, network:
     }
 }
 
-/// A network's bridge may send with the network's addresses only, and with those that a container
-/// uses before it has one.
+/// A network's bridge may send with the network's addresses only, and without one what a container
+/// sends before it has an address.
 fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId, true_one: &Target) {
     let view = chains.view;
     let chain = network_chain(view, network, "src");
@@ -150,14 +151,12 @@ fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId, 
             ..Rule::default()
         },
     );
-    for source in view.senders(network) {
-        let rule = Rule {
-            source: Some(source),
-            target: true_one.clone(),
-            ..Rule::default()
-        };
-        chains.push(Table::Raw, &chain, rule);
-    }
+    let numbered = view.numbered(network).map(|source| Rule {
+        source: Some(source),
+        ..Rule::default()
+    });
+    let rules: Vec<Rule> = numbered.chain(unnumbered(view.family)).collect();
+    chains.push_all(Table::Raw, &chain, rules, true_one);
     let target = chains.drop_target(Table::Raw, network);
     chains.push(
         Table::Raw,
@@ -169,6 +168,43 @@ fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId, 
         },
     );
 }
+
+/// What a machine without an address sends, and no more of that source, which tells nobody: requests to
+/// DHCP servers (RFC 2131, 4.1), and in IPv6 the question whether an address is free (RFC 4862, 5.4.2)
+/// and which groups are listened to (RFC 2710, 3; RFC 3810, 5.2.13).
+fn unnumbered(family: Family) -> Vec<Rule> {
+    let dhcp = Service::To(
+        Protocol::Udp,
+        PortRange {
+            first: 67,
+            last: 67,
+        },
+    );
+    let all: Vec<(IpNet, Service)> = match family {
+        Family::V4 => vec![(IpAddr::V4(Ipv4Addr::BROADCAST).into(), dhcp)],
+        Family::V6 => {
+            let groups = |kind| (LINK_GROUPS.into(), Service::Icmp(kind));
+            let free = (SOLICITED.into(), Service::Icmp(135));
+            [free]
+                .into_iter()
+                .chain([131, 132, 143].map(groups))
+                .collect()
+        }
+    };
+    let rule = |(destination, service)| Rule {
+        source: Some(family.unspecified().into()),
+        destination: Some(destination),
+        service: Some(service),
+        ..Rule::default()
+    };
+    all.into_iter().map(rule).collect()
+}
+
+/// Solicited-node groups: RFC 4291, 2.7.1.
+const SOLICITED: Ipv6Net =
+    Ipv6Net::new_assert(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0), 104);
+/// All groups of one link.
+const LINK_GROUPS: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0), 16);
 
 /// Lets routed access that the policy allows past the engine's drops in this table; the gate
 /// decides about it afterwards. Returns true when there is any.

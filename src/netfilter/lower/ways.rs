@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv6Net};
@@ -84,6 +84,16 @@ impl Way {
 
     fn is_from_host(self) -> bool {
         matches!(&self, Way::HostOut | Way::HostTo(_))
+    }
+
+    /// Returns true where the packet comes by no declared bridge, and not from the host.
+    fn is_from_stranger(self) -> bool {
+        matches!(self, Way::Far(_) | Way::HostFar | Way::HostIn | Way::In(_))
+    }
+
+    /// Returns true where the packet leaves by no declared bridge, and not for the host.
+    fn is_to_stranger(self) -> bool {
+        matches!(self, Way::Away(_) | Way::HostOut | Way::Out(_))
     }
 
     /// Returns true where the packet comes from another host's networks.
@@ -206,13 +216,6 @@ impl<'a> View<'a> {
         matches!(self.policy.host.engine, ir::Engine::None(_))
     }
 
-    pub(super) fn trust(&self, id: ir::TrustId) -> &'a AddrSet {
-        let trust = self.policy.trusts.get(id.0);
-        &trust
-            .unwrap_or_else(|| unreachable!("trust ids come from the policy itself"))
-            .set
-    }
-
     fn addresses(
         &self,
         id: ContainerId,
@@ -247,7 +250,8 @@ impl<'a> View<'a> {
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
             Party::Host if way.is_from_host() => vec![End::default()],
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => self.senders_of(id, way),
+            Party::Trust(id) if way.is_from_stranger() => self.senders_of(id, way),
+            Party::Trust(_) => Vec::new(),
         }
     }
 
@@ -278,18 +282,17 @@ impl<'a> View<'a> {
         matches!(way, Way::Away(_)).then(far)
     }
 
-    /// Returns the sources that `antispoof` lets pass from a network's bridge: its own addresses,
-    /// and those of a machine that has none yet, which are 0.0.0.0 (RFC 2131), the unspecified
-    /// address and link-local ones (RFC 4862).
+    /// Returns the sources that `antispoof` lets pass from a network's bridge: those of machines that have
+    /// an address, and the one of those that have none yet.
     pub(super) fn senders(&self, id: NetworkId) -> impl Iterator<Item = IpNet> + use<'a> {
-        let unnumbered = match self.family {
-            Family::V4 => vec![IpNet::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED))],
-            Family::V6 => vec![
-                IpNet::from(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-                IpNet::V6(LINK_LOCAL),
-            ],
-        };
-        self.subnets(id).chain(unnumbered)
+        let unspecified = IpNet::from(self.family.unspecified());
+        self.numbered(id).chain([unspecified])
+    }
+
+    /// Returns a network's own addresses and the link-local ones of RFC 4862.
+    pub(super) fn numbered(&self, id: NetworkId) -> impl Iterator<Item = IpNet> + use<'a> {
+        let link_local = matches!(self.family, Family::V6).then_some(IpNet::V6(LINK_LOCAL));
+        self.subnets(id).chain(link_local)
     }
 
     /// Returns what tells a network of another host, on the ways where it can be.
@@ -354,11 +357,10 @@ impl<'a> View<'a> {
                 self.far_ends(matches!(way, Way::Away(_) | Way::HostOut), id)
             }
             Party::Network(id) if way.target() == Some(id) => vec![End::default()],
-            // The host has an address in each of its networks.
-            Party::Network(id) if way.is_to_host() => self.subnets(id).map(End::net).collect(),
             Party::Outside if matches!(way, Way::HostOut | Way::Out(_)) => self.uplinks(),
             Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
-            Party::Trust(id) => self.set(id, self.may_receive(way)),
+            Party::Trust(id) if way.is_to_stranger() => self.set(id, self.may_receive(way)),
+            Party::Trust(_) => Vec::new(),
         }
     }
 
@@ -409,19 +411,8 @@ impl<'a> View<'a> {
             Party::Any => true,
             Party::Container(id) => id == container,
             Party::Network(id) => self.container(container).is_on(id),
-            Party::Host | Party::Outside => false,
-            Party::Trust(id) => self.trusts_container(id, container),
+            Party::Host | Party::Outside | Party::Trust(_) => false,
         }
-    }
-
-    fn trusts_container(&self, id: ir::TrustId, container: ContainerId) -> bool {
-        let set = self.trust(id);
-        let mut addresses = self
-            .container(container)
-            .attachments
-            .iter()
-            .flat_map(|at| &at.addresses);
-        addresses.any(|address| set.contains(*address))
     }
 }
 

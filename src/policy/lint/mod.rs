@@ -2,10 +2,13 @@
 //! wrong, and rules would be the same without it: so these are warnings, and only for who asks.
 
 mod closed_port;
+mod gateway;
+mod host_ports;
 mod idle_network;
 mod names;
 mod redundant_name;
 mod repeated;
+mod resolver;
 mod unlinked;
 mod unused_set;
 
@@ -25,5 +28,9 @@ pub fn lint(policies: &[Policy]) -> Vec<Diagnostic> {
     found.extend(redundant_name::check(policy));
     found.extend(unlinked::check(policy));
     found.extend(repeated::check(policy));
+    found.extend(gateway::check(policies));
+    found.extend(host_ports::closes_nothing(policies));
+    found.extend(host_ports::any_is_host(policy));
+    found.extend(resolver::check(policies));
     found
 }

@@ -364,3 +364,50 @@ link web -> db : 5432/tcp
 ";
     assert_eq!(found(&load_text(text)), "");
 }
+
+/// Each of these words means less, or more, than it may seem to; beside each what says that it is meant.
+#[test]
+fn words_about_the_host_that_may_mislead() {
+    let front = "network front {\n  bridge br-front\n  subnet 172.20.0.0/24\n  host-access off\n}\n\
+        container x on front\ntrust office { 203.0.113.0/24 }\n";
+    for (code, more) in [
+        ("T0613", "allow front -> shop : 22/tcp\n"),
+        ("T0613", "deny shop -> front : 22/tcp\n"),
+        ("T0614", "allow office -> host : 22/tcp\n"),
+        ("T0614", "allow shop, outside -> host\n"),
+        ("T0615", "deny any -> web : 22/tcp\n"),
+        ("T0615", "deny office, any -> web, db\n"),
+        ("", "allow front -> shop : 5432/tcp\n"),
+        ("", "allow front -> shop\n"),
+        ("", "allow shop -> front : 22/tcp\n"),
+        ("", "deny front -> shop : 22/tcp\n"),
+        ("", "allow office -> shop : 22/tcp\n"),
+        ("", "allow front -> host : 22/tcp\n"),
+        ("", "deny office -> host : 22/tcp\n"),
+        ("", "deny any -> host\n"),
+        ("", "deny any -> any : 23/tcp\n"),
+        ("", "deny host, any -> web : 22/tcp\n"),
+        (
+            "",
+            "deny any -> web : 22/tcp\nexpect host -> web : 22/tcp denied\n",
+        ),
+    ] {
+        let all = linted(&format!("{front}{more}"));
+        let told = ["T0613", "T0614", "T0615"].map(|it| all.contains(&format!("[{it}]")));
+        let wanted = ["T0613", "T0614", "T0615"].map(|it| it == code);
+        assert_eq!(told, wanted, "{more}{all}");
+    }
+}
+
+#[test]
+fn names_leave_by_the_resolver_of_later_engines() {
+    for (engine, is_told) in [
+        ("docker 20.10", false),
+        ("docker 28.5", true),
+        ("docker 29.0 nftables", true),
+        ("docker", false),
+    ] {
+        let egress = format!("host {{ engine {engine} }}\n{SPARE}egress off\n}}\n");
+        assert_eq!(linted(&egress).contains("[T0616]"), is_told, "{engine}");
+    }
+}

@@ -96,6 +96,14 @@ impl<'r> Region<'r> {
         all.fold(IntervalSet::default(), |so_far, next| so_far.union(&next))
     }
 
+    /// Returns the addresses of this host's networks.
+    fn local(&self) -> IntervalSet {
+        let all = self.policy.networks.iter().zip((0..).map(NetworkId));
+        let local = all.filter(|(network, _)| network.local);
+        let subnets = local.map(|(_, id)| self.subnets(id));
+        subnets.fold(IntervalSet::default(), |so_far, next| so_far.union(&next))
+    }
+
     /// Returns the host's own addresses, those of loopback not among them.
     fn own(&self) -> IntervalSet {
         let nets = self
@@ -184,7 +192,7 @@ impl<'r> Region<'r> {
                 let trust = self.policy.trusts.get(id.0);
                 let set = trust.map(|trust| trust.set.of(self.space.family).clone());
                 let set = set.unwrap_or_default().difference(&self.own());
-                way(self.sent_to(&set, services))
+                way(self.sent_to(&set.difference(&self.local()), services))
             }
         }
     }

@@ -134,7 +134,9 @@ impl<'r> Region<'r> {
             Party::Trust(id) => {
                 let trust = self.policy.trusts.get(id.0);
                 let set = trust.map(|trust| trust.set.of(self.space.family).clone());
-                self.reaches(&set.unwrap_or_default(), services)
+                let reached = self.reaches(&set.unwrap_or_default(), services);
+                let gone = self.gone();
+                self.and(&[reached, gone])
             }
         }
     }
@@ -222,7 +224,42 @@ impl<'r> Region<'r> {
         found
     }
 
+    /// Returns yes for the messages by which neighbours and routers of one link find each other (RFC 4861).
+    /// They pass whatever a policy says, so nothing that it expects to be denied is about them.
+    pub(in crate::question) fn discovery(&mut self) -> Node {
+        if self.space.family == Family::V4 {
+            return Node::NO;
+        }
+        let (from_host, to_host) = (self.input(""), self.those(&|fate| fate.end == End::Host));
+        let host = self.or(&[from_host, to_host]);
+        let messages = self.messages(133, 136);
+        let mut all = vec![self.and(&[host, messages])];
+        let neighbours = self.messages(135, 136);
+        for network in self.policy.networks.iter().filter(|network| network.local) {
+            let bridge = &network.bridge.0;
+            let out = self.those(&|fate| matches!(&fate.end, End::Out(name) if name == bridge));
+            let within = self.input(bridge);
+            all.push(self.and(&[within, out, neighbours]));
+        }
+        self.or(&all)
+    }
+
+    fn messages(&mut self, first: u8, last: u8) -> Node {
+        let protocol = self.space.is(Field::Protocol, 58);
+        let kinds = (u128::from(first) << 8, u128::from(last) << 8 | 255);
+        let kinds = IntervalSet::from_ranges(vec![kinds]);
+        let kinds = self.space.within(Field::Icmp, &kinds);
+        self.and(&[protocol, kinds])
+    }
+
     pub(super) fn leaves(&mut self, services: &[Service]) -> Node {
+        let left = self.gone();
+        let sent = self.asking_outside(services);
+        self.and(&[left, sent])
+    }
+
+    /// Returns yes for packets that leave by an interface that is no network's.
+    fn gone(&mut self) -> Node {
         let inner: Vec<&str> = self
             .policy
             .networks
@@ -233,8 +270,6 @@ impl<'r> Region<'r> {
             End::Out(name) => !inner.contains(&name.as_str()) && name != "lo",
             _ => false,
         };
-        let left = self.those(&out);
-        let sent = self.asking_outside(services);
-        self.and(&[left, sent])
+        self.those(&out)
     }
 }

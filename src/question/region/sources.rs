@@ -12,10 +12,10 @@ impl Region<'_> {
     pub(in crate::question) fn source(&mut self, party: Party, honest: bool) -> Node {
         match party {
             Party::Host => self.sent_by_host(),
-            Party::Container(id) => self.sent_by_container(id),
+            Party::Container(id) => self.sent_by_container(id, honest),
             Party::Network(id) => {
                 let set = self.inside(id);
-                self.sent_by_network(id, &set)
+                self.sent_on(id, set, honest)
             }
             Party::Outside if honest => self.sent_from_outside(),
             Party::Outside => self.sent_by_strangers(),
@@ -39,7 +39,7 @@ impl Region<'_> {
         self.and(&[host, own])
     }
 
-    pub(super) fn sent_by_container(&mut self, id: ContainerId) -> Node {
+    pub(super) fn sent_by_container(&mut self, id: ContainerId, honest: bool) -> Node {
         let Some(container) = self.known.containers.get(id.0) else {
             return Node::NO;
         };
@@ -48,9 +48,24 @@ impl Region<'_> {
             let family = self.space.family;
             let here = at.addresses.iter().filter(|it| family.has(**it));
             let ranges = here.map(|it| (bits(*it), bits(*it))).collect();
-            all.push(self.sent_by_network(at.network, &IntervalSet::from_ranges(ranges)));
+            let set = IntervalSet::from_ranges(ranges);
+            all.push(self.sent_on(at.network, set, honest));
         }
         self.or(&all)
+    }
+
+    /// Like [`Region::sent_by_network`]; who is to be kept off may also send as if it had no address yet,
+    /// where not just any source passes.
+    fn sent_on(&mut self, id: NetworkId, set: IntervalSet, honest: bool) -> Node {
+        let network = self.network(id);
+        let set = if !honest && network.local && network.antispoof && set != IntervalSet::default()
+        {
+            let nobody = bits(self.space.family.unspecified());
+            set.union(&IntervalSet::from_ranges(vec![(nobody, nobody)]))
+        } else {
+            set
+        };
+        self.sent_by_network(id, &set)
     }
 
     /// Returns yes for some addresses of a network, by its bridge or from its host.
@@ -131,19 +146,21 @@ impl Region<'_> {
         let source = self.space.within(Field::Source, &set);
         if !honest {
             let (host, lo) = (self.input(""), self.input("lo"));
-            let itself = self.or(&[host, lo]);
+            let inside = self.bridges();
+            let itself = self.or(&[host, lo, inside]);
             return self.without(source, itself);
         }
-        // By the bridge whose address it is, else from outside.
-        let declared = self.declared();
-        let mut all = Vec::new();
-        for id in (0..self.policy.networks.len()).map(NetworkId) {
-            let part = set.intersection(&self.subnets(id));
-            all.push(self.sent_by_network(id, &part));
-        }
-        let rest = self.space.within(Field::Source, &set.difference(&declared));
+        // What comes by a bridge is told by the bridge.
+        let rest = self
+            .space
+            .within(Field::Source, &set.difference(&self.local()));
         let uplinks = self.uplinks();
-        all.push(self.and(&[rest, uplinks]));
+        self.and(&[rest, uplinks])
+    }
+
+    fn bridges(&mut self) -> Node {
+        let local = self.policy.networks.iter().filter(|network| network.local);
+        let all: Vec<Node> = local.map(|network| self.input(&network.bridge.0)).collect();
         self.or(&all)
     }
 }

@@ -1,6 +1,7 @@
 //! All that stands between a machine and a bundle, and the steps that bring it there or back.
 
 use super::apply::{NextBoot, Options, Outcome, ended, refused};
+use super::closed;
 use super::converge::{converge, families, live, load, load_each, load_text};
 use super::engine;
 use super::error::{ApplyError, Problem};
@@ -178,6 +179,8 @@ impl<'a> Job<'a> {
         } else {
             next_boot.arrange(self.host).map_err(refused)?;
         }
+        // It only closes more than the bundle does.
+        closed::open(self.host).map_err(|error| ApplyError::Unfinished(error.into()))?;
         let outcome = ended(self.host, self.bundle, options, self);
         Ok(Outcome { changed, ..outcome })
     }

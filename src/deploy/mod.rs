@@ -5,6 +5,7 @@
 
 mod apply;
 mod burst;
+mod closed;
 mod compare;
 mod confirm;
 mod converge;

@@ -3,6 +3,7 @@
 //! A bundle is written to `staged`; then `current` becomes `previous` and `staged` becomes
 //! `current`. Killed between the two, only `current` is missing: [`heal`] ends it.
 
+use super::closed;
 use super::error::Problem;
 use crate::artifact::{Bundle, MODULES, RULES_V4, RULES_V6, SYSCTL};
 use crate::host::{Host, HostError};
@@ -164,12 +165,17 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// Returns the two files that a bundle puts under /etc.
-    pub fn of_bundle(bundle: &Bundle) -> [Fragment; 2] {
-        [(SYSCTL_D, SYSCTL), (MODULES_LOAD, MODULES)].map(|(path, name)| Fragment {
+    /// Returns the files that a bundle puts under /etc.
+    pub fn of_bundle(bundle: &Bundle) -> [Fragment; 3] {
+        let copy = |path, name| Fragment {
             path,
             text: bundle.files().get(name).cloned(),
-        })
+        };
+        let names = Fragment {
+            path: closed::NAMES,
+            text: Some(closed::names(bundle)),
+        };
+        [copy(SYSCTL_D, SYSCTL), copy(MODULES_LOAD, MODULES), names]
     }
 
     /// Returns the same file as it is on the machine.

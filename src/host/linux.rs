@@ -23,7 +23,7 @@ use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
 /// The folders that are written to, and those above them, from the root folder on.
-const WRITTEN: [&str; 15] = [
+const WRITTEN: [&str; 17] = [
     "",
     "etc",
     "etc/modules-load.d",
@@ -34,6 +34,8 @@ const WRITTEN: [&str; 15] = [
     "run",
     "run/tidegate",
     "usr",
+    "usr/lib",
+    "usr/lib/tidegate",
     "usr/sbin",
     "var",
     "var/lib",
@@ -322,6 +324,11 @@ impl Host for LinuxHost {
 
     fn nftables(&self) -> Result<String, HostError> {
         command::run("nft", &["-j", "list", "ruleset"], "")
+    }
+
+    fn remove_nft_table(&self, name: &str) -> Result<(), HostError> {
+        let text = format!("add table inet {name}\ndelete table inet {name}\n");
+        command::run("nft", &["-f", "-"], &text).map(drop)
     }
 
     fn queues(&self) -> Result<String, HostError> {

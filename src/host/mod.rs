@@ -160,6 +160,9 @@ pub trait Host {
     /// Returns all tables of nftables, as `nft -j list ruleset` prints them; libnftables-json(5).
     fn nftables(&self) -> Result<String, HostError>;
 
+    /// Removes a table `inet` of nftables; an absent one is fine.
+    fn remove_nft_table(&self, name: &str) -> Result<(), HostError>;
+
     /// Returns the queueing disciplines of all interfaces, as `tc -json qdisc` prints them; tc(8).
     fn queues(&self) -> Result<String, HostError>;
 

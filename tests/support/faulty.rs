@@ -201,6 +201,10 @@ impl Host for Faulty {
         self.inner.nftables()
     }
 
+    fn remove_nft_table(&self, name: &str) -> Result<(), HostError> {
+        self.inner.remove_nft_table(name)
+    }
+
     fn queues(&self) -> Result<String, HostError> {
         self.inner.queues()
     }

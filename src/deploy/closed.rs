@@ -59,6 +59,11 @@ fn remove_drop_ins(host: &dyn Host) -> Result<(), HostError> {
     paths.try_for_each(|path| remove_alone(host, &path))
 }
 
+/// Returns whether a chain is one of the script's; no network's name makes one of these.
+pub(super) fn is_chain(name: &str) -> bool {
+    ["TIDE-CLOSED", "TIDE-CLOSED-IN", "TIDE-CLOSED-OUT"].contains(&name)
+}
+
 /// Takes away what stands in a table of nft's own, once other rules close or nothing is to.
 pub(super) fn open(host: &dyn Host) -> Result<(), HostError> {
     if host.exists(BY_NFT) {

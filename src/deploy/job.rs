@@ -52,8 +52,8 @@ pub(super) struct Job<'a> {
     pub(super) is_installed: bool,
     /// The bundle that is installed, where it is another one.
     pub(super) replaced: Option<Box<Bundle>>,
-    /// It is not to be kept for the next boot yet.
-    pub(super) is_on_trial: bool,
+    /// It is not to be kept for the next boot: it is on trial, or stands in for a damaged one.
+    pub(super) keeps_nothing: bool,
     at_once: bool,
     pub(super) notes: Vec<String>,
 }
@@ -95,7 +95,7 @@ impl<'a> Job<'a> {
             fragments: fragments.to_vec(),
             is_installed,
             replaced: installed.other(),
-            is_on_trial: false,
+            keeps_nothing: false,
             at_once: options.at_once || options.again,
             notes: Vec::new(),
         };
@@ -158,7 +158,7 @@ impl<'a> Job<'a> {
             && self.modules.is_empty()
             && self.values.iter().all(Value::is_done)
             && self.routes.is_done()
-            && (self.is_on_trial || is_kept)
+            && (self.keeps_nothing || is_kept)
     }
 
     /// Does it, if there is anything to do.
@@ -225,7 +225,7 @@ impl<'a> Job<'a> {
         }
         self.routes.put(self.host)?;
         self.read_back()?;
-        if self.is_on_trial {
+        if self.keeps_nothing {
             return Ok(());
         }
         for fragment in changed(&self.fragments, &self.fragments_before) {
@@ -254,7 +254,7 @@ impl<'a> Job<'a> {
         for value in &self.values {
             ended = ended.and(set(self.host, &value.setting));
         }
-        if self.is_on_trial {
+        if self.keeps_nothing {
             return ended.and_then(|()| self.read_back());
         }
         for fragment in changed(&self.fragments, &self.fragments_before) {
@@ -291,7 +291,7 @@ impl<'a> Job<'a> {
 
     /// Returns whether this change is to put its bundle where boots find it.
     fn is_kept(&self) -> bool {
-        !self.is_installed && !self.is_on_trial
+        !self.is_installed && !self.keeps_nothing
     }
 
     pub(super) fn give_up(&self, problem: Problem) -> ApplyError {
@@ -316,7 +316,7 @@ impl<'a> Job<'a> {
             ended = ended.and(converge(self.host, rules.family, &rules.before));
         }
         let fragments = changed(&self.fragments_before, &self.fragments);
-        for fragment in fragments.filter(|_| !self.is_on_trial) {
+        for fragment in fragments.filter(|_| !self.keeps_nothing) {
             ended = ended.and(fragment.put(self.host).map_err(Problem::from));
         }
         if !self.is_kept() {

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod history;
 mod install;
+mod intact;
 mod job;
 pub mod metrics;
 mod overrides;

@@ -196,6 +196,9 @@ codes! {
     NOT_ARMED = "T0519", "Nothing can be started that would go back when the time is over.";
     NOTHING_BEFORE = "T0520", "No bundle, or not one alone, to go back to.";
     NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
+    OLDER_COPY = "T0530", "An installed bundle that is damaged, and an older copy in force.";
+    NOTHING_INTACT = "T0531", "No bundle on this machine is intact.";
+    NOT_CLOSED = "T0532", "Containers that cannot be closed before their engine starts.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can reach.";
@@ -234,4 +237,5 @@ codes! {
     DOCKER_USER_DECIDES = "T0725", "Rules of others in DOCKER-USER that decide first.";
     MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
     PROXY_SERVES = "T0727", "A published port that the policy does not mention.";
+    CLOSED_FIRST = "T0731", "What closes containers at boot is not whole.";
 }

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::install::{UNITS, remove_alone};
+use super::install::{PACKAGED_UNITS, UNITS, remove_alone};
 use crate::artifact::{Bundle, Parties};
 use crate::host::{Host, HostError};
 
@@ -57,6 +57,27 @@ pub(super) fn remove(host: &dyn Host, is_packaged: bool) -> Result<(), HostError
 fn remove_drop_ins(host: &dyn Host) -> Result<(), HostError> {
     let mut paths = drop_ins(UNITS).map(|(path, _)| path);
     paths.try_for_each(|path| remove_alone(host, &path))
+}
+
+/// Returns each file that closes containers at boot and is not as this tidegate has it: its path, and what
+/// is wrong with it.
+pub fn not_whole(host: &dyn Host) -> Result<Vec<(String, &'static str)>, HostError> {
+    let mut found = Vec::new();
+    let mut look = |paths: Vec<String>, text: &str| -> Result<(), HostError> {
+        let there = paths.iter().find(|path| host.exists(path));
+        let path = there.or(paths.first()).cloned().unwrap_or_default();
+        match host.read_linked(&path)? {
+            None => found.push((path, "is not there")),
+            Some(now) if now != text => found.push((path, "is not that of this release")),
+            Some(_) => {}
+        }
+        Ok(())
+    };
+    look(vec![SCRIPT.to_owned()], SCRIPT_TEXT)?;
+    for ((ours, text), (packaged, _)) in drop_ins(UNITS).zip(drop_ins(PACKAGED_UNITS)) {
+        look(vec![ours, packaged], text)?;
+    }
+    Ok(found)
 }
 
 /// Returns whether a chain is one of the script's; no network's name makes one of these.

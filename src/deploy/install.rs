@@ -27,7 +27,7 @@ ExecStart=
 ExecStart=/usr/sbin/tidegate drift
 ";
 /// Where packages put units; file-hierarchy(7), systemd.unit(5).
-const PACKAGED_UNITS: &str = "/usr/lib/systemd/system";
+pub(super) const PACKAGED_UNITS: &str = "/usr/lib/systemd/system";
 
 /// A unit file.
 struct Unit {
@@ -150,7 +150,7 @@ pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Resul
         store::stage(host, bundle)?;
         store::publish(host)?;
     }
-    closed::put(host, is_packaged(host))?;
+    closed::put(host, is_packaged(host, closed::UNIT))?;
     // Units last: what they start is there by now.
     for unit in &UNIT_FILES {
         let path = unit.install(host)?;
@@ -187,9 +187,9 @@ pub(super) fn is_installed(host: &dyn Host) -> bool {
     units.iter().any(|unit| host.exists(unit))
 }
 
-/// Returns whether a package has brought program and units.
-fn is_packaged(host: &dyn Host) -> bool {
-    host.exists(&format!("{PACKAGED_UNITS}/{MAIN_UNIT}"))
+/// Returns whether a package has brought a unit.
+fn is_packaged(host: &dyn Host, unit: &str) -> bool {
+    host.exists(&format!("{PACKAGED_UNITS}/{unit}"))
 }
 
 /// Returns the units that can be asked about by name: a template is none.
@@ -234,7 +234,7 @@ fn take_away(host: &dyn Host) -> Result<Vec<String>, Problem> {
     host.remove_empty_folder(POLICIES)?;
     let mut left = LEFT.map(str::to_owned).to_vec();
     let copied = host.exists(&format!("{UNITS}/{MAIN_UNIT}"));
-    if is_packaged(host) {
+    if is_packaged(host, MAIN_UNIT) {
         remove_units(host)?;
         left.push(PACKAGE_LEFT.to_owned());
     } else if copied {
@@ -288,7 +288,7 @@ fn remove_units(host: &dyn Host) -> Result<(), HostError> {
     }
     remove_alone(host, REPORT_ONLY)?;
     // Engines would not start without the script that these name.
-    closed::remove(host, is_packaged(host))?;
+    closed::remove(host, is_packaged(host, closed::UNIT))?;
     for unit in &UNIT_FILES {
         unit.remove(host)?;
     }

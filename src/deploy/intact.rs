@@ -7,7 +7,7 @@ use super::error::Problem;
 use super::history;
 use super::state::TideState;
 use super::store::{BOOT, CURRENT, FOLLOWED, PREVIOUS};
-use crate::artifact::{self, Bundle, BundleError};
+use crate::artifact::{self, Bundle, BundleError, MANIFEST, MODULES, SYSCTL, SysctlEntry};
 use crate::host::{Host, HostError};
 use crate::netfilter::Family;
 
@@ -71,6 +71,7 @@ fn read(host: &dyn Host, folder: &str) -> Result<Copy, Problem> {
     let copy = match Bundle::read(files.clone()) {
         Ok(bundle) => {
             check_name(folder, bundle.version())?;
+            check_settings(&bundle)?;
             // What would not be loaded is not what was in force.
             for family in Family::BOTH {
                 TideState::of_bundle(&bundle, family)?;
@@ -89,9 +90,32 @@ fn read(host: &dyn Host, folder: &str) -> Result<Copy, Problem> {
 /// A folder of the history is named after its version, which is the hash over all of it.
 fn check_name(folder: &str, version: &str) -> Result<(), BundleError> {
     match history::version_of(folder) {
-        Some(name) if name != version => Err(BundleError::Changed(artifact::MANIFEST.to_owned())),
+        Some(name) if name != version => Err(BundleError::Changed(MANIFEST.to_owned())),
         _ => Ok(()),
     }
+}
+
+/// A manifest has no hash over it but its version: that hooks are those of the rules is checked with them,
+/// and that settings and modules are those of their files is checked here.
+fn check_settings(bundle: &Bundle) -> Result<(), BundleError> {
+    let manifest = bundle.manifest();
+    let lines = |file| {
+        bundle
+            .file(file)
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+    };
+    let setting = |entry: &SysctlEntry| format!("{} = {}", entry.key, entry.value);
+    let settings = manifest.sysctls.iter().map(setting);
+    let fits = settings.eq(lines(SYSCTL).filter(|line| !line.is_empty()))
+        && manifest
+            .modules
+            .iter()
+            .eq(lines(MODULES).filter(|line| !line.is_empty()));
+    if fits {
+        return Ok(());
+    }
+    Err(BundleError::Changed(MANIFEST.to_owned()))
 }
 
 /// Returns whether a copy is to be passed over; what keeps all copies from being read is not that.

@@ -35,6 +35,7 @@ mod trial;
 
 pub use apply::{Options, Outcome, apply, apply_installed, follow};
 pub use burst::Burst;
+pub use closed::not_whole as closed_not_whole;
 pub use confirm::{Stage, confirm, return_in_time, rollback, seconds, try_out, went_back};
 pub use cut::{Doomed, doomed};
 pub use drift::{drift, repair};

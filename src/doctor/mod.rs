@@ -57,6 +57,7 @@ const CHECKS: &[Check] = &[
     check("what DOCKER-USER decides earlier", rules::docker_user),
     check("the mark of grants", rules::mark),
     check("ports that only Docker's proxy serves", proxy::unmentioned),
+    check("what closes containers at boot", own::closed_first),
 ];
 
 /// Returns what every check finds, the worst first.

@@ -1,7 +1,10 @@
 # shellcheck shell=sh
 # Runs after the files of a first version ($1 is 1) or of another one ($1 is 2) are there.  Nothing
 # is stopped: the rules of before stay until the new ones are there.
-units='tidegate-guard.service tidegate.service tidegate-drift.service tidegate-drift.timer'
+units='tidegate-closed.service tidegate-guard.service tidegate.service tidegate-drift.service tidegate-drift.timer'
+
+# The units may write into it, where it is there.
+mkdir -p /etc/tidegate
 
 [ "$1" != 1 ] || for unit in $units; do
     systemctl --no-reload preset "$unit" >/dev/null 2>&1 || :

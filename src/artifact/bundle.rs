@@ -166,6 +166,24 @@ impl Bundle {
     }
 }
 
+/// Returns each family's rules of a bundle of another format, if it is as that other tidegate compiled
+/// it: by then as now, `files` of the manifest has a SHA-256 for every other file.
+pub fn rules_of_another_format(files: &BTreeMap<String, String>) -> Option<[(Family, &str); 2]> {
+    #[derive(serde::Deserialize)]
+    struct Hashes {
+        files: BTreeMap<String, String>,
+    }
+    let hashes: Hashes = serde_json::from_str(files.get(MANIFEST)?).ok()?;
+    let others = files.iter().filter(|(name, _)| *name != MANIFEST);
+    let found = others.map(|(name, text)| (name.clone(), sha256(text.as_bytes())));
+    let rules = |name| files.get(name).map(String::as_str);
+    let both = [
+        (Family::V4, rules(RULES_V4)?),
+        (Family::V6, rules(RULES_V6)?),
+    ];
+    found.eq(hashes.files).then_some(both)
+}
+
 fn pretty(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string_pretty(value)
         .unwrap_or_else(|error| unreachable!("all keys are strings: {error}"));

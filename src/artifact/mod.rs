@@ -6,7 +6,7 @@ mod manifest;
 mod origins;
 mod parties;
 
-pub use bundle::{Bundle, BundleError};
+pub use bundle::{Bundle, BundleError, rules_of_another_format};
 pub use manifest::{
     BRIDGE, FORMAT, ForwardEntry, HookEntry, MANIFEST, MODULES, Manifest, PARTIES, ROUTES,
     RULES_V4, RULES_V6, RouteEntry, SOURCE_MAP, SYSCTL, SysctlEntry,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::boot;
 use super::error::{ApplyError, Problem};
 use super::job::{Job, Rules};
-use super::rescue::rules_alone;
+use super::rescue::put_installed;
 use super::store;
 use super::trial::{self, Trial};
 use super::{confirm, cut, history};
@@ -90,7 +90,7 @@ pub(super) fn put_and_keep(
     Ok(outcome)
 }
 
-fn remember(
+pub(super) fn remember(
     host: &dyn Host,
     old: Option<&Bundle>,
     bundle: &Bundle,
@@ -139,14 +139,7 @@ fn again(host: &dyn Host, options: Options) -> Result<(Bundle, Outcome), ApplyEr
         confirm::Stage::WentBack(trial, _) => vec![confirm::went_back(&trial)],
         confirm::Stage::Over => Vec::new(),
     };
-    let early = options.boot.then(|| store::for_boot(host)).flatten();
-    let bundle = match early.map_or_else(|| installed(host), Ok) {
-        Err(ApplyError::Refused(problem @ Problem::Bundle(_))) if options.boot => {
-            return Err(rules_alone(host, problem));
-        }
-        read => read?,
-    };
-    let mut outcome = apply_locked(host, &bundle, options, NextBoot::AsBefore)?;
+    let (bundle, mut outcome) = put_installed(host, options)?;
     outcome.notes.extend(notes);
     Ok((bundle, outcome))
 }
@@ -160,7 +153,7 @@ fn apply_trial(
 ) -> Result<(Bundle, Outcome), ApplyError> {
     let bundle = Trial::bundle(host).map_err(ApplyError::Refused)?;
     let mut job = Job::new(host, &bundle, options).map_err(ApplyError::Refused)?;
-    job.is_on_trial = true;
+    job.keeps_nothing = true;
     let mut outcome = job.put(options, NextBoot::AsBefore)?;
     outcome.notes.push(format!(
         "it waits for a confirmation, {} s left; then {} comes back",

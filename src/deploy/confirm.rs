@@ -92,7 +92,7 @@ pub fn try_out(
         store::keep_current(host).map_err(refused)?;
         return Ok((job.unchanged(), None));
     }
-    job.is_on_trial = true;
+    job.keeps_nothing = true;
     job.prepare().map_err(ApplyError::Refused)?;
     let trial = arm(host, &job, bundle, wait).map_err(ApplyError::Refused)?;
     if let Err(problem) = job.enforce() {

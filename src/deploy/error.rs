@@ -21,6 +21,12 @@ pub enum Problem {
     BridgeTable,
     #[error("the bundle is not as it was compiled\n{0}")]
     Bundle(#[from] BundleError),
+    #[error("{why}\nin force instead: {policy}, version {version}, the newest copy that is intact")]
+    Damaged {
+        why: Box<Problem>,
+        policy: String,
+        version: String,
+    },
     #[error("the rules that were loaded in rehearsal are not the bundle's\n{0}")]
     Differs(Box<Difference>),
     #[error(transparent)]
@@ -37,6 +43,8 @@ pub enum Problem {
     NoSetting { key: String, place: String },
     #[error("nothing to go back to: {0}")]
     NothingBefore(String),
+    #[error("{0}\nno other copy on this machine is intact")]
+    NothingIntact(Box<Problem>),
     #[error("no bundle waits for a confirmation")]
     NothingWaits,
     #[error("no bundle is installed in /var/lib/tidegate/current")]
@@ -104,6 +112,8 @@ impl Problem {
     pub fn code(&self) -> Code {
         match self {
             Problem::Bundle(_) => code::BUNDLE_DAMAGED,
+            Problem::Damaged { .. } => code::OLDER_COPY,
+            Problem::NothingIntact(_) => code::NOTHING_INTACT,
             Problem::Differs(_) => code::REHEARSAL_DIFFERS,
             Problem::Host(HostError::Locked { .. }) => code::LOCKED,
             Problem::Host(HostError::NotArmed(_)) => code::NOT_ARMED,
@@ -152,6 +162,12 @@ impl Problem {
     fn usual_help(&self) -> &'static str {
         match self {
             Problem::Bundle(_) | Problem::State(_) => "compile the policy again",
+            Problem::Damaged { .. } => {
+                "compile the policy again and apply it: what is installed stays as it is until then"
+            }
+            Problem::NothingIntact(_) => {
+                "compile the policy again and apply it: what was closed before stays closed"
+            }
             Problem::Route { .. } => {
                 "the next hop must be an address that the interface reaches directly"
             }
@@ -222,6 +238,9 @@ pub enum ApplyError {
     /// Of what has to go, a part is gone.
     #[error("{0}\nsome of tidegate's rules and files are gone, the others are as they were")]
     Begun(Problem),
+    /// The installed bundle cannot be used, and another one was loaded.
+    #[error("{0}")]
+    Instead(Problem),
     /// Only at boot, where the state before is a machine without rules.
     #[error("{0}\nwhat was loaded stays: before it, this machine had no rules")]
     Partial(Problem),
@@ -244,6 +263,7 @@ impl ApplyError {
     pub fn problem(&self) -> &Problem {
         match self {
             ApplyError::Begun(problem)
+            | ApplyError::Instead(problem)
             | ApplyError::Partial(problem)
             | ApplyError::Refused(problem)
             | ApplyError::Unfinished(problem)
@@ -254,6 +274,9 @@ impl ApplyError {
 
     /// Returns whether the machine is as it was.
     pub fn old_state_stands(&self) -> bool {
-        matches!(self, ApplyError::Refused(_) | ApplyError::WentBack(_))
+        matches!(
+            self,
+            ApplyError::Instead(_) | ApplyError::Refused(_) | ApplyError::WentBack(_)
+        )
     }
 }

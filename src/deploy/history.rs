@@ -1,10 +1,12 @@
 //! The last bundles that were put in force, to go back to.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::store;
-use crate::artifact::Bundle;
+use crate::artifact::{Bundle, MANIFEST};
 use crate::host::{Host, HostError};
 
 /// How many different bundles are kept.
@@ -29,11 +31,36 @@ fn folder(version: &str) -> String {
 
 /// Returns the bundles that are kept, the newest first.
 pub(super) fn list(host: &dyn Host) -> Result<Vec<Past>, HostError> {
-    let text = host.read(LIST)?.unwrap_or_default();
     // A list that is damaged is begun anew: bundles in force are kept elsewhere as well.
+    let text = host.read(LIST).ok().flatten().unwrap_or_default();
     let all: Vec<Past> = serde_json::from_str(&text).unwrap_or_default();
     let is_there = |past: &Past| is_version(&past.version) && host.exists(&folder(&past.version));
     Ok(all.into_iter().filter(is_there).collect())
+}
+
+/// Returns the folders of all bundles that are kept, the newest first; behind those that the list names,
+/// what it has lost, by the time of writing.
+pub(super) fn folders(host: &dyn Host) -> Result<Vec<String>, HostError> {
+    let listed: Vec<String> = list(host)?.into_iter().map(|past| past.version).collect();
+    let mut lost = Vec::new();
+    for name in host.names(FOLDER)? {
+        if is_version(&name) && !listed.contains(&name) {
+            let written = host.modified(&format!("{}/{MANIFEST}", folder(&name)))?;
+            lost.push((Reverse(written), name));
+        }
+    }
+    lost.sort();
+    let lost = lost.into_iter().map(|(_, name)| name);
+    Ok(listed
+        .into_iter()
+        .chain(lost)
+        .map(|it| folder(&it))
+        .collect())
+}
+
+/// Returns the version that a folder of the history is named after; nothing for another folder.
+pub(super) fn version_of(path: &str) -> Option<&str> {
+    path.strip_prefix(FOLDER)?.strip_prefix('/')
 }
 
 /// The list is a file: what it says becomes a part of a path.

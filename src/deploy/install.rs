@@ -1,6 +1,7 @@
 //! Puts tidegate on a machine for good, and takes it away.
 
 use super::boot;
+use super::closed;
 use super::confirm;
 use super::converge::{converge, families};
 use super::error::{ApplyError, Problem};
@@ -19,7 +20,7 @@ const MAIN_UNIT: &str = "tidegate.service";
 /// A template: its instances are named after policies.
 const WATCH_UNIT: &str = "tidegate-watch@.service";
 const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
-const UNITS: &str = "/etc/systemd/system";
+pub(super) const UNITS: &str = "/etc/systemd/system";
 /// Takes `--repair` away from the unit that the timer starts; systemd.unit(5) on `.d` folders.
 const REPORT_ONLY: &str = "/etc/systemd/system/tidegate-drift.service.d/report-only.conf";
 const REPORT_ONLY_TEXT: &str = "\
@@ -29,7 +30,7 @@ ExecStart=
 ExecStart=/usr/sbin/tidegate drift
 ";
 /// Where packages put units; file-hierarchy(7), systemd.unit(5).
-const PACKAGED_UNITS: &str = "/usr/lib/systemd/system";
+pub(super) const PACKAGED_UNITS: &str = "/usr/lib/systemd/system";
 
 /// A unit file.
 struct Unit {
@@ -37,7 +38,11 @@ struct Unit {
     text: &'static str,
 }
 
-const UNIT_FILES: [Unit; 5] = [
+const UNIT_FILES: [Unit; 6] = [
+    Unit {
+        name: closed::UNIT,
+        text: include_str!("../../systemd/tidegate-closed.service"),
+    },
     Unit {
         name: "tidegate-drift.service",
         text: include_str!("../../systemd/tidegate-drift.service"),
@@ -145,6 +150,7 @@ pub fn install(host: &dyn Host, bundle: &Bundle, watched: Option<&str>) -> Resul
         store::stage(host, bundle)?;
         store::publish(host)?;
     }
+    closed::put(host, is_packaged(host, closed::UNIT))?;
     // Units last: what they start is there by now.
     for unit in &UNIT_FILES {
         let path = unit.install(host)?;
@@ -186,7 +192,7 @@ pub fn report_only(host: &dyn Host, yes: bool) -> Result<(), Problem> {
 }
 
 /// Removes a file, and its folder if that is empty then.
-fn remove_alone(host: &dyn Host, path: &str) -> Result<(), HostError> {
+pub(super) fn remove_alone(host: &dyn Host, path: &str) -> Result<(), HostError> {
     host.remove(path)?;
     match path.rsplit_once('/') {
         Some((folder, _)) => host.remove_empty_folder(folder),
@@ -198,6 +204,11 @@ fn remove_alone(host: &dyn Host, path: &str) -> Result<(), HostError> {
 pub(super) fn is_installed(host: &dyn Host) -> bool {
     let units = [UNITS, PACKAGED_UNITS].map(|folder| format!("{folder}/{MAIN_UNIT}"));
     units.iter().any(|unit| host.exists(unit))
+}
+
+/// Returns whether a package has brought a unit.
+fn is_packaged(host: &dyn Host, unit: &str) -> bool {
+    host.exists(&format!("{PACKAGED_UNITS}/{unit}"))
 }
 
 /// Returns the units that can be asked about by name: a template is none.
@@ -242,7 +253,7 @@ fn take_away(host: &dyn Host) -> Result<Vec<String>, Problem> {
     host.remove_empty_folder(POLICIES)?;
     let mut left = LEFT.map(str::to_owned).to_vec();
     let copied = host.exists(&format!("{UNITS}/{MAIN_UNIT}"));
-    if host.exists(&format!("{PACKAGED_UNITS}/{MAIN_UNIT}")) {
+    if is_packaged(host, MAIN_UNIT) {
         remove_units(host)?;
         left.push(PACKAGE_LEFT.to_owned());
     } else if copied {
@@ -275,6 +286,8 @@ fn take_out_of_force(host: &dyn Host) -> Result<(), Problem> {
     trial::forget_return(host)?;
     boot::forget(host)?;
     host.disarm();
+    closed::open(host)?;
+    host.remove(closed::NAMES)?;
     host.remove(store::SYSCTL_D)?;
     Ok(host.remove(store::MODULES_LOAD)?)
 }
@@ -295,6 +308,8 @@ fn remove_units(host: &dyn Host) -> Result<(), HostError> {
         }
     }
     remove_alone(host, REPORT_ONLY)?;
+    // Engines would not start without the script that these name.
+    closed::remove(host, is_packaged(host, closed::UNIT))?;
     for unit in &UNIT_FILES {
         unit.remove(host)?;
     }

@@ -3,6 +3,7 @@
 use super::apply::{NextBoot, Options, Outcome, ended, refused};
 use super::blind;
 use super::boot;
+use super::closed;
 use super::converge::{converge, families, live, load, load_each, load_text};
 use super::engine;
 use super::error::{ApplyError, Problem};
@@ -99,8 +100,8 @@ pub(super) struct Job<'a> {
     pub(super) is_installed: bool,
     /// The bundle that is installed, where it is another one.
     pub(super) replaced: Option<Box<Bundle>>,
-    /// It is not to be kept for the next boot yet.
-    pub(super) is_on_trial: bool,
+    /// It is not to be kept for the next boot: it is on trial, or stands in for a damaged one.
+    pub(super) keeps_nothing: bool,
     at_once: bool,
     pub(super) notes: Vec<String>,
 }
@@ -143,7 +144,7 @@ impl<'a> Job<'a> {
             fragments: fragments.to_vec(),
             is_installed,
             replaced: installed.other(),
-            is_on_trial: false,
+            keeps_nothing: false,
             at_once: options.at_once || options.again,
             notes: Vec::new(),
         };
@@ -208,7 +209,7 @@ impl<'a> Job<'a> {
             && self.values.iter().all(Value::is_done)
             && self.frames.is_done()
             && self.routes.is_done()
-            && (self.is_on_trial || is_kept)
+            && (self.keeps_nothing || is_kept)
     }
 
     /// Does it, if there is anything to do.
@@ -229,6 +230,8 @@ impl<'a> Job<'a> {
         } else {
             next_boot.arrange(self.host).map_err(refused)?;
         }
+        // It only closes more than the bundle does.
+        closed::open(self.host).map_err(|error| ApplyError::Unfinished(error.into()))?;
         boot::whole(self.host);
         let outcome = ended(self.host, self.bundle, options, self);
         Ok(Outcome { changed, ..outcome })
@@ -274,7 +277,7 @@ impl<'a> Job<'a> {
         self.frames.put(self.host)?;
         self.routes.put(self.host)?;
         self.read_back()?;
-        if self.is_on_trial {
+        if self.keeps_nothing {
             return Ok(());
         }
         for fragment in changed(&self.fragments, &self.fragments_before) {
@@ -305,7 +308,7 @@ impl<'a> Job<'a> {
             ended = ended.and(set(self.host, &value.setting));
         }
         ended = ended.and(self.frames.put(self.host));
-        if self.is_on_trial {
+        if self.keeps_nothing {
             return ended.and_then(|()| self.read_back());
         }
         for fragment in changed(&self.fragments, &self.fragments_before) {
@@ -342,7 +345,7 @@ impl<'a> Job<'a> {
 
     /// Returns whether this change is to put its bundle where boots find it.
     fn is_kept(&self) -> bool {
-        !self.is_installed && !self.is_on_trial
+        !self.is_installed && !self.keeps_nothing
     }
 
     pub(super) fn give_up(&self, problem: Problem) -> ApplyError {
@@ -368,7 +371,7 @@ impl<'a> Job<'a> {
             ended = ended.and(converge(self.host, rules.family, &rules.before));
         }
         let fragments = changed(&self.fragments_before, &self.fragments);
-        for fragment in fragments.filter(|_| !self.is_on_trial) {
+        for fragment in fragments.filter(|_| !self.keeps_nothing) {
             ended = ended.and(fragment.put(self.host).map_err(Problem::from));
         }
         if !self.is_kept() {

@@ -1,17 +1,19 @@
 //! Where bundles and settings are kept on a machine, and how they get there.
 //!
 //! A bundle is written to `staged`; then `current` becomes `previous` and `staged` becomes
-//! `current`. Killed between the two, only `current` is missing: [`heal`] ends it.
+//! `current`. Killed between the two, only `current` is missing: [`heal`] ends it. Which copy is put in
+//! force where one is damaged says [`super::intact`].
 
+use super::closed;
 use super::error::Problem;
-use crate::artifact::{Bundle, MODULES, RULES_V4, RULES_V6, SYSCTL};
+use super::history;
+use crate::artifact::{Bundle, MODULES, SYSCTL};
 use crate::host::{Host, HostError};
-use crate::netfilter::Family;
 
 /// What is loaded at the next boot instead of `current`, whose addresses are of this one.
 pub const BOOT: &str = "/var/lib/tidegate/boot";
 /// There from the first bundle of this boot with addresses of the moment.
-const FOLLOWED: &str = "/run/tidegate/followed";
+pub(super) const FOLLOWED: &str = "/run/tidegate/followed";
 pub const CURRENT: &str = "/var/lib/tidegate/current";
 /// Its time of writing is when the current bundle came in force.
 pub const MANIFEST: &str = "/var/lib/tidegate/current/manifest.json";
@@ -25,17 +27,17 @@ const STAGED: &str = "/var/lib/tidegate/staged";
 
 /// Ends a change of bundles that was cut short, and clears away what was only begun.
 pub fn heal(host: &dyn Host) -> Result<(), HostError> {
-    if !host.exists(CURRENT) && host.exists(PREVIOUS) {
+    if !host.exists(CURRENT) && host.exists(PREVIOUS) && is_intact(host, STAGED) {
         // `previous` is there without `current` only between the two renames, when `staged` was
-        // already in force; only a disk that lost it makes `previous` the best there is.
-        let from = if host.exists(STAGED) {
-            STAGED
-        } else {
-            PREVIOUS
-        };
-        host.rename(from, CURRENT)?;
+        // already in force. Where a disk lost `current`, that is told, and no other takes its place.
+        host.rename(STAGED, CURRENT)?;
     }
     host.remove_folder(STAGED)
+}
+
+fn is_intact(host: &dyn Host, folder: &str) -> bool {
+    let files = host.read_folder(folder).ok().flatten();
+    files.is_some_and(|files| Bundle::read(files).is_ok())
 }
 
 /// Returns the bundle that is installed, its hashes checked; nothing if there is none.
@@ -50,6 +52,8 @@ pub fn installed(host: &dyn Host) -> Result<Option<Bundle>, Problem> {
 pub fn keep_for_boot(host: &dyn Host, bundle: &Bundle) -> Result<(), HostError> {
     if !host.holds(BOOT, bundle.files())? {
         host.write_folder(BOOT, bundle.files())?;
+        // A second copy, should the first be damaged: the current one is not for another boot.
+        history::remember(host, bundle, host.time_of_day())?;
     }
     if !host.exists(FOLLOWED) {
         host.write(FOLLOWED, "")?;
@@ -66,27 +70,6 @@ pub fn keep_current(host: &dyn Host) -> Result<(), HostError> {
 /// Returns whether what is current is for this boot alone.
 pub fn is_followed(host: &dyn Host) -> bool {
     host.exists(FOLLOWED) && host.exists(BOOT)
-}
-
-/// Returns the bundle that a boot begins with where the current one has addresses of an earlier
-/// boot. One that cannot be read is none: the current one closes more than no rules would.
-pub fn for_boot(host: &dyn Host) -> Option<Bundle> {
-    if host.exists(FOLLOWED) {
-        return None;
-    }
-    let files = host.read_folder(BOOT).ok().flatten()?;
-    Bundle::read(files).ok()
-}
-
-/// Returns the rules of the bundle that a boot begins with, whatever the rest of it says.
-pub fn rules_for_boot(host: &dyn Host) -> Vec<(Family, String)> {
-    let early = !host.exists(FOLLOWED) && host.exists(BOOT);
-    let folder = if early { BOOT } else { CURRENT };
-    let mut files = host.read_folder(folder).ok().flatten().unwrap_or_default();
-    [(Family::V4, RULES_V4), (Family::V6, RULES_V6)]
-        .into_iter()
-        .filter_map(|(family, name)| Some((family, files.remove(name)?)))
-        .collect()
 }
 
 /// What is installed, beside a bundle that is to be put in force.
@@ -164,12 +147,17 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// Returns the two files that a bundle puts under /etc.
-    pub fn of_bundle(bundle: &Bundle) -> [Fragment; 2] {
-        [(SYSCTL_D, SYSCTL), (MODULES_LOAD, MODULES)].map(|(path, name)| Fragment {
+    /// Returns the files that a bundle puts under /etc.
+    pub fn of_bundle(bundle: &Bundle) -> [Fragment; 3] {
+        let copy = |path, name| Fragment {
             path,
             text: bundle.files().get(name).cloned(),
-        })
+        };
+        let names = Fragment {
+            path: closed::NAMES,
+            text: Some(closed::names(bundle)),
+        };
+        [copy(SYSCTL_D, SYSCTL), copy(MODULES_LOAD, MODULES), names]
     }
 
     /// Returns the same file as it is on the machine.

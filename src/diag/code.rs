@@ -202,6 +202,9 @@ codes! {
     CLOSED_AT_FIRST = "T0527" warning, "Ports that the first policy closes by default.";
     TABLE_UNREAD = "T0528", "A table that was written and cannot be read back.";
     ANSWER_OPEN = "T0529", "An answer that rules of others, which are not read, may change.";
+    OLDER_COPY = "T0530", "An installed bundle that is damaged, and an older copy in force.";
+    NOTHING_INTACT = "T0531", "No bundle on this machine is intact.";
+    NOT_CLOSED = "T0532", "Containers that cannot be closed before their engine starts.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can reach.";
@@ -245,6 +248,7 @@ codes! {
     MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
     PROXY_SERVES = "T0727", "A published port that the policy does not mention.";
     RULES_UNREAD = "T0730", "Rules of others that tidegate cannot read.";
+    CLOSED_FIRST = "T0731", "What closes containers at boot is not whole.";
     TAGS_PASS = "T0732", "Frames with tags that pass between containers of a closed bridge.";
     TAGS_DROPPED = "T0733", "Frames with tags that are dropped on more bridges than the policy's.";
     NETWORK_ABSENT = "T0801", "A declared network that the engine does not have.";

@@ -133,6 +133,8 @@ pub struct Facts {
     /// Units that some target starts.
     pub enabled: BTreeSet<String>,
     pub units: Vec<UnitFacts>,
+    /// Files that close containers at boot and are not as they should be, and what is wrong with each.
+    pub closed: Vec<(String, &'static str)>,
     pub sysctls: BTreeMap<String, String>,
     /// Settings that a later file of sysctl.d undoes.
     pub overridden: Vec<String>,
@@ -338,6 +340,9 @@ impl Facts {
             }
             self.units.push(unit);
         }
+        let closed = deploy::closed_not_whole(host);
+        let closed = self.saw("what closes containers at boot", closed);
+        self.closed = closed.unwrap_or_default();
     }
 
     fn engine(&mut self, host: &dyn Host) {

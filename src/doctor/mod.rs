@@ -62,6 +62,7 @@ const CHECKS: &[Check] = &[
     check("what runs, against the policy", own::compared),
     check("rules of nftables that are not read", nftables::unfollowed),
     check("frames with tags", own::frames),
+    check("what closes containers at boot", own::closed_first),
 ];
 
 /// Returns what every check finds, the worst first.

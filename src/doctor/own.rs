@@ -94,9 +94,28 @@ pub(super) fn frames(facts: &Facts) -> Vec<Finding> {
     vec![found]
 }
 
+/// What closes containers before any rule of the policy is there.
+pub(super) fn closed_first(facts: &Facts) -> Vec<Finding> {
+    // Where no unit is there, nothing of it is, and that is said.
+    if facts.installed == Installed::Nothing || facts.units.iter().all(|it| it.path.is_none()) {
+        return Vec::new();
+    }
+    let finding = |(path, what): &(String, &'static str)| {
+        Finding::new(
+            code::CLOSED_FIRST,
+            Weight::Warning,
+            format!("{path} {what}"),
+        )
+        .why("where tidegate is damaged as well, an engine starts with its ports open")
+        .remedy("tidegate install BUNDLE, or install the package again")
+    };
+    facts.closed.iter().map(finding).collect()
+}
+
 /// Says what does not happen without a unit.
 fn purpose(name: &str) -> &'static str {
     match name {
+        "tidegate-closed.service" => "where the bundle is not loaded at boot, containers are open",
         "tidegate-guard.service" => "containers start at boot before any rule is there",
         "tidegate.service" => "at boot nothing puts the rules in force whole, and compares them",
         "tidegate-watch@.service" => "addresses that the engine picks are not followed",

@@ -26,7 +26,7 @@ use crate::netfilter::{Family, verbatim};
 
 const LOCK: &str = "run/tidegate/lock";
 /// The folders that are written to, and those above them, from the root folder on.
-const WRITTEN: [&str; 15] = [
+const WRITTEN: [&str; 17] = [
     "",
     "etc",
     "etc/modules-load.d",
@@ -37,6 +37,8 @@ const WRITTEN: [&str; 15] = [
     "run",
     "run/tidegate",
     "usr",
+    "usr/lib",
+    "usr/lib/tidegate",
     "usr/sbin",
     "var",
     "var/lib",
@@ -408,6 +410,11 @@ impl Host for LinuxHost {
 
     fn nft_load(&self, text: &str) -> Result<(), HostError> {
         command::run("nft", &["-f", "-"], text).map(drop)
+    }
+
+    fn remove_nft_table(&self, name: &str) -> Result<(), HostError> {
+        let text = format!("add table inet {name}\ndelete table inet {name}\n");
+        command::run("nft", &["-f", "-"], &text).map(drop)
     }
 
     fn queues(&self) -> Result<String, HostError> {

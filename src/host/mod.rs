@@ -178,6 +178,9 @@ pub trait Host {
     /// Loads a text with `nft -f`, whole or not at all.
     fn nft_load(&self, text: &str) -> Result<(), HostError>;
 
+    /// Removes a table `inet` of nftables; an absent one is fine.
+    fn remove_nft_table(&self, name: &str) -> Result<(), HostError>;
+
     /// Returns the queueing disciplines of all interfaces, as `tc -json qdisc` prints them; tc(8).
     fn queues(&self) -> Result<String, HostError>;
 

@@ -92,6 +92,15 @@ impl Shop {
         is_up(&self.host);
     }
 
+    /// Does something to the machine, switches it off, and boots it under the storm, whatever fails then.
+    pub(super) fn boots_with(&mut self, damage: &str) {
+        self.host.run(damage);
+        self.machine.shut_down(&self.host);
+        self.host = self.machine.boot();
+        let is_over = "systemctl is-system-running | grep -xE 'running|degraded'";
+        until(&self.host, is_over);
+    }
+
     /// The office is served, the machine has not drifted, and for a while nobody else gets in.
     #[track_caller]
     pub(super) fn is_well(&self) {

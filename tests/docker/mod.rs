@@ -3,6 +3,7 @@
 //! Each test shows first that the engine alone lets the client in that the policy keeps out.
 
 mod booted;
+mod closed_first;
 mod cut;
 mod doctor;
 mod drift;

@@ -202,7 +202,7 @@ fn an_installed_bundle_edited_by_hand_is_not_loaded_and_is_drift() {
                 fs::write(&path, text.replace("5432", "22") + "\n# by hand\n").unwrap();
                 let text = place.fails(&["apply", "--boot"], 0, 3);
                 assert!(
-                    text.starts_with("error[T0501]") && text.contains(&name),
+                    text.starts_with("error[T0530]") && text.contains(&name),
                     "{text}"
                 );
                 let output = place.run(&["drift"], 0);

@@ -4,6 +4,7 @@
 mod bundle;
 mod calls;
 mod commands;
+mod copies;
 mod disk;
 mod kill;
 mod others;

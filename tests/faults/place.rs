@@ -33,6 +33,20 @@ container db on shop at 172.18.0.20, fd00:18::20 {
 }
 ";
 
+/// Returns the policy's bundle with one of its ports.
+pub(super) fn bundle_of(port: &str) -> Bundle {
+    // Its lines have other numbers, so that the files below /etc differ, too.
+    let lines = if port == "9187" {
+        "# A port for metrics.\n"
+    } else {
+        ""
+    };
+    let policy = Files::one(&format!("{lines}{}", POLICY.replace("PORT", port)));
+    compile(&policy, "policy.tide")
+        .bundle()
+        .expect("it compiles")
+}
+
 /// Where tidegate keeps what counts; below it, `previous` and the lock do not.
 const KEPT: [&str; 4] = [
     "var/lib/tidegate",
@@ -58,18 +72,7 @@ impl<'e> Place<'e> {
     /// Writes the bundles to the folders `0` and `1`, looks at both in force, and leaves the first so.
     #[track_caller]
     pub(super) fn new(env: &'e Env) -> Self {
-        let bundles = ["5432", "9187"].map(|port| {
-            // Its lines have other numbers, so that the files below /etc differ, too.
-            let lines = if port == "9187" {
-                "# A port for metrics.\n"
-            } else {
-                ""
-            };
-            let policy = Files::one(&format!("{lines}{}", POLICY.replace("PORT", port)));
-            compile(&policy, "policy.tide")
-                .bundle()
-                .expect("it compiles")
-        });
+        let bundles = ["5432", "9187"].map(bundle_of);
         let mut place = Place {
             env,
             bundles,

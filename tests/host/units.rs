@@ -8,7 +8,8 @@ use std::process::Command;
 use crate::support::bundle::{Sample, write};
 
 /// The units, and one that a policy's name makes of the template.
-const UNITS: [&str; 5] = [
+const UNITS: [&str; 6] = [
+    "tidegate-closed.service",
     "tidegate-guard.service",
     "tidegate.service",
     "tidegate-watch@shop.service",
@@ -164,7 +165,9 @@ fn every_unit_is_in_a_sandbox() {
     }
     let root = tempfile::tempdir().unwrap();
     install(root.path(), &["--report-only"]);
-    for unit in UNITS.iter().filter(|unit| unit.ends_with(".service")) {
+    // What has to work where nothing else does has none.
+    let [_, units @ ..] = UNITS;
+    for unit in units.iter().filter(|unit| unit.ends_with(".service")) {
         let output = Command::new("systemd-analyze")
             // Tenths: at most 2.0 of 10.
             .args([

@@ -223,6 +223,10 @@ impl Host for Faulty {
         self.inner.nft_load(text)
     }
 
+    fn remove_nft_table(&self, name: &str) -> Result<(), HostError> {
+        self.inner.remove_nft_table(name)
+    }
+
     fn queues(&self) -> Result<String, HostError> {
         self.inner.queues()
     }

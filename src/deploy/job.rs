@@ -4,6 +4,7 @@ use super::apply::{NextBoot, Options, Outcome, ended, refused};
 use super::converge::{converge, families, live, load, load_each, load_text};
 use super::engine;
 use super::error::{ApplyError, Problem};
+use super::forward;
 use super::plan::transaction;
 use super::rehearse::rehearse;
 use super::rehearsed::{self, is_rehearsed};
@@ -64,10 +65,12 @@ impl<'a> Job<'a> {
         bundle: &'a Bundle,
         options: Options,
     ) -> Result<Self, Problem> {
+        let installed = Installed::beside(host, bundle);
+        let replaced = installed.beside_it();
         // Both families' rules must be sound, also where only one of them is loaded.
         let wanted = [
-            (Family::V4, TideState::of_bundle(bundle, Family::V4)?),
-            (Family::V6, TideState::of_bundle(bundle, Family::V6)?),
+            (Family::V4, forward::wanted(bundle, replaced, Family::V4)?),
+            (Family::V6, forward::wanted(bundle, replaced, Family::V6)?),
         ];
         let families = families(host);
         let rules = wanted
@@ -77,7 +80,6 @@ impl<'a> Job<'a> {
         let modules = bundle.manifest().modules.iter().map(String::as_str);
         let fragments = Fragment::of_bundle(bundle);
         let found = fragments.iter().map(|fragment| fragment.found(host));
-        let installed = Installed::beside(host, bundle);
         let is_installed = matches!(installed, Installed::Same);
         if !is_installed && !options.boot {
             // A boot needs the rules alone, whatever else there is to say of them.
@@ -101,6 +103,10 @@ impl<'a> Job<'a> {
         if !host.has_ipv6() {
             job.notes.push(NO_IPV6.to_owned());
         }
+        let rules = job.rules.iter();
+        let notes =
+            rules.filter_map(|it| forward::note(bundle, it.family, (&it.wanted, &it.before)));
+        job.notes.extend(notes);
         job.look_at_settings(options)?;
         if !options.boot && !options.again {
             job.look_at_engine()?;

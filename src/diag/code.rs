@@ -168,6 +168,8 @@ codes! {
     OFFER_LOST = "T0367" warning, "A published port offered to containers of another host.";
     FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
     LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
+    INTERNAL_NETWORK = "T0380" warning, "A statement that an internal network makes empty.";
+    EXPECTED_OF_INTERNAL = "T0381", "An expectation that an internal network never keeps.";
     NO_ROUTE = "T0356" warning, "A host without a route to another's containers.";
     TOO_MANY_RULES = "T0401", "A policy becomes more rules than a host should load.";
     RULES_DIFFER = "T0402", "Rules that do not mean what the policy says: a mistake of tidegate.";
@@ -234,4 +236,6 @@ codes! {
     DOCKER_USER_DECIDES = "T0725", "Rules of others in DOCKER-USER that decide first.";
     MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
     PROXY_SERVES = "T0727", "A published port that the policy does not mention.";
+    FORWARD_CUTS = "T0734", "A policy of FORWARD that ends what another table lets pass.";
+    PODMAN_NETWORK = "T0735", "A network of podman's in a policy for Docker.";
 }

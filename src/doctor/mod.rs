@@ -3,6 +3,7 @@
 //! [`Facts::of`] looks, through [`crate::host::Host`], and changes nothing; every check is a pure
 //! function from facts to findings, and [`examine`] runs the table of them.
 
+mod beside;
 mod engine;
 mod facts;
 mod finding;
@@ -57,6 +58,8 @@ const CHECKS: &[Check] = &[
     check("what DOCKER-USER decides earlier", rules::docker_user),
     check("the mark of grants", rules::mark),
     check("ports that only Docker's proxy serves", proxy::unmentioned),
+    check("FORWARD beside nftables", beside::forward),
+    check("networks of podman's", beside::podman),
 ];
 
 /// Returns what every check finds, the worst first.

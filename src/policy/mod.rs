@@ -11,6 +11,7 @@ mod hosts;
 mod icmp;
 mod imports;
 mod interface;
+pub mod internal;
 pub mod ir;
 mod limits;
 mod links;
@@ -31,6 +32,8 @@ mod sysctl;
 #[cfg(test)]
 mod tests;
 mod trust;
+
+pub use engine::release;
 
 use thiserror::Error;
 

@@ -93,11 +93,33 @@ fn goes_through_its_days(driver: &str) {
     start_stock(&host);
     host.attempt("tidegate drift --repair");
     is_as_the_policy_says(&lab, &host);
+    is_found(&host);
     let doctor = host.attempt("tidegate doctor --format json");
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     for code in ["T0709", "T0715", "T0716", "T0735"] {
         assert!(!said.contains(code), "{code}: {said}");
     }
+}
+
+/// An inventory has podman's own bridges, and a first policy is for podman.
+#[track_caller]
+fn is_found(host: &Host) {
+    host.run(
+        "mkdir -p /run/podman && \
+         setsid podman system service -t 0 unix:///run/podman/podman.sock >/dev/null 2>&1 </dev/null & \
+         n=0; until [ -S /run/podman/podman.sock ]; do n=$((n + 1)); [ $n -lt 500 ]; sleep 0.02; done",
+    );
+    let inventory = host.run("tidegate inventory");
+    for line in [
+        "engine: podman ",
+        "bridge: br-shop\n",
+        "bridge: br-stock\n",
+        "8080->80/tcp",
+    ] {
+        assert!(inventory.contains(line), "{line}: {inventory}");
+    }
+    let policy = host.run("tidegate import --engine");
+    assert!(policy.contains("  engine     podman\n"), "{policy}");
 }
 
 #[test]

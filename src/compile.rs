@@ -327,24 +327,16 @@ fn manifest(policy: &Policy, emitted: &Emitted, sources: &SourceMap, main: &str)
 
 fn engine(engine: Engine) -> String {
     match engine {
-        Engine::Docker { version, backend } => {
-            let version = version.map(release);
+        Engine::Docker { release, backend } => {
+            let release = release.map(|release| format!(" {release}"));
             let backend = match backend {
                 Backend::Iptables => "",
                 Backend::Nftables => " nftables",
             };
-            format!("docker{}{backend}", version.unwrap_or_default())
+            format!("docker{}{backend}", release.unwrap_or_default())
         }
         Engine::None(_) => "none".to_owned(),
-    }
-}
-
-/// Writes a release as Docker does: 17.03 to 20.10 are named after months.
-fn release((major, minor): (u32, u32)) -> String {
-    if (17..=20).contains(&major) {
-        format!(" {major}.{minor:02}")
-    } else {
-        format!(" {major}.{minor}")
+        Engine::Podman => "podman".to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::artifact::{AttachmentEntry, ContainerEntry, Manifest, NetworkEntry, Parties};
 use crate::net::PortRange;
 use crate::netfilter::{Rule, Ruleset, Target};
+use crate::policy;
 use crate::policy::ir::{
     Attachment, Backend, Container, Engine, Exposure, Host, IfName, Limits, Network, NetworkId,
     Others, Policy, Protocol, Published, Undeclared,
@@ -186,21 +187,18 @@ fn engine(text: &str, span: Span) -> Result<Engine, RecoverError> {
     let mut words = text.split(' ');
     match words.next() {
         Some("none") if text == "none" => return Ok(Engine::None(span)),
+        Some("podman") if text == "podman" => return Ok(Engine::Podman),
         Some("docker") => {}
         _ => return Err(bad()),
     }
-    let (mut version, mut backend) = (None, Backend::Iptables);
+    let (mut release, mut backend) = (None, Backend::Iptables);
     for word in words {
         match word {
             "nftables" => backend = Backend::Nftables,
-            release => {
-                let (major, minor) = release.split_once('.').ok_or_else(bad)?;
-                let number = |text: &str| text.parse::<u32>().map_err(|_| bad());
-                version = Some((number(major)?, number(minor)?));
-            }
+            version => release = Some(policy::release(version).ok_or_else(bad)?),
         }
     }
-    Ok(Engine::Docker { version, backend })
+    Ok(Engine::Docker { release, backend })
 }
 
 fn network_of(entry: &NetworkEntry, span: Span) -> Network {
@@ -213,6 +211,7 @@ fn network_of(entry: &NetworkEntry, span: Span) -> Network {
         egress: true,
         host_access: true,
         antispoof: true,
+        internal: false,
         span,
     }
 }

@@ -8,6 +8,7 @@ use super::error::Problem;
 use crate::artifact::Manifest;
 use crate::facts::Daemon;
 use crate::host::{EngineFacts, Host};
+use crate::policy::release;
 
 /// What an engine has otherwise than the bundle takes it to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,11 +81,16 @@ fn mismatches(manifest: &Manifest, facts: &EngineFacts, file: Option<&str>) -> M
             "start it with `\"iptables\": false, \"ip6tables\": false`, or write `engine docker`",
         )),
         ["none"] => {}
+        ["podman"] => found.notes.push(
+            "Docker runs beside podman: what it publishes into a network of the policy is not \
+             compared with it"
+                .to_owned(),
+        ),
         _ if !writes_rules(&daemon) => found.errors.push(Mismatch::new(
             "Docker runs with `iptables` off, so that nobody publishes ports",
             "write `engine none` in the policy, or take the setting out",
         )),
-        words => docker(words, facts, &mut found),
+        words => docker(words, (facts, &manifest.mark), &mut found),
     }
     for (key, value) in &manifest.daemon {
         found.errors.extend(needed(&daemon, key, value));
@@ -92,12 +98,17 @@ fn mismatches(manifest: &Manifest, facts: &EngineFacts, file: Option<&str>) -> M
     found
 }
 
-fn docker(words: &[&str], facts: &EngineFacts, found: &mut Mismatches) {
+/// Notes what differs from a policy for Docker; `words` are those of its setting.
+fn docker(words: &[&str], (facts, mark): (&EngineFacts, &str), found: &mut Mismatches) {
     match (words.contains(&"nftables"), facts.nftables) {
         // Links and routed access would stay closed, and `forward drop` cut published ports.
         (false, true) => found.errors.push(Mismatch::new(
             "Docker writes its rules with nftables, and the policy was compiled for iptables",
-            "write `engine docker nftables` in the policy",
+            format!(
+                "write `engine docker nftables` and `forwarding on` in the policy, without `forward`, \
+                 and `\"firewall-backend\": \"nftables\", \"bridge-accept-fwmark\": \"{mark}/{mark}\"` \
+                 in {DAEMON_JSON}"
+            ),
         )),
         (true, false) => found.errors.push(Mismatch::new(
             "Docker writes its rules with iptables, and the policy was compiled for nftables",
@@ -108,9 +119,10 @@ fn docker(words: &[&str], facts: &EngineFacts, found: &mut Mismatches) {
     let Some(live) = version(&facts.version) else {
         return;
     };
-    let said = words.get(1).and_then(|word| version(word));
+    let word = words.get(1).filter(|word| **word != "nftables");
+    let said = word.and_then(|word| release(word));
     let early = (17, 6);
-    if live < early && said.is_none_or(|said| said >= early) {
+    if live < early && said.is_none_or(|said| said.first() >= early) {
         found.errors.push(Mismatch::new(
             format!(
                 "Docker {} has no DOCKER-USER, where grants would be accepted",
@@ -118,11 +130,10 @@ fn docker(words: &[&str], facts: &EngineFacts, found: &mut Mismatches) {
             ),
             format!("write `engine docker {}.{}` in the policy", live.0, live.1),
         ));
-    } else if let Some(said) = said.filter(|said| *said != live) {
-        found.notes.push(format!(
-            "Docker is {}, and the policy says {}.{}",
-            facts.version, said.0, said.1
-        ));
+    } else if let Some(said) = said.filter(|said| !said.has(live)) {
+        let version = &facts.version;
+        let note = format!("Docker is {version}, and the policy says {said}");
+        found.notes.push(note);
     }
 }
 

@@ -43,6 +43,8 @@ fn what_fits_is_not_spoken_of() {
     for (engine, version, options, file) in [
         ("docker", "20.10.24", &[][..], None),
         ("docker", "28.5.2", &["--iptables"][..], Some("{")),
+        ("docker 28", "28.5.2+dfsg", &[][..], None),
+        ("docker 29 nftables", "29.7.2", &nft[..], mark),
         ("docker 28.5", "28.5.2+dfsg", &["--iptables=true"][..], None),
         ("docker 1.12", "1.12.6", &[][..], None),
         ("docker 29.1 nftables", "29.1.0", &nft[..], mark),

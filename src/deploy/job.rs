@@ -7,6 +7,7 @@ use super::closed;
 use super::converge::{converge, families, live, load, load_each, load_text};
 use super::engine;
 use super::error::{ApplyError, Problem};
+use super::forward;
 use super::frames::Frames;
 use super::plan::transaction;
 use super::rehearsed::rehearse;
@@ -113,10 +114,12 @@ impl<'a> Job<'a> {
         bundle: &'a Bundle,
         options: Options,
     ) -> Result<Self, Problem> {
+        let installed = Installed::beside(host, bundle);
+        let replaced = installed.beside_it();
         // Both families' rules must be sound, also where only one of them is loaded.
         let wanted = [
-            (Family::V4, TideState::of_bundle(bundle, Family::V4)?),
-            (Family::V6, TideState::of_bundle(bundle, Family::V6)?),
+            (Family::V4, forward::wanted(bundle, replaced, Family::V4)?),
+            (Family::V6, forward::wanted(bundle, replaced, Family::V6)?),
         ];
         let families = families(host);
         let rules = wanted
@@ -126,7 +129,6 @@ impl<'a> Job<'a> {
         let modules = bundle.manifest().modules.iter().map(String::as_str);
         let fragments = Fragment::of_bundle(bundle);
         let found = fragments.iter().map(|fragment| fragment.found(host));
-        let installed = Installed::beside(host, bundle);
         let is_installed = matches!(installed, Installed::Same);
         if !is_installed && !options.boot {
             // A boot needs the rules alone, whatever else there is to say of them.
@@ -152,6 +154,10 @@ impl<'a> Job<'a> {
             job.notes.push(NO_IPV6.to_owned());
         }
         job.notes.extend(job.frames.note());
+        let rules = job.rules.iter();
+        let notes =
+            rules.filter_map(|it| forward::note(bundle, it.family, (&it.wanted, &it.before)));
+        job.notes.extend(notes);
         job.look_at_settings(options)?;
         if !options.boot && !options.again {
             job.look_at_engine()?;

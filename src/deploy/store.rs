@@ -95,6 +95,14 @@ impl Installed {
         }
     }
 
+    /// Returns the other one that is installed.
+    pub fn beside_it(&self) -> Option<&Bundle> {
+        match self {
+            Installed::Other(bundle) => Some(bundle),
+            Installed::Same | Installed::Nothing => None,
+        }
+    }
+
     pub fn other(self) -> Option<Box<Bundle>> {
         match self {
             Installed::Other(bundle) => Some(bundle),

@@ -168,6 +168,8 @@ codes! {
     OFFER_LOST = "T0367" warning, "A published port offered to containers of another host.";
     FORWARDING_NEEDED = "T0370", "Nobody turns forwarding on, and containers need it.";
     LOOPBACK_V6 = "T0371", "A port on the IPv6 loopback address, which cannot be translated.";
+    INTERNAL_NETWORK = "T0380" warning, "A statement that an internal network makes empty.";
+    EXPECTED_OF_INTERNAL = "T0381", "An expectation that an internal network never keeps.";
     NO_ROUTE = "T0356" warning, "A host without a route to another's containers.";
     TOO_MANY_RULES = "T0401", "A policy becomes more rules than a host should load.";
     RULES_DIFFER = "T0402", "Rules that do not mean what the policy says: a mistake of tidegate.";
@@ -251,6 +253,8 @@ codes! {
     CLOSED_FIRST = "T0731", "What closes containers at boot is not whole.";
     TAGS_PASS = "T0732", "Frames with tags that pass between containers of a closed bridge.";
     TAGS_DROPPED = "T0733", "Frames with tags that are dropped on more bridges than the policy's.";
+    FORWARD_CUTS = "T0734", "A policy of FORWARD that ends what another table lets pass.";
+    PODMAN_NETWORK = "T0735", "A network of podman's in a policy for Docker.";
     NETWORK_ABSENT = "T0801", "A declared network that the engine does not have.";
     NETWORK_BRIDGE = "T0802", "A network that has another bridge than the policy says.";
     NETWORK_SUBNET = "T0803", "A network that has a subnet which the policy does not name.";

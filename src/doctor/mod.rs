@@ -3,6 +3,7 @@
 //! [`Facts::of`] looks, through [`crate::host::Host`], and changes nothing; every check is a pure
 //! function from facts to findings, and [`examine`] runs the table of them.
 
+mod beside;
 mod engine;
 mod facts;
 mod kernel;
@@ -63,6 +64,8 @@ const CHECKS: &[Check] = &[
     check("rules of nftables that are not read", nftables::unfollowed),
     check("frames with tags", own::frames),
     check("what closes containers at boot", own::closed_first),
+    check("FORWARD beside nftables", beside::forward),
+    check("networks of podman's", beside::podman),
 ];
 
 /// Returns what every check finds, the worst first.

@@ -1,6 +1,7 @@
 //! Reads `nft -j list ruleset`, libnftables-json(5), as far as the checks need it.
 
-use serde_json::Value;
+use ipnet::IpNet;
+use serde_json::{Value, json};
 
 use super::facts::Facts;
 use crate::diag::code;
@@ -10,6 +11,24 @@ use crate::netfilter::nftables::{objects, statements, text, unread};
 /// Returns the names of all tables.
 pub(super) fn tables(ruleset: &Value) -> impl Iterator<Item = &str> {
     objects(ruleset, "table").map(|table| text(table, "name"))
+}
+
+/// Returns true where a rule of a table names a prefix.
+pub(super) fn names(ruleset: &Value, table: &str, prefix: &IpNet) -> bool {
+    let prefix = json!({"addr": prefix.network().to_string(), "len": prefix.prefix_len()});
+    let mut rules = objects(ruleset, "rule").filter(|rule| text(rule, "table") == table);
+    rules.any(|rule| holds(rule, &prefix))
+}
+
+/// Returns true where a value stands anywhere in another as its `prefix`.
+fn holds(value: &Value, prefix: &Value) -> bool {
+    match value {
+        Value::Array(all) => all.iter().any(|it| holds(it, prefix)),
+        Value::Object(all) => {
+            all.get("prefix") == Some(prefix) || all.values().any(|it| holds(it, prefix))
+        }
+        _ => false,
+    }
 }
 
 /// Returns the names of flowtables.

@@ -200,7 +200,7 @@ pub(super) fn redirected(facts: &Facts) -> Vec<Finding> {
     let strangers = strangers(facts).into_iter();
     let rules = strangers.filter(|it| match target(it.rule) {
         Some("TPROXY") => true,
-        Some("DNAT") if !it.chain.starts_with("DOCKER") => it
+        Some("DNAT") if !is_engines(it.chain) => it
             .value("--to-destination")
             .is_some_and(|to| is_in_network(facts, to)),
         _ => false,
@@ -215,12 +215,19 @@ pub(super) fn redirected(facts: &Facts) -> Vec<Finding> {
         )
         .at(place)
         .why(
-            "a port that Docker does not publish leads into a network of the policy, or a packet \
+            "a port that no engine publishes leads into a network of the policy, or a packet \
                  ends in a local program, which asks the container in the host's name",
         )
         .remedy("publish the port by Docker and write it in the policy, or take the rule out")
     });
     found.collect()
+}
+
+/// Chains in which engines translate what they publish: Docker's, and netavark's `NETAVARK-DN-…`.
+fn is_engines(chain: &str) -> bool {
+    ["DOCKER", "NETAVARK-DN-"]
+        .iter()
+        .any(|start| chain.starts_with(start))
 }
 
 /// Returns whether `192.0.2.1:80` or `[2001:db8::1]:80` is in a network of the policy.
@@ -260,12 +267,14 @@ pub(super) fn queued(facts: &Facts) -> Vec<Finding> {
     found.collect()
 }
 
+const PODMAN: &str = "podman with netavark";
+
 /// Chains and tables by which other engines are known.
 const ENGINES: &[(&str, &str)] = &[
     ("CNI-", "containerd or podman with CNI"),
     ("KUBE-", "Kubernetes (kube-proxy or kubelet)"),
     ("LIBVIRT_", "libvirt"),
-    ("NETAVARK", "podman with netavark"),
+    ("NETAVARK", PODMAN),
     ("cali-", "Calico"),
 ];
 const ENGINE_TABLES: &[(&str, &str)] = &[
@@ -273,7 +282,7 @@ const ENGINE_TABLES: &[(&str, &str)] = &[
     ("kube-proxy", "Kubernetes (kube-proxy)"),
     ("libvirt_network", "libvirt"),
     ("lxd", "LXD"),
-    ("netavark", "podman with netavark"),
+    ("netavark", PODMAN),
 ];
 
 pub(super) fn other_engines(facts: &Facts) -> Vec<Finding> {
@@ -291,6 +300,13 @@ pub(super) fn other_engines(facts: &Facts) -> Vec<Finding> {
     for name in nftables::tables(&facts.nftables) {
         let known = ENGINE_TABLES.iter().find(|(table, _)| *table == name);
         found.extend(known.map(|(_, engine)| *engine));
+    }
+    if facts
+        .manifest
+        .as_ref()
+        .is_some_and(|it| it.engine == "podman")
+    {
+        found.remove(PODMAN);
     }
     let note = |engine| {
         Finding::new(

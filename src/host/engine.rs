@@ -15,7 +15,7 @@ use bollard::models::{
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 
-use super::HostError;
+use super::{HostError, podman};
 use crate::facts::{ContainerFacts, Daemon, EngineSettings, Facts, NetworkFacts, PublishedPort};
 use crate::policy::ir::Protocol;
 
@@ -41,15 +41,24 @@ pub struct EngineFacts {
 
 /// Asks the engine for its networks and running containers.
 pub fn inventory(socket: &Path) -> Result<Facts, HostError> {
-    ask(socket, async |engine| {
-        let version = engine.version().await?.version.unwrap_or_default();
+    ask(&podman::instead_of(socket), async |engine| {
+        let told = engine.version().await?;
+        let (is_podman, version) = (podman::is_it(&told), told.version.unwrap_or_default());
         let info = engine.info().await?;
         let networks = engine.list_networks(None).await?;
         let containers = engine.list_containers(None).await?;
         Ok(Facts {
-            engine: Some(format!("docker {version}")),
+            engine: Some(if is_podman {
+                format!("podman {version}")
+            } else {
+                format!("docker {version}")
+            }),
             settings: Some(settings(version, &info)),
-            networks: by_name(&networks),
+            networks: if is_podman {
+                podman::networks(by_name(&networks))
+            } else {
+                by_name(&networks)
+            },
             containers: self::containers(&containers),
             ..Facts::default()
         })

@@ -24,6 +24,7 @@ mod notify;
 mod output;
 mod owner;
 mod pipes;
+mod podman;
 mod powers;
 mod progress;
 mod scratch;

@@ -7,6 +7,7 @@ use super::from_compose::from_compose;
 use super::links;
 use crate::compose::{Project, Protocol};
 use crate::diag::{Diagnostic, code};
+use crate::policy::internal;
 use crate::policy::ir::{self, Policy};
 
 /// Returns what a project has otherwise than a policy. Contradictions by which a rule would be about
@@ -31,6 +32,7 @@ pub fn compare(policy: &Policy, project: &Project, origin: &str) -> Vec<Diagnost
         }
     }
     found.extend(pairs.absent());
+    found.extend(internal::check(policy, &pairs.internal(), origin));
     found
 }
 
@@ -53,6 +55,19 @@ impl<'a> Pairs<'a> {
                 .or_else(|| all.find(named)),
             None => all.find(named),
         }
+    }
+
+    /// Returns the networks that the files keep apart.
+    fn internal(&self) -> Vec<ir::NetworkId> {
+        let apart = self.draft.networks.iter().filter(|it| it.internal);
+        let names: Vec<&str> = apart
+            .filter_map(|it| self.network(it))
+            .map(|it| it.name.as_str())
+            .collect();
+        let all = (0..).map(ir::NetworkId).zip(&self.policy.networks);
+        all.filter(|(_, it)| names.contains(&it.name.as_str()))
+            .map(|(id, _)| id)
+            .collect()
     }
 
     /// Finds a container by its own name, by that which `import` gives it, or by its service's.

@@ -14,6 +14,8 @@ use crate::syntax;
 pub struct Draft {
     /// Where it comes from, as in `compose.yaml`.
     pub origin: String,
+    /// What the `engine` setting has to say, as in `docker 29 nftables`; nothing where the default fits.
+    pub engine: Option<String>,
     pub networks: Vec<Network>,
     pub containers: Vec<Container>,
     /// What no policy can govern, each with the reason.

@@ -14,6 +14,7 @@ pub fn from_engine(inventory: &Facts) -> Draft {
     let engine = inventory.engine.as_deref().unwrap_or("the engine");
     let mut draft = Draft {
         origin: engine.to_owned(),
+        engine: setting(inventory),
         ..Draft::default()
     };
     let mut names = Names::default();
@@ -25,6 +26,22 @@ pub fn from_engine(inventory: &Facts) -> Draft {
         add(container, facts, &mut draft);
     }
     draft
+}
+
+/// Returns the `engine` setting of an engine that the default is not for.
+fn setting(inventory: &Facts) -> Option<String> {
+    let engine = inventory.engine.as_deref().unwrap_or_default();
+    if engine.starts_with("podman ") {
+        return Some("podman".to_owned());
+    }
+    let settings = inventory.settings.as_ref()?;
+    if settings.iptables == Some(false) {
+        return Some("none".to_owned());
+    }
+    let major = settings.version.split('.').next()?;
+    settings
+        .nftables
+        .then(|| format!("docker {major} nftables"))
 }
 
 fn networks(inventory: &Facts, names: &mut Names, draft: &mut Draft) {

@@ -15,6 +15,10 @@ pub use draft::{Container, Draft, Network, Published};
 pub use from_compose::from_compose;
 pub use from_engine::{fill, from_engine};
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::compile::{Compiled, How, compile_with};
 use crate::diag::Diagnostics;
 use crate::format::format;
@@ -32,10 +36,27 @@ pub fn policy(draft: &Draft) -> Result<String, Box<Compiled>> {
     let text = laid_out(print::print(draft));
     let compiled = compile_with(&Text(&text), NAME, None, How::default());
     if compiled.has_errors() {
-        Err(Box::new(compiled))
-    } else {
-        Ok(text)
+        return Err(Box::new(compiled));
     }
+    let daemon = compiled
+        .bundle()
+        .map(|bundle| bundle.manifest().daemon.clone());
+    Ok(daemon.as_ref().map(needs).unwrap_or_default() + &text)
+}
+
+/// Writes what the engine's own settings have to be, as comments; `apply` refuses the policy before.
+fn needs(daemon: &BTreeMap<String, Value>) -> String {
+    if daemon.is_empty() {
+        return String::new();
+    }
+    let lines = daemon
+        .iter()
+        .map(|(key, value)| format!("\"{key}\": {value}"));
+    let lines: Vec<String> = lines.collect();
+    format!(
+        "# /etc/docker/daemon.json must have this before `apply`, and Docker a restart:\n#   {}\n\n",
+        lines.join(",\n#   ")
+    )
 }
 
 /// Lays a text out as `tidegate fmt` would; one with mistakes stays, so that they are told.

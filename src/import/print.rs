@@ -21,7 +21,7 @@ pub(super) fn print(draft: &Draft) -> String {
     for reason in &draft.left_out {
         let _ = writeln!(text, "# Left out: {}.", one_line(reason));
     }
-    text.push_str(HOST);
+    text.push_str(&host(draft.engine.as_deref()));
     let mut taken = Taken::of(draft);
     for network in &draft.networks {
         let fixed = fixed(draft, &network.name);
@@ -48,16 +48,25 @@ fn one_line(text: &str) -> String {
     text.replace(odd, "?")
 }
 
-const HOST: &str = "
-host {
+/// Returns the `host` block. Where Docker accepts in tables of its own, a closed FORWARD would end what it
+/// lets in.
+fn host(engine: Option<&str>) -> String {
+    let setting = engine.map(|engine| format!("  engine     {engine}\n"));
+    let nftables = engine.is_some_and(|engine| engine.ends_with("nftables"));
+    let forward = if nftables { "" } else { "  forward    drop\n" };
+    format!(
+        "
+host {{
   # uplink eth0      choose: the interfaces that face outside; without it, all but the bridges here
-  forwarding on
-  forward    drop
-}
+{}  forwarding on
+{forward}}}
 
 # choose: who is trusted, and write `from office` in the place of `from any` below
-# trust office { 203.0.113.0/24 }
-";
+# trust office {{ 203.0.113.0/24 }}
+",
+        setting.unwrap_or_default()
+    )
+}
 
 /// What networks have, so that proposals keep clear of it.
 struct Taken {

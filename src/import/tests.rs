@@ -164,6 +164,41 @@ fn compose_files_become_a_policy() {
     "#);
 }
 
+/// One that `apply` takes: the backend is named, FORWARD left alone, and daemon.json's lines are told.
+#[test]
+fn an_engine_with_nftables_becomes_a_policy_that_fits_it() {
+    let text = |backend: &str| {
+        let inventory = Facts::read(&format!(
+            "engine: docker 29.7.2
+settings: {{version: 29.7.2, {backend}}}
+networks:
+  shop: {{driver: bridge, bridge: br-shop, subnets: [172.18.0.0/16], icc: false}}
+containers:
+  web:
+    networks: {{shop: [172.18.0.2]}}
+    ports: ['8080->80/tcp']
+"
+        ));
+        written(&from_engine(&inventory.unwrap()))
+    };
+    let policy = text("nftables: true");
+    for line in [
+        "# /etc/docker/daemon.json must have this",
+        "#   \"bridge-accept-fwmark\": \"0x10000000/0x10000000\",\n",
+        "#   \"firewall-backend\": \"nftables\"\n",
+        "  engine     docker 29 nftables\n",
+    ] {
+        assert!(policy.contains(line), "{line}: {policy}");
+    }
+    assert!(!policy.contains("forward    drop"), "{policy}");
+    let policy = text("nftables: false");
+    assert!(policy.contains("forward    drop"), "{policy}");
+    assert!(
+        !policy.contains("daemon.json") && !policy.contains("  engine"),
+        "{policy}"
+    );
+}
+
 #[test]
 fn an_engine_becomes_a_policy() {
     let inventory = Facts::read(

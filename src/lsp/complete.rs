@@ -117,8 +117,8 @@ impl Offer<'_> {
         let last = context.last();
         match (context.first(), context.before.len()) {
             ("", _) => self.keywords(block),
-            ("engine", 1) => self.words(&["docker", "none"]),
-            ("engine", _) if last != "none" => self.words(&["nftables"]),
+            ("engine", 1) => self.words(&["docker", "none", "podman"]),
+            ("engine", _) if !["none", "podman"].contains(&last) => self.words(&["nftables"]),
             ("forward", 1) => self.words(&["accept", "drop"]),
             ("others", 1) => self.words(&["closed", "drop", "leave"]),
             ("log", 1) => self.words(&["denied"]),

@@ -8,7 +8,9 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use crate::policy::ir::{Container, Engine, Exposure, Network, NetworkId, Policy, Published};
+use crate::policy::ir::{
+    Container, Engine, Exposure, Network, NetworkId, Policy, Published, Release,
+};
 
 use super::rule::protocol_word;
 
@@ -34,7 +36,7 @@ pub const VERSIONS: [(u32, u32); 11] = [
     (20, 10),
     (23, 0),
     (27, 0),
-    (28, 1),
+    (28, 0),
     (28, 2),
     (29, 0),
 ];
@@ -43,12 +45,12 @@ impl DockerSetup {
     /// Returns the engine that a policy is for, one of 20.10 where it does not say; with its proxy,
     /// IPv6 rules, and FORWARD left as it is.
     pub fn of(policy: &Policy) -> Self {
-        let version = match policy.host.engine {
-            Engine::Docker { version, .. } => version,
-            Engine::None(_) => None,
+        let release = match policy.host.engine {
+            Engine::Docker { release, .. } => release,
+            Engine::None(_) | Engine::Podman => None,
         };
         DockerSetup {
-            version: version.unwrap_or((20, 10)),
+            version: release.map_or((20, 10), Release::first),
             closed: false,
             ip6tables: true,
             proxy: true,
@@ -125,6 +127,11 @@ struct Port<'p> {
 impl View<'_> {
     fn networks(&self) -> impl Iterator<Item = &Network> {
         self.policy.networks.iter().filter(|network| network.local)
+    }
+
+    /// Returns those that may be left: an internal one has rules that keep it apart, and no others.
+    fn open_networks(&self) -> impl Iterator<Item = &Network> {
+        self.networks().filter(|network| !network.internal)
     }
 
     fn address(&self, container: &Container, network: NetworkId) -> Option<IpAddr> {
@@ -220,7 +227,7 @@ impl View<'_> {
             "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
              -A OUTPUT {but_loopback}-m addrtype --dst-type LOCAL -j DOCKER\n"
         );
-        for network in self.networks() {
+        for network in self.open_networks() {
             let bridge = &network.bridge.0;
             for subnet in &network.subnets {
                 if subnet.addr().is_ipv6() == self.v6 {
@@ -253,7 +260,7 @@ impl View<'_> {
         } else {
             String::new()
         };
-        let link_local = if self.v6 && self.setup.since(27, 0) {
+        let link_local = if self.v6 && self.setup.since(28, 0) {
             "! -s fe80::/10 "
         } else {
             ""
@@ -291,7 +298,7 @@ impl View<'_> {
                 port.address, port.bridge, port.protocol, port.inner
             );
         }
-        for bridge in self.networks().map(|network| &network.bridge.0) {
+        for bridge in self.open_networks().map(|network| &network.bridge.0) {
             if self.setup.since(28, 0) {
                 let _ = writeln!(text, "-A DOCKER ! -i {bridge} -o {bridge} -j DROP");
             }
@@ -304,7 +311,11 @@ impl View<'_> {
     fn shared_forward(&self) -> String {
         let [first, _] = self.isolation_chains();
         let mut text = format!(":{first} - [0:0]\n-A FORWARD -j {first}\n");
-        for network in self.networks() {
+        for network in self.networks().filter(|network| network.internal) {
+            let (bridge, icc) = (&network.bridge.0, icc(network));
+            let _ = writeln!(text, "-A FORWARD -i {bridge} -o {bridge} -j {icc}");
+        }
+        for network in self.open_networks() {
             let bridge = &network.bridge.0;
             let known = format!(
                 "-A FORWARD -o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
@@ -316,7 +327,7 @@ impl View<'_> {
                 published + &known
             });
             let _ = writeln!(text, "-A FORWARD -i {bridge} ! -o {bridge} -j ACCEPT");
-            let icc = if network.icc { "ACCEPT" } else { "DROP" };
+            let icc = icc(network);
             let _ = writeln!(text, "-A FORWARD -i {bridge} -o {bridge} -j {icc}");
         }
         text
@@ -330,7 +341,11 @@ impl View<'_> {
              -A FORWARD -j DOCKER-FORWARD\n-A DOCKER-FORWARD -j DOCKER-CT\n\
              -A DOCKER-FORWARD -j {first}\n-A DOCKER-FORWARD -j DOCKER-BRIDGE\n"
         );
-        for network in self.networks() {
+        for network in self.networks().filter(|network| network.internal) {
+            let (bridge, icc) = (&network.bridge.0, icc(network));
+            let _ = writeln!(text, "-A DOCKER-FORWARD -i {bridge} -o {bridge} -j {icc}");
+        }
+        for network in self.open_networks() {
             let bridge = &network.bridge.0;
             let _ = write!(
                 text,
@@ -367,14 +382,17 @@ impl View<'_> {
         if !second.is_empty() {
             let _ = writeln!(text, ":{second} - [0:0]");
         }
-        for bridge in self.networks().map(|network| &network.bridge.0) {
+        for network in self.networks().filter(|network| network.internal) {
+            text.push_str(&self.kept_apart(network));
+        }
+        for bridge in self.open_networks().map(|network| &network.bridge.0) {
             if !second.is_empty() {
                 let _ = write!(
                     text,
                     "-A {first} -i {bridge} ! -o {bridge} -j {second}\n-A {second} -o {bridge} -j DROP\n"
                 );
             } else if !self.setup.since(29, 0) {
-                for other in self.networks().map(|network| &network.bridge.0) {
+                for other in self.open_networks().map(|network| &network.bridge.0) {
                     if other != bridge {
                         let _ = writeln!(text, "-A {first} -i {bridge} -o {other} -j DROP");
                     }
@@ -383,4 +401,28 @@ impl View<'_> {
         }
         text
     }
+
+    /// An internal network: nothing comes or goes but between its own addresses. In IPv6 neighbours
+    /// ask from link-local ones.
+    fn kept_apart(&self, network: &Network) -> String {
+        let [chain, _] = self.isolation_chains();
+        let bridge = &network.bridge.0;
+        let (no_input, no_output) = match self.v6 && self.setup.since(28, 0) {
+            true => (format!("! -i {bridge} "), format!("! -o {bridge} ")),
+            false => Default::default(),
+        };
+        let subnets = network.subnets.iter();
+        let subnets = subnets.filter(|subnet| subnet.addr().is_ipv6() == self.v6);
+        let rules = subnets.map(|subnet| {
+            format!(
+                "-A {chain} ! -s {subnet} {no_input}-o {bridge} -j DROP\n\
+                 -A {chain} ! -d {subnet} -i {bridge} {no_output}-j DROP\n"
+            )
+        });
+        rules.collect()
+    }
+}
+
+fn icc(network: &Network) -> &'static str {
+    if network.icc { "ACCEPT" } else { "DROP" }
 }

@@ -1,10 +1,12 @@
 //! The `engine` setting, and what each release of Docker has.
 
+use std::fmt;
+
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::source::Span;
 use crate::syntax::ast::{ForwardPolicy, Spanned};
 
-use super::ir::{Backend, Engine, Host};
+use super::ir::{Backend, Engine, Host, Release};
 
 /// The oldest release whose rules were looked at.
 const OLDEST: (u32, u32) = (1, 12);
@@ -21,15 +23,46 @@ impl Engine {
     pub fn has_docker_user(self) -> bool {
         match self {
             Engine::Docker {
-                version,
+                release,
                 backend: Backend::Iptables,
-            } => version.is_none_or(|version| version >= DOCKER_USER),
+            } => release.is_none_or(|release| release.first() >= DOCKER_USER),
             Engine::Docker {
                 backend: Backend::Nftables,
                 ..
             }
-            | Engine::None(_) => false,
+            | Engine::None(_)
+            | Engine::Podman => false,
         }
+    }
+
+    /// Returns true where an engine leads published ports to their containers, and gives what leaves
+    /// the host one of its addresses.
+    pub fn translates(self) -> bool {
+        matches!(self, Engine::Docker { .. } | Engine::Podman)
+    }
+
+    /// Returns true where an engine has rules that accept what it publishes and what goes out, so that
+    /// a closed FORWARD does not end it. podman has none for new connections from outside.
+    pub fn accepts(self) -> bool {
+        matches!(self, Engine::Docker { .. })
+    }
+
+    /// Returns true where a process of the engine may take connections to published ports, and makes
+    /// its own to the container.
+    pub fn has_proxy(self) -> bool {
+        matches!(self, Engine::Docker { .. })
+    }
+
+    /// Returns true where an engine may drop what is routed straight to a container in `raw`.
+    pub fn drops_routed(self) -> bool {
+        matches!(self, Engine::Docker { .. })
+    }
+
+    /// Returns true where containers' published ports are reached at 127.0.0.0/8 by translation, for
+    /// which a bridge has to take loopback addresses from the wire: the kernel then no longer refuses
+    /// them as sources.
+    pub fn routes_loopback(self) -> bool {
+        matches!(self, Engine::None(_) | Engine::Podman)
     }
 
     /// Returns true where Docker's rules are not those of iptables.
@@ -44,6 +77,31 @@ impl Engine {
     }
 }
 
+impl Release {
+    /// Returns major and minor of the first release that this is.
+    pub fn first(self) -> (u32, u32) {
+        (self.major, self.minor.unwrap_or(0))
+    }
+
+    /// Returns true where an engine's major and minor are of this release.
+    pub fn has(self, (major, minor): (u32, u32)) -> bool {
+        self.major == major && self.minor.is_none_or(|it| it == minor)
+    }
+}
+
+/// As Docker writes it: 17.03 to 20.10 are named after months.
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.minor {
+            None => write!(f, "{}", self.major),
+            Some(minor) if (17..=20).contains(&self.major) => {
+                write!(f, "{}.{minor:02}", self.major)
+            }
+            Some(minor) => write!(f, "{}.{minor}", self.major),
+        }
+    }
+}
+
 /// Reads `engine docker [VERSION] [nftables]`.
 pub(super) fn docker(
     written: Option<&Spanned<String>>,
@@ -51,36 +109,49 @@ pub(super) fn docker(
     span: Span,
     diagnostics: &mut Diagnostics,
 ) -> Engine {
-    let version = written.and_then(|written| known(written, diagnostics));
+    let release = written.and_then(|written| known(written, diagnostics));
     let backend = if nftables {
         Backend::Nftables
     } else {
         Backend::Iptables
     };
-    if let Some(written) = written.filter(|_| nftables && version < Some(NFTABLES)) {
-        diagnostics.extend(version.map(|_| no_nftables(written, span)));
+    let lacks = release.is_some_and(|release| release.first() < NFTABLES);
+    if let Some(written) = written.filter(|_| nftables && lacks) {
+        diagnostics.push(no_nftables(written, span));
     }
-    Engine::Docker { version, backend }
+    Engine::Docker { release, backend }
 }
 
-fn known(written: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<(u32, u32)> {
-    let version = version(&written.node);
-    match version {
+fn known(written: &Spanned<String>, diagnostics: &mut Diagnostics) -> Option<Release> {
+    let release = release(&written.node);
+    match release {
         None => diagnostics.push(no_version(written)),
-        Some(found) if found < OLDEST => diagnostics.push(too_old(written)),
-        Some((major, _)) if major > NEWEST => diagnostics.push(too_new(written)),
+        Some(found) if needs_minor(found) => diagnostics.push(ambiguous(written)),
+        Some(found) if found.first() < OLDEST => diagnostics.push(too_old(written)),
+        Some(found) if found.major > NEWEST => diagnostics.push(too_new(written)),
         Some(_) => {}
     }
-    version
+    release
 }
 
-/// Reads major and minor of `28.5`, `28.5.1` or `17.06.2-ce`.
-fn version(text: &str) -> Option<(u32, u32)> {
+/// Reads `28`, `28.5`, `28.5.1` or `17.06.2-ce`.
+pub fn release(text: &str) -> Option<Release> {
     let release = text.split('-').next()?;
-    let mut parts = release.split('.').map(number);
-    let found = (parts.next()??, parts.next()??);
-    let rest: Vec<_> = parts.collect();
-    (rest.len() <= 1 && rest.iter().all(Option::is_some)).then_some(found)
+    let parts: Option<Vec<u32>> = release.split('.').map(number).collect();
+    match *parts?.as_slice() {
+        [major] => Some(Release { major, minor: None }),
+        [major, minor] | [major, minor, _] => Some(Release {
+            major,
+            minor: Some(minor),
+        }),
+        _ => None,
+    }
+}
+
+/// Returns true where releases of one major differ in what the policy needs: 1 in what works at all,
+/// 17 in `DOCKER-USER`.
+fn needs_minor(release: Release) -> bool {
+    release.minor.is_none() && [OLDEST.0, DOCKER_USER.0].contains(&release.major)
 }
 
 fn number(text: &str) -> Option<u32> {
@@ -91,7 +162,17 @@ fn number(text: &str) -> Option<u32> {
 fn no_version(written: &Spanned<String>) -> Diagnostic {
     let title = format!("`{}` is not a version of Docker", written.node);
     Diagnostic::error(code::BAD_VERSION, title)
-        .at(written.span, "major and minor are needed, as in 28.5")
+        .at(
+            written.span,
+            "a major is needed, or major and minor, as in 28.5",
+        )
+        .help("take it from `docker version`, under Server")
+}
+
+fn ambiguous(written: &Spanned<String>) -> Diagnostic {
+    let title = format!("the releases of Docker {} differ", written.node);
+    Diagnostic::error(code::BAD_VERSION, title)
+        .at(written.span, "its minor is needed, as in 17.06")
         .help("take it from `docker version`, under Server")
 }
 

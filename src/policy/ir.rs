@@ -153,7 +153,7 @@ impl Policy {
     /// Returns the first exposure that the host reaches at 127.0.0.0/8 and whose container is on
     /// `network`, where nobody but tidegate translates published ports.
     pub fn loopback_published(&self, network: NetworkId) -> Option<Span> {
-        if !matches!(self.host.engine, Engine::None(_)) {
+        if self.host.engine.translates() {
             return None;
         }
         let here = self.containers.iter().filter(|container| {
@@ -203,15 +203,24 @@ pub enum Others {
     Leave,
 }
 
-/// The engine that writes NAT and publishing; a version is major and minor, as in `28.5`.
+/// The engine that writes NAT and publishing; see `policy::engine` for what each has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     Docker {
-        version: Option<(u32, u32)>,
+        release: Option<Release>,
         backend: Backend,
     },
     /// Nobody but tidegate writes them; the whole setting.
     None(Span),
+    /// podman with netavark, whichever its `firewall_driver`.
+    Podman,
+}
+
+/// A release of Docker: `28.5`, or `28` for any of that major.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    pub major: u32,
+    pub minor: Option<u32>,
 }
 
 /// What Docker writes its rules with; see `--firewall-backend` in dockerd(8), Docker 29.
@@ -264,6 +273,8 @@ pub struct Network {
     pub egress: bool,
     pub host_access: bool,
     pub antispoof: bool,
+    /// The engine keeps it apart from everything else, as facts have it; false where none say so.
+    pub internal: bool,
     /// The network's name where it is declared.
     pub span: Span,
 }

@@ -11,6 +11,7 @@ mod hosts;
 mod icmp;
 mod imports;
 mod interface;
+pub mod internal;
 pub mod ir;
 mod limits;
 mod links;
@@ -32,6 +33,8 @@ mod sysctl;
 mod tests;
 mod trust;
 mod undeclared;
+
+pub use engine::release;
 
 use thiserror::Error;
 

@@ -81,6 +81,7 @@ fn empty(written: &ast::Network) -> Draft {
             egress: true,
             host_access: true,
             antispoof: true,
+            internal: false,
             span: written.name.span,
         },
         host: 0,

@@ -18,7 +18,7 @@ use super::imports::Imports;
 use super::ir::{ContainerId, Names, NetworkId, Policy, TrustId, Undeclared};
 use super::names::{Entity, Scope};
 use super::reader::Reader;
-use super::{networks, settings, stock, trust, undeclared};
+use super::{internal, networks, settings, stock, trust, undeclared};
 
 const MAX_NETWORKS: usize = 4_096;
 const MAX_CONTAINERS: usize = 100_000;
@@ -79,7 +79,7 @@ pub(super) fn resolve(
     let trusts = trust::resolve(&items.trusts, &imports.hidden, &mut scope, reader);
     let diagnostics = &mut reader.diagnostics;
     let hosts = hosts::resolve(&items.hosts, diagnostics);
-    let networks = networks::resolve(
+    let mut networks = networks::resolve(
         &items.networks,
         &hosts,
         &items.uplinks(&hosts),
@@ -88,6 +88,7 @@ pub(super) fn resolve(
     );
     if let Some(inventory) = inventory {
         stock::check(inventory, &networks, diagnostics);
+        stock::internal(inventory, &mut networks);
     }
     let around = Surroundings {
         inventory,
@@ -130,6 +131,9 @@ pub(super) fn resolve(
         names: names(&items),
         undeclared: Undeclared::default(),
     };
+    let apart = (0..).zip(&shared.networks).filter(|(_, it)| it.internal);
+    let apart: Vec<NetworkId> = apart.map(|(id, _)| NetworkId(id)).collect();
+    diagnostics.extend(internal::check(&shared, &apart, "the inventory"));
     let mut policies = hosts.split(&networks, shared, diagnostics);
     for policy in &mut policies {
         policy.undeclared =

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::source::Span;
 use crate::syntax::ast;
-use crate::syntax::ast::{HostSetting, Name, Rate, RateUnit, Spanned};
+use crate::syntax::ast::{EngineKind, HostSetting, Name, Rate, RateUnit, Spanned};
 
 use super::ir::{Backend, Engine, Host, IfName, LogDenied, Others};
 use super::once::Once;
@@ -20,7 +20,7 @@ pub(super) fn defaults() -> Host {
     Host {
         name: None,
         engine: Engine::Docker {
-            version: None,
+            release: None,
             backend: Backend::Iptables,
         },
         uplinks: Vec::new(),
@@ -88,10 +88,19 @@ impl Block<'_> {
         let span = setting.span;
         match &setting.node {
             HostSetting::Engine {
-                docker,
+                kind,
                 version,
                 nftables,
-            } => self.engine(*docker, version.as_ref(), *nftables, span),
+            } => {
+                self.engine_at = Some(span);
+                self.host.engine = match kind {
+                    EngineKind::Docker => {
+                        engine::docker(version.as_ref(), *nftables, span, self.diagnostics)
+                    }
+                    EngineKind::None => Engine::None(span),
+                    EngineKind::Podman => Engine::Podman,
+                };
+            }
             HostSetting::Forward(policy) => self.host.forward = Some((*policy, span)),
             HostSetting::Forwarding(on) => self.host.forwarding = Some((*on, span)),
             HostSetting::LogDenied(rate) => self.log_denied(rate.as_ref(), span),
@@ -106,21 +115,6 @@ impl Block<'_> {
             }
             HostSetting::Uplink(names) => self.host.uplinks = uplinks(names, self.diagnostics),
         }
-    }
-
-    fn engine(
-        &mut self,
-        docker: bool,
-        version: Option<&Spanned<String>>,
-        nftables: bool,
-        span: Span,
-    ) {
-        if !docker {
-            self.host.engine = Engine::None(span);
-            return;
-        }
-        self.engine_at = Some(span);
-        self.host.engine = engine::docker(version, nftables, span, self.diagnostics);
     }
 
     fn log_denied(&mut self, rate: Option<&Spanned<Rate>>, span: Span) {
@@ -227,6 +221,7 @@ fn left_open(span: Span, host: &Host) -> Diagnostic {
             "Docker sets the policy of FORWARD to DROP only when it turns forwarding on itself."
         }
         Engine::None(_) => "Without an engine nobody else sets the policy of FORWARD to DROP.",
+        Engine::Podman => "podman never sets the policy of FORWARD.",
     };
     Diagnostic::warning(code::FORWARD_LEFT_OPEN, title)
         .at(span, "FORWARD's policy is left as it is")

@@ -48,6 +48,14 @@ pub(super) fn check(inventory: &Facts, networks: &[Draft], diagnostics: &mut Dia
     }
 }
 
+/// Notes which networks the engine keeps apart.
+pub(super) fn internal(inventory: &Facts, networks: &mut [Draft]) {
+    for draft in networks {
+        let facts = inventory.network_of(&draft.network.bridge.0);
+        draft.network.internal = facts.is_some_and(|(_, facts)| facts.internal);
+    }
+}
+
 /// A network that the engine has not made yet has no addresses to tell.
 fn no_bridge(inventory: &Facts, draft: &Draft) -> Diagnostic {
     let (name, bridge) = (&draft.network.name, &draft.network.bridge.0);

@@ -199,8 +199,13 @@ fn moved(policy: &Policy, placed: &Policy, v6: bool) -> Option<String> {
 
 fn engine(policy: &Policy, v6: bool) -> (String, Option<String>) {
     let engine = policy.host.engine;
-    if matches!(engine, Engine::None(_)) {
-        return (String::new(), None);
+    match engine {
+        Engine::None(_) => return (String::new(), None),
+        Engine::Podman => {
+            let said = "podman's own rules are not in this: published ports are asked of `--live`.";
+            return (String::new(), Some(said.to_owned()));
+        }
+        Engine::Docker { .. } => {}
     }
     if engine.is_nftables() {
         let said = "Docker's nftables tables come after these, and have the last word.";

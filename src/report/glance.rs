@@ -68,13 +68,14 @@ fn facts(review: &Review<'_>) -> String {
 fn engine(engine: Engine) -> String {
     match engine {
         Engine::None(_) => "none".to_owned(),
-        Engine::Docker { version, backend } => {
-            let version = version.map(|(major, minor)| format!(" {major}.{minor}"));
+        Engine::Podman => "podman".to_owned(),
+        Engine::Docker { release, backend } => {
+            let release = release.map(|release| format!(" {release}"));
             let backend = match backend {
                 Backend::Iptables => "",
                 Backend::Nftables => ", nftables",
             };
-            format!("docker{}{backend}", version.unwrap_or_default())
+            format!("docker{}{backend}", release.unwrap_or_default())
         }
     }
 }

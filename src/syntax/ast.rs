@@ -49,9 +49,9 @@ pub struct Host {
 
 #[derive(Debug, Clone)]
 pub enum HostSetting {
-    /// `engine docker [VERSION] [nftables]` or `engine none`.
+    /// `engine docker [VERSION] [nftables]`, `engine podman` or `engine none`.
     Engine {
-        docker: bool,
+        kind: EngineKind,
         version: Option<Spanned<String>>,
         nftables: bool,
     },
@@ -71,6 +71,13 @@ pub enum HostSetting {
         value: Spanned<String>,
     },
     Uplink(Vec<Name>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    Docker,
+    None,
+    Podman,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -82,6 +82,7 @@ impl Rule {
             Rule::kw_on => "on",
             Rule::kw_others => "others",
             Rule::kw_per => "per",
+            Rule::kw_podman => "podman",
             Rule::kw_route => "route",
             Rule::kw_sctp => "sctp",
             Rule::kw_second => "second",

@@ -46,7 +46,7 @@ const CONTAINER: &[Keyword] = &[(
 )];
 
 const HOST: &[Keyword] = &[
-    ("engine", "engine docker [VERSION] [nftables]|none"),
+    ("engine", "engine docker [VERSION] [nftables]|podman|none"),
     ("forward", "forward drop|accept"),
     ("forwarding", "forwarding on|off"),
     ("log", "log denied [limit N/UNIT]"),

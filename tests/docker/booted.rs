@@ -6,14 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::reboot::is_up;
-use super::{POLICY, RUN, make_network};
+use super::{POLICY, RUN, drops_routed, make_network};
 use crate::support::client::{STORM, Storm};
 use crate::support::lab::{Host, Lab, Machine, machine_with};
 
 pub(super) const SHOP: &str = include_str!("boot.tide");
 
-/// What outside may not reach, by the host's ports and at the container's own addresses. The engine
-/// alone lets everybody in at all of them.
+/// What outside may not reach, by the host's ports, then at the container's own addresses. The engine
+/// alone lets everybody in at all of them, since 28.0 by the host's ports alone.
 pub(super) const FORBIDDEN: [&str; 8] = [
     "192.0.2.1:8080",
     "[2001:db8::1]:8080",
@@ -64,8 +64,16 @@ impl Shop {
             "{RUN} --name web -h web --network shop --ip 172.28.0.10 --ip6 fd00:28::10 \
              -v /usr:/usr:ro -p 8080:80 -p 8053:53/udp box 80 9187 53/udp"
         ));
-        for address in FORBIDDEN {
+        let (published, routed) = FORBIDDEN.split_at(4);
+        for address in published {
             lab.outside.is_served(address, "web");
+        }
+        for address in routed {
+            if drops_routed(&host) {
+                lab.outside.is_refused(address);
+            } else {
+                lab.outside.is_served(address, "web");
+            }
         }
         host.put(POLICY, SHOP);
         host.run(&format!("tidegate install {POLICY}"));

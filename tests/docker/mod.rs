@@ -21,6 +21,7 @@ mod order;
 mod packages;
 mod pair;
 mod paths;
+mod podman;
 mod published;
 mod reboot;
 mod restarts;
@@ -79,6 +80,20 @@ fn start_db(host: &Host) {
 
 fn start_blog(host: &Host) {
     start(host, "blog", None, "-p 8090:80 box");
+}
+
+/// Returns major and minor of the engine that runs.
+fn release(host: &Host) -> (u32, u32) {
+    let version = host.run("docker version -f '{{.Server.Version}}'");
+    let parts = version.trim().split('.');
+    let mut parts = parts.map(|it| it.parse().expect("a number"));
+    let mut part = || parts.next().expect("major and minor");
+    (part(), part())
+}
+
+/// Docker 28.0 and newer drop themselves what is routed straight to a container.
+fn drops_routed(host: &Host) -> bool {
+    host.engine() >= 28
 }
 
 /// Puts `policy` in force on the host.

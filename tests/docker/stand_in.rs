@@ -2,15 +2,33 @@
 
 use std::collections::BTreeMap;
 
+use tidegate::facts::Facts;
 use tidegate::netfilter::Family;
 use tidegate::netfilter::docker::DockerSetup;
 use tidegate::netfilter::dump::{Dump, DumpRule, read};
 use tidegate::policy::ir::Policy;
-use tidegate::policy::load;
+use tidegate::policy::load_with;
 
-use super::{SHOP, make_network, start_db, start_web};
+use super::{RUN, SHOP, make_network, release, start_db, start_web};
 use crate::support::files::Files;
 use crate::support::lab::{Host, docker_host};
+
+/// A network that the engine keeps apart, as facts say.
+const VAULT: &str = "
+network vault {
+  bridge br-vault
+  subnet 172.30.0.0/16, fd00:30::/64
+  icc    on
+}
+container hidden on vault at 172.30.0.20, fd00:30::20 { expose 80/tcp }
+";
+const FACTS: &str = "networks:
+  vault:
+    driver: bridge
+    bridge: br-vault
+    subnets: [172.30.0.0/16, 'fd00:30::/64']
+    internal: true
+";
 
 #[test]
 fn what_stands_in_for_this_engine_is_what_it_writes() {
@@ -21,23 +39,22 @@ fn what_stands_in_for_this_engine_is_what_it_writes() {
     make_network(&host);
     start_web(&host);
     start_db(&host);
+    host.run(&format!(
+        "docker network create --internal --ipv6 --subnet 172.30.0.0/16 --subnet fd00:30::/64 \
+         -o com.docker.network.bridge.name=br-vault vault && \
+         {RUN} --name hidden --network vault --ip 172.30.0.20 --ip6 fd00:30::20 box"
+    ));
     // A container that Docker gives an address is not in the comparison.
     let text = SHOP.replace(
         "container blog on shop {\n  expose 80/tcp as 8090 from office\n}",
         "",
     );
-    let loaded = load(&Files::one(&text), "policy.tide");
+    let text = format!("{text}{VAULT}");
+    let facts = Facts::read(FACTS).expect("facts");
+    let loaded = load_with(&Files::one(&text), "policy.tide", Some(&facts));
     let policy = loaded.policies.first().expect("the policy is in order");
 
-    let version = host.run("docker version -f '{{.Server.Version}}'");
-    let mut parts = version
-        .trim()
-        .split('.')
-        .map(|part| part.parse().expect("a number"));
-    let version = (
-        parts.next().expect("a major"),
-        parts.next().expect("a minor"),
-    );
+    let version = release(&host);
     for (proxy, options) in [(true, ""), (false, "--userland-proxy=false")] {
         host.run(&format!("engine restart {options}"));
         for family in Family::BOTH {

@@ -8,11 +8,12 @@ use super::SHOP;
 use super::reboot::is_up;
 use crate::support::lab::{Host, machine};
 
-/// Returns the lines of a unit's messages that are at least that urgent.
+/// Returns the lines of a unit's own messages that are at least that urgent; what systemd itself says of
+/// the unit differs from release to release.
 fn told(host: &Host, urgency: &str, unit: &str) -> String {
     host.run("journalctl --sync");
     host.run(&format!(
-        "journalctl -b --no-pager -o cat -p {urgency} -u {unit}"
+        "journalctl -b --no-pager -o cat -p {urgency} -t tidegate -u {unit}"
     ))
 }
 

@@ -7,7 +7,7 @@ use tidegate::netfilter::docker::{DockerSetup, VERSIONS, guard};
 use tidegate::netfilter::dump::{Dump, States};
 use tidegate::netfilter::trace::{End, Link, Machine, Probe, Trace, traces};
 use tidegate::netfilter::{Family, lower, render, render_chains};
-use tidegate::policy::ir::{Backend, Engine, Policy, Protocol};
+use tidegate::policy::ir::{Backend, Engine, Policy, Protocol, Release};
 use tidegate::source::SourceMap;
 
 use super::kernel::World;
@@ -177,7 +177,10 @@ fn packets_pass_the_rules_of_every_release_as_the_tables_say() {
 fn on(policy: &Policy, version: (u32, u32)) -> Policy {
     let mut policy = policy.clone();
     policy.host.engine = Engine::Docker {
-        version: Some(version),
+        release: Some(Release {
+            major: version.0,
+            minor: Some(version.1),
+        }),
         backend: Backend::Iptables,
     };
     policy

@@ -153,7 +153,7 @@ fn packets_pass_the_evaluator_as_the_tables_say() {
         for flow in &case.flows {
             let ruleset = &rulesets[usize::from(flow.to.is_ipv6())];
             let open = match case.policy.host.engine {
-                Engine::Docker { .. } => evaluate(&case.policy, ruleset, flow),
+                Engine::Docker { .. } | Engine::Podman => evaluate(&case.policy, ruleset, flow),
                 Engine::None(_) => no_engine::evaluate(&case.policy, ruleset, flow),
             };
             assert_eq!(open, flow.open, "{}: {}", case.folder.display(), flow.text);

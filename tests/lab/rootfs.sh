@@ -1,6 +1,7 @@
 #!/bin/sh
 # rootfs.sh [VARIANT]: makes a Debian root file system with Docker and systemd, once, and prints its
-# path.  VARIANT `firewalls` also has netfilter-persistent and firewalld, `kernel` a kernel of its own.
+# path.  VARIANT `firewalls` also has netfilter-persistent and firewalld, `kernel` a kernel of its own;
+# `podman` has podman with netavark in the place of Docker, for trixie and newer.
 # The suite is $TIDEGATE_LAB_SUITE, else bookworm; each has an engine of its own, see docs/engines.md.
 # It lands in ${TIDEGATE_LAB:-/var/tmp/tidegate-lab}/rootfs under a name that holds a checksum of the
 # package list, so that a changed list makes a new one.
@@ -22,6 +23,10 @@ esac
 case $variant in
 firewalls) packages=$packages,netfilter-persistent,iptables-persistent,firewalld ;;
 kernel) packages=$packages,udev,linux-image-cloud-amd64,initramfs-tools,zstd ;;
+podman)
+    packages=podman,netavark,aardvark-dns,runc,iptables,nftables,conntrack,iproute2,procps,kmod
+    packages=$packages,busybox-static,perl-base
+    ;;
 esac
 
 sum=$(printf %s "$packages" | sha256sum | cut -c 1-8)

@@ -15,6 +15,18 @@ use crate::support::files::Files;
 const SHOP: &str = "host {\n  uplink eth0\n  forwarding on\n  forward drop\n}\n\
     network shop {\n  bridge br-shop\n  subnet 172.18.0.0/16\n}\n";
 
+/// A link into a network that the engine keeps apart.
+const INTERNAL_POLICY: &str = "network shop {\n  bridge br-shop\n  subnet 172.18.0.0/16\n}\n\
+    network vault {\n  bridge br-vault\n  subnet 172.30.0.0/16\n}\n\
+    container web on shop at 172.18.0.10\n\
+    container hidden on vault at 172.30.0.20 { expose 80/tcp }\n\
+    link web -> hidden\n";
+
+const INTERNAL: &str = "networks:
+  shop: {driver: bridge, bridge: br-shop, subnets: [172.18.0.0/16]}
+  vault: {driver: bridge, bridge: br-vault, subnets: [172.30.0.0/16], internal: true}
+";
+
 /// What leads to a message.
 #[derive(Default)]
 struct Trigger {
@@ -216,6 +228,17 @@ fn triggers() -> Vec<(Code, Trigger)> {
         (
             code::ADDRESS_OF_NOW,
             in_shop(&WEB.replace(" at 172.18.0.10", "")).with_inventory(OTHER_ADDRESS),
+        ),
+        (
+            code::INTERNAL_NETWORK,
+            policy(INTERNAL_POLICY).with_inventory(INTERNAL),
+        ),
+        (
+            code::EXPECTED_OF_INTERNAL,
+            policy(format!(
+                "{INTERNAL_POLICY}expect web -> hidden : 80/tcp allowed\n"
+            ))
+            .with_inventory(INTERNAL),
         ),
         (
             code::COMPOSE_DIFFERS,

@@ -12,7 +12,7 @@ use tidegate::net::IntervalSet;
 use tidegate::netfilter::dump::{ChainPolicy, Dump, read};
 use tidegate::netfilter::trace::Machine;
 use tidegate::netfilter::{Family, Ruleset, lower, render, render_chains};
-use tidegate::policy::ir::{Backend, Engine, Policy};
+use tidegate::policy::ir::{Backend, Engine, Policy, Release};
 use tidegate::policy::load;
 use tidegate::question;
 
@@ -91,7 +91,7 @@ fn is_same(one: &Dump, other: &Dump, family: Family) -> bool {
 fn engines(policy: &Policy) -> Vec<Policy> {
     let Engine::Docker {
         backend: Backend::Iptables,
-        version,
+        release,
     } = policy.host.engine
     else {
         return vec![policy.clone()];
@@ -99,14 +99,17 @@ fn engines(policy: &Policy) -> Vec<Policy> {
     let with = |version: (u32, u32)| {
         let mut policy = policy.clone();
         policy.host.engine = Engine::Docker {
-            version: Some(version),
+            release: Some(Release {
+                major: version.0,
+                minor: Some(version.1),
+            }),
             backend: Backend::Iptables,
         };
         policy
     };
     let fits = |it: &&(u32, u32)| {
         let user = |version: (u32, u32)| version >= (17, 6);
-        user(**it) == version.is_none_or(user)
+        user(**it) == release.is_none_or(|release| user(release.first()))
     };
     [(1, 12), (20, 10), (28, 2)]
         .iter()

@@ -79,6 +79,51 @@ fn the_next_bundle_takes_the_place_of_the_one_before() {
     });
 }
 
+/// Docker's nftables tables accept for themselves alone: what ours had closed in FORWARD is open again,
+/// what others closed stays, and is told.
+#[test]
+fn forward_accepts_again_where_the_engine_moves_to_nftables() {
+    let moved = || {
+        let open = Sample::shop().with_both(":FORWARD DROP [0:0]\n", "");
+        let mut open = open.with_both("*filter\n-I DOCKER-USER -j TIDE-PASS\nCOMMIT\n", "");
+        open.manifest.engine = "docker 29 nftables".to_owned();
+        open.manifest.forward = None;
+        open.manifest
+            .hooks
+            .retain(|hook| hook.chain != "DOCKER-USER");
+        open.bundle()
+    };
+    on_both(|env| {
+        let policy = |family: Family| {
+            let rules = env.rules(family);
+            rules.iter().any(|rule| rule.starts_with(":FORWARD DROP"))
+        };
+        deploy::apply(&env.host, &Sample::shop().bundle(), Options::default()).unwrap();
+        assert!(Family::BOTH.into_iter().all(policy));
+        let outcome = deploy::apply(&env.host, &moved(), Options::default()).unwrap();
+        assert!(
+            !Family::BOTH.into_iter().any(policy),
+            "{:?}",
+            env.everything()
+        );
+        let told = |notes: &[String], what: &str| notes.iter().any(|note| note.contains(what));
+        assert!(
+            told(&outcome.notes, "FORWARD becomes ACCEPT"),
+            "{:?}",
+            outcome.notes
+        );
+
+        env.iptables(Family::V4, "-P FORWARD DROP");
+        let outcome = deploy::apply(&env.host, &moved(), Options::default()).unwrap();
+        assert!(policy(Family::V4), "another program's policy is left alone");
+        assert!(
+            told(&outcome.notes, "another program"),
+            "{:?}",
+            outcome.notes
+        );
+    });
+}
+
 #[test]
 fn hooks_that_were_doubled_or_moved_are_put_right() {
     on_both(|env| {

@@ -64,6 +64,20 @@ pub(crate) fn docker_host() -> Option<(Lab, Host)> {
     Some((lab, host))
 }
 
+/// A lab with a host in it that has podman in the place of Docker, with a driver of netavark's.
+pub(crate) fn podman_host(driver: &str) -> Option<(Lab, Host)> {
+    let rootfs = rootfs("podman")?;
+    let lab = Lab::open(Some(&rootfs));
+    let host = Host {
+        pid: lab.script.pid("host"),
+    };
+    let disk = host.path("/");
+    equip(&disk);
+    fs::copy(script("podman.sh"), disk.join("usr/local/sbin/pod")).expect("the disk is writable");
+    host.run(&format!("pod image {driver}"));
+    Some((lab, host))
+}
+
 /// Two Docker hosts; their engines are not started yet.
 pub(crate) fn docker_hosts() -> Option<Pair> {
     let rootfs = rootfs("")?;
@@ -166,7 +180,12 @@ impl Machine {
 /// machine cannot make one.
 pub(super) fn rootfs(variant: &str) -> Option<PathBuf> {
     let made = if Uid::effective().is_root() {
-        Command::new(script("rootfs.sh"))
+        let mut command = Command::new(script("rootfs.sh"));
+        if variant == "podman" {
+            // Debian's older ones have no netavark, or one that is no longer looked after.
+            command.env("TIDEGATE_LAB_SUITE", "trixie");
+        }
+        command
             .arg(variant)
             .stdin(Stdio::null())
             .output()
@@ -243,7 +262,11 @@ impl Host {
     /// Returns a client in the network of a running container.
     #[track_caller]
     pub(crate) fn container(&self, name: &str) -> Client {
-        let pid = self.run(&format!("docker inspect -f '{{{{.State.Pid}}}}' {name}"));
+        self.process(&self.run(&format!("docker inspect -f '{{{{.State.Pid}}}}' {name}")))
+    }
+
+    /// Returns a client in the network of a process of the host's.
+    pub(crate) fn process(&self, pid: &str) -> Client {
         let net = format!("/proc/{}/ns/net", pid.trim_end());
         Client::of_namespace(self.path(&net))
     }

@@ -133,6 +133,11 @@ fn machines() -> Vec<(Code, Facts)> {
         (code::NOT_LOOKED_AT, unseen()),
         (code::DOCKER_USER_DECIDES, with_rules("-A DOCKER-USER -j", "-A DOCKER-USER -s 10.0.0.0/8 -j RETURN\n-A DOCKER-USER -j")),
         (code::MARK_WRITTEN, behind("-j MARK --set-xmark 0x10000000/0x10000000")),
+        (code::FORWARD_CUTS, Facts {
+            manifest: Some(Manifest { engine: "docker 29 nftables".to_owned(), ..manifest() }),
+            ..clean()
+        }),
+        (code::PODMAN_NETWORK, table("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 172.18.0.0/24 -j NETAVARK-1D8721804F16F\n")),
         (code::PROXY_SERVES, with_container(|it| {
             it.addresses = vec!["172.18.0.30".parse().unwrap()];
             it.published = vec!["9000->9000/tcp".to_owned()];

@@ -116,7 +116,8 @@ impl Says<'_> {
         let mut opened: Vec<Node> = allows.into_iter().map(|it| self.named(it)).collect();
         opened.extend(self.offered_afar());
         let opened = self.or(&opened);
-        let passing = if self.no_engine() || self.network(network).egress && self.unhelped() {
+        let passing = if !self.engine().accepts() || self.network(network).egress && self.unhelped()
+        {
             Forward::granted()
         } else {
             Forward::left()
@@ -168,7 +169,7 @@ impl Says<'_> {
     /// Into a network of this host.
     fn entering(&mut self, network: NetworkId) -> Forward {
         let opened = self.opened(network);
-        let outside = self.entered(&opened, !self.no_engine());
+        let outside = self.entered(&opened, self.engine().accepts());
         let inside = self.entered(&opened, false);
         let bridge = self.any_bridge(Field::Input);
         let says = self.select(bridge, inside, outside);
@@ -243,7 +244,7 @@ impl Says<'_> {
             let opens = self.offered_at(here, exposure);
             if !exposure.limits.is_none() {
                 let over_granted = self.over(("mangle", "grant"), id, exposure);
-                let left = is_published && !self.no_engine();
+                let left = is_published && self.engine().accepts();
                 limited.push(Limited {
                     opens,
                     over_left: left.then(|| self.over(("mangle", "limit"), id, exposure)),

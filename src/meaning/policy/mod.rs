@@ -89,9 +89,8 @@ impl<'p> Says<'p> {
         all.filter(move |access| access.effect == effect)
     }
 
-    /// Nobody but tidegate writes rules.
-    fn no_engine(&self) -> bool {
-        matches!(self.policy.host.engine, Engine::None(_))
+    fn engine(&self) -> Engine {
+        self.policy.host.engine
     }
 
     /// Returns a network's subnets of this family.

@@ -28,7 +28,7 @@ pub(in crate::meaning) struct Sources {
 impl Says<'_> {
     /// Returns the outcomes of packets that ask for published ports; others go on.
     pub(in crate::meaning) fn translations(&mut self) -> Node {
-        if !self.no_engine() {
+        if self.engine().translates() {
             return Node::NO;
         }
         let mut all = Vec::new();
@@ -95,7 +95,7 @@ impl Says<'_> {
             afar
         };
         let may_stay = self.or(&[afar, between]);
-        let hidden = if self.no_engine() {
+        let hidden = if !self.engine().translates() {
             self.masked()
         } else {
             Node::NO

@@ -27,10 +27,10 @@ impl<'p> Says<'p> {
         let drop = self.false_packets();
         let lo = self.interface(Field::Input, "lo");
         let out = self.or(&[drop, lo]);
-        let (must, may) = if self.no_engine() {
-            (Node::NO, Node::NO)
-        } else {
+        let (must, may) = if self.engine().drops_routed() {
             (self.routed(true), self.routed(false))
+        } else {
+            (Node::NO, Node::NO)
         };
         Raw {
             drop,
@@ -47,7 +47,7 @@ impl<'p> Says<'p> {
             let loopback = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
             let set = prefixes([&IpNet::from(loopback)]);
             all.push(self.space.within(Field::Destination, &set));
-            if self.no_engine() {
+            if self.engine().routes_loopback() {
                 all.push(self.space.within(Field::Source, &set));
             }
         }

@@ -259,7 +259,7 @@ fn out(chains: &mut Chains<'_, '_>, way: Way, network: NetworkId) {
         return;
     }
     let says = "containers of this network go out only as the policy says";
-    let granted = view.no_engine();
+    let granted = view.grants_all();
     let verdict = if granted {
         Target::SetMark
     } else {
@@ -297,7 +297,7 @@ fn offered_afar(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way, verdic
 fn granted_egress(view: &View<'_>) -> bool {
     let forward = view.policy.host.forward.map(|(policy, _)| policy);
     let unhelped = view.family == Family::V6 && forward == Some(ForwardPolicy::Drop);
-    unhelped || view.no_engine()
+    unhelped || view.grants_all()
 }
 
 fn allows<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Access> + use<'a> {
@@ -484,7 +484,7 @@ fn exposed(
 /// enough; between networks it does not.
 fn published_verdict(view: &View<'_>, way: Way) -> Target {
     match way {
-        Way::Far(_) | Way::In(_) if !view.no_engine() => Target::Return,
+        Way::Far(_) | Way::In(_) if !view.grants_all() => Target::Return,
         _ => Target::SetMark,
     }
 }

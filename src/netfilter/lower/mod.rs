@@ -75,6 +75,10 @@ type Entry = (Table, &'static str, &'static str, Place, &'static str);
 /// Returns the entries of all chains that there may be.
 fn entries(engine: Engine) -> [Entry; 8] {
     let (raw, nat) = match engine {
+        Engine::Podman => (
+            "false sources are dropped",
+            "connections between networks keep their source",
+        ),
         Engine::Docker { .. } => (
             "false sources are dropped, and routed access gets past Docker's own drops",
             "connections between networks keep their source",
@@ -113,7 +117,9 @@ fn pass_entry(engine: Engine) -> Entry {
     };
     let says = match engine {
         Engine::Docker { .. } => "what the policy grants gets past Docker's own rules",
-        Engine::None(_) => "what the policy grants gets past FORWARD's other rules and its policy",
+        Engine::None(_) | Engine::Podman => {
+            "what the policy grants gets past FORWARD's other rules and its policy"
+        }
     };
     (Table::Filter, chain, "PASS", place, says)
 }

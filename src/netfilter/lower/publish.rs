@@ -14,7 +14,7 @@ use crate::netfilter::{ChainName, Family, Table};
 use crate::policy::ir::{ContainerId, Exposure, NetworkId};
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
-    if chains.view.no_engine() {
+    if !chains.view.policy.host.engine.translates() {
         translate(chains);
         masquerade(chains);
     }

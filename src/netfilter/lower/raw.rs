@@ -18,10 +18,10 @@ pub(super) const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     keep_sources_afar(chains);
-    if !chains.view.no_engine() {
+    if chains.view.policy.host.engine.drops_routed() {
         past_engine(chains);
     } else if chains.view.has_peers() {
-        // Nobody drops routed access here, and nobody masquerades but our own rules.
+        // Nobody drops routed access here.
         keep_sources(chains);
     }
     false_sources(chains);
@@ -101,7 +101,7 @@ fn loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
             },
         );
     }
-    if chains.view.family == Family::V4 && chains.view.no_engine() {
+    if chains.view.family == Family::V4 && chains.view.policy.host.engine.routes_loopback() {
         claimed_loopback(chains, raw);
     }
 }

@@ -210,10 +210,9 @@ impl<'a> View<'a> {
         subnets.filter(move |net| family.has(net.addr()))
     }
 
-    /// Returns true where no engine writes rules: everything that passes must then be granted, and
-    /// NAT is ours to write.
-    pub(super) fn no_engine(&self) -> bool {
-        matches!(self.policy.host.engine, ir::Engine::None(_))
+    /// Returns true where no rule of an engine accepts: everything that passes must then be granted.
+    pub(super) fn grants_all(&self) -> bool {
+        !self.policy.host.engine.accepts()
     }
 
     fn addresses(

@@ -3,14 +3,16 @@
 use crate::diag::{Diagnostic, code};
 use crate::policy::ir::{Engine, Network, Policy};
 
-/// The last release of Docker that is known to ask from the container's own namespace.
-const ASKS_FROM_CONTAINER: (u32, u32) = (20, 10);
+/// The last major release of Docker that is known to ask from the container's own namespace.
+const ASKS_FROM_CONTAINER: u32 = 20;
 
 /// Warns of each network without a way out whose containers may send names out through the engine.
 pub(super) fn check(policies: &[Policy]) -> Vec<Diagnostic> {
     let asked = |policy: &&Policy| match policy.host.engine {
-        Engine::Docker { version, .. } => version.is_some_and(|it| it > ASKS_FROM_CONTAINER),
+        Engine::Docker { release, .. } => release.is_some_and(|it| it.major > ASKS_FROM_CONTAINER),
         Engine::None(_) => false,
+        // aardvark-dns runs on the host.
+        Engine::Podman => true,
     };
     let networks = policies
         .iter()

@@ -4,7 +4,7 @@ use super::{Files, in_shop, load, load_text};
 use crate::net::PortRange;
 use crate::policy::ir::{
     Backend, ContainerId, Effect, Engine, ForwardPolicy, IfName, NetworkId, Party, Policy,
-    Protocol, Rate, RateUnit, Service, TrustId,
+    Protocol, Rate, RateUnit, Release, Service, TrustId,
 };
 use crate::policy::settings::DEFAULT_MARK;
 
@@ -39,9 +39,10 @@ fn the_host_block_is_read() {
         Some(ForwardPolicy::Drop)
     );
     assert_eq!(host.mark, 0x10);
-    let version = Some((28, 5));
+    let (major, minor) = (28, Some(5));
+    let release = Some(Release { major, minor });
     let backend = Backend::Iptables;
-    assert_eq!(host.engine, Engine::Docker { version, backend });
+    assert_eq!(host.engine, Engine::Docker { release, backend });
     let unit = RateUnit::Minute;
     assert_eq!(host.log_denied.unwrap().rate, Some(Rate { count: 6, unit }));
     assert_eq!(host.sysctls[0].key, "net.core.somaxconn");
@@ -51,8 +52,8 @@ fn the_host_block_is_read() {
 #[test]
 fn a_policy_without_a_host_block_has_the_defaults() {
     let host = resolved(&in_shop("")).host;
-    let (version, backend) = (None, Backend::Iptables);
-    assert_eq!(host.engine, Engine::Docker { version, backend });
+    let (release, backend) = (None, Backend::Iptables);
+    assert_eq!(host.engine, Engine::Docker { release, backend });
     assert_eq!(host.mark, DEFAULT_MARK);
     assert!(host.forwarding.is_none() && host.forward.is_none());
     assert!(host.uplinks.is_empty() && host.log_denied.is_none());

@@ -129,18 +129,34 @@ host {
 }
 
 #[test]
-fn an_engine_version_has_two_numbers() {
-    insta::assert_snapshot!(said_in_shop("
-host { engine docker 28 }
-"), @r#"
-error[T0327]: `28` is not a version of Docker
- --> p.tide:8:22
-  |
-8 | host { engine docker 28 }
-  |                      ^^ major and minor are needed, as in 28.5
-  |
-  = help: take it from `docker version`, under Server
-"#);
+fn an_engine_version_is_a_major_or_major_and_minor() {
+    for version in [
+        "18",
+        "28",
+        "29",
+        "28.5",
+        "28.5.1",
+        "17.06.2-ce",
+        "29 nftables",
+        "29.1 nftables",
+    ] {
+        let text =
+            format!("\nhost {{\n  engine docker {version}\n  forwarding on\n  uplink eth0\n}}\n");
+        let said = said_in_shop(&text);
+        assert!(!said.contains("error"), "{version}: {said}");
+    }
+    for (version, code) in [
+        ("1", "T0327"),
+        ("17", "T0327"),
+        ("28.x", "T0327"),
+        ("28.5.1.2", "T0327"),
+        ("1.11", "T0325"),
+        ("30", "T0326"),
+        ("28 nftables", "T0342"),
+    ] {
+        let said = said_in_shop(&format!("\nhost {{ engine docker {version} }}\n"));
+        assert!(said.contains(code), "{version}: {said}");
+    }
 }
 
 #[test]

@@ -30,6 +30,69 @@ fn loaded(policy: &str, inventory: &str) -> Loaded {
     )
 }
 
+/// Statements about a network that the engine keeps apart: what each is told, for whom it is empty.
+#[test]
+fn statements_that_an_internal_network_makes_empty_are_told() {
+    const TWO: &str = "network shop { bridge br-shop\n subnet 172.18.0.0/16 }
+network vault { bridge br-vault\n subnet 172.30.0.0/16 }
+network store { bridge br-store\n subnet 172.31.0.0/16 }
+trust office { 192.0.2.10 }
+container web on shop at 172.18.0.10 { expose 81/tcp as 81 }
+container both on shop at 172.18.0.11 on vault at 172.30.0.11
+container hidden on vault at 172.30.0.20 { expose 80/tcp }
+container beside on vault at 172.30.0.21
+container other on store at 172.31.0.9
+";
+    const APART: &str = "
+networks:
+  shop: {driver: bridge, bridge: br-shop, subnets: [172.18.0.0/16]}
+  vault: {driver: bridge, bridge: br-vault, subnets: [172.30.0.0/16], internal: true}
+  store: {driver: bridge, bridge: br-store, subnets: [172.31.0.0/16], internal: true}
+";
+    let told = |line: &str, inventory: &str| {
+        let loaded = loaded(&format!("{TWO}{line}\n"), inventory);
+        let all = loaded.diagnostics.into_sorted();
+        let all = all.into_iter().map(|it| it.code.0);
+        let about = all.filter(|code| ["T0380", "T0381"].contains(code));
+        about.collect::<Vec<_>>().join(" ")
+    };
+    for (line, codes) in [
+        ("link web -> hidden", "T0380"),
+        ("link both -> hidden", ""),
+        ("link beside -> hidden", ""),
+        ("allow office -> hidden : 80/tcp", "T0380"),
+        ("allow outside -> hidden : 80/tcp", "T0380"),
+        ("allow host -> hidden : 80/tcp", ""),
+        ("allow any -> hidden : 80/tcp", ""),
+        ("allow hidden -> host : 80/tcp", ""),
+        ("allow vault -> outside", "T0380"),
+        ("allow other -> hidden", "T0380"),
+        ("allow web, both -> hidden : 80/tcp", "T0380"),
+        ("deny web -> hidden", ""),
+        (
+            "container more on vault { expose 80/tcp as 90 from any }",
+            "T0380",
+        ),
+        (
+            "container more on shop { expose 80/tcp as 90 from any }",
+            "",
+        ),
+        (
+            "link web -> hidden\nexpect web -> hidden : 80/tcp allowed",
+            "T0380 T0381",
+        ),
+        ("expect both -> web : 81/tcp allowed", ""),
+        ("expect web -> hidden : 80/tcp denied", ""),
+    ] {
+        assert_eq!(told(line, APART), codes, "{line}");
+        assert_eq!(
+            told(line, &APART.replace(", internal: true", "")),
+            "",
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn containers_get_their_addresses_from_it() {
     let loaded = loaded(POLICY, INVENTORY);

@@ -6,7 +6,7 @@ use super::{Region, number, ports};
 use crate::diagram::Node;
 use crate::meaning::{End, Fate, Field, bits};
 use crate::net::{Family, IntervalSet, PortRange};
-use crate::policy::ir::{ContainerId, Engine, Exposure, IcmpType, Owner, Party, Policy, Service};
+use crate::policy::ir::{ContainerId, Exposure, IcmpType, Owner, Party, Policy, Service};
 
 impl<'r> Region<'r> {
     /// Returns yes for packets of some services, empty for all.
@@ -180,7 +180,7 @@ impl<'r> Region<'r> {
 
     /// Returns yes for packets that the engine's proxy gets for a container.
     pub(super) fn proxied(&mut self, id: ContainerId, services: &[Service]) -> Node {
-        if matches!(self.policy.host.engine, Engine::None(_)) {
+        if !self.policy.host.engine.has_proxy() {
             return Node::NO;
         }
         let host = self.those(&|fate| fate.end == End::Host && fate.to.is_none());

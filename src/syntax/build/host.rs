@@ -3,7 +3,9 @@
 use pest::iterators::Pair;
 
 use super::{Builder, child, children, has};
-use crate::syntax::ast::{ForwardPolicy, Host, HostSetting, Name, Others, Rate, RateUnit, Spanned};
+use crate::syntax::ast::{
+    EngineKind, ForwardPolicy, Host, HostSetting, Name, Others, Rate, RateUnit, Spanned,
+};
 use crate::syntax::grammar::Rule;
 
 impl Builder<'_> {
@@ -58,7 +60,13 @@ impl Builder<'_> {
 
     fn engine(&mut self, pair: &Pair<'_, Rule>) -> HostSetting {
         HostSetting::Engine {
-            docker: has(pair, Rule::kw_docker),
+            kind: if has(pair, Rule::kw_docker) {
+                EngineKind::Docker
+            } else if has(pair, Rule::kw_podman) {
+                EngineKind::Podman
+            } else {
+                EngineKind::None
+            },
             version: children(pair.clone(), Rule::version)
                 .next()
                 .map(|part| self.text(&part)),

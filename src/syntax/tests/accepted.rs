@@ -2,8 +2,8 @@
 
 use super::good;
 use crate::syntax::ast::{
-    Expose, HostSetting, Item, Member, NetworkSetting, Others, PortRange, RateUnit, Service,
-    Spanned, Verb,
+    EngineKind, Expose, HostSetting, Item, Member, NetworkSetting, Others, PortRange, RateUnit,
+    Service, Spanned, Verb,
 };
 
 pub(super) const SHOP: &str = r#"
@@ -237,7 +237,7 @@ fn hosts_have_all_settings() {
          sysctl \"a.b\" = \"1 2\"\nlog denied limit 6/minute\nothers drop\nmark 0x800000",
     );
     assert!(
-        matches!(&all[0], HostSetting::Engine { docker: true, version: Some(v), nftables: true } if v.node == "28.5")
+        matches!(&all[0], HostSetting::Engine { kind: EngineKind::Docker, version: Some(v), nftables: true } if v.node == "28.5")
     );
     assert!(matches!(&all[1], HostSetting::Uplink(names) if names.len() == 4));
     assert!(matches!(&all[4], HostSetting::Route { dev: Some(dev), .. } if dev.node == "wg0"));

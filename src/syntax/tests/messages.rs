@@ -377,7 +377,7 @@ error[T0110]: expected `docker` or `none`, found `podman`
 3 |   engine podman
   |          ^^^^^^ expected `docker` or `none`
   |
-  = note: The form is `engine docker [VERSION] [nftables]|none`.
+  = note: The form is `engine docker [VERSION] [nftables]|podman|none`.
 
 error[T0110]: expected `day`, `hour`, `minute` or `second`, found `min`
  --> test.tide:4:22

@@ -14,8 +14,8 @@ use crate::artifact::{
     ROUTES, RULES_V4, RULES_V6, RouteEntry, SYSCTL, SysctlEntry,
 };
 use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
+use crate::facts::Facts;
 use crate::hash::sha256;
-use crate::inventory::Inventory;
 use crate::lint;
 use crate::meaning::{Difference, Invalid, MAX_EDGES, validate};
 use crate::netfilter::{
@@ -131,7 +131,7 @@ pub struct How {
 pub fn compile_with(
     loader: &dyn Loader,
     main: &str,
-    inventory: Option<&Inventory>,
+    inventory: Option<&Facts>,
     how: How,
 ) -> Compiled {
     let Loaded {

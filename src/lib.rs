@@ -10,17 +10,18 @@
 
 pub mod artifact;
 pub mod cli;
+pub mod compare;
 pub mod compile;
 pub mod compose;
 pub mod deploy;
 pub mod diag;
 pub mod diagram;
 pub mod doctor;
+pub mod facts;
 pub mod format;
 mod hash;
 pub mod host;
 pub mod import;
-pub mod inventory;
 pub mod lint;
 pub mod lsp;
 pub mod meaning;

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate::inventory::Inventory;
+use tidegate::facts::Facts;
 
 fuzz_target!(|text: &str| {
-    if let Ok(inventory) = Inventory::read(text) {
-        assert_eq!(Inventory::read(&inventory.print()), Ok(inventory));
+    if let Ok(inventory) = Facts::read(text) {
+        assert_eq!(Facts::read(&inventory.print()), Ok(inventory));
     }
 });

@@ -6,9 +6,9 @@ use super::args::ImportArgs;
 use super::failure::{Failure, FailureKind};
 use super::{Done, compose, policy};
 use crate::compile::Compiled;
+use crate::facts::Facts;
 use crate::host::{self, FileKind, Progress, Trust};
 use crate::import;
-use crate::inventory::Inventory;
 
 pub(super) fn run(args: &ImportArgs) -> Result<Done, Failure> {
     let inventory = inventory(args)?;
@@ -57,7 +57,7 @@ fn contradiction(origin: &str, compiled: &Compiled) -> Failure {
     }
 }
 
-fn inventory(args: &ImportArgs) -> Result<Option<Inventory>, Failure> {
+fn inventory(args: &ImportArgs) -> Result<Option<Facts>, Failure> {
     if args.engine {
         let _moving = Progress::on_terminal().moving("asking the engine");
         return Ok(Some(host::engine_inventory(&args.socket)?));

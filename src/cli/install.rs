@@ -7,8 +7,8 @@ use super::failure::{Failure, FailureKind};
 use super::policy::Checked;
 use super::{Done, notes, policy, target};
 use crate::deploy;
+use crate::facts::Facts;
 use crate::host::{self, Trust};
-use crate::inventory::Inventory;
 
 pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
@@ -20,7 +20,7 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let with = policy::With {
         host: args.host_name.as_deref(),
         inventory: args.inventory.as_deref(),
-        engine: watched.is_some().then(Inventory::nothing_runs),
+        engine: watched.is_some().then(Facts::nothing_runs),
     };
     let Checked { bundle, warnings } = if args.watch {
         policy::checked(&args.what, &with, Trust::Root, CONSEQUENCE)?

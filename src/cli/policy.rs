@@ -8,8 +8,8 @@ use crate::artifact::Bundle;
 use crate::compile::{Compiled, How, Subject, compile_with};
 use crate::diag::text::{Style, render};
 use crate::diag::{Diagnostic, Severity, code};
+use crate::facts::{self, Facts};
 use crate::host::{self, FolderLoader, Moving, Progress, Trust, shown as shown_path};
-use crate::inventory::{self, Inventory};
 use crate::source::SourceMap;
 
 /// Columns of messages where nobody says how many there are; wide enough for a policy's lines.
@@ -151,7 +151,7 @@ pub(super) fn read(
     ))
 }
 
-fn compiled(path: &Path, inventory: Option<&Inventory>, trust: Trust) -> Result<Compiled, Failure> {
+fn compiled(path: &Path, inventory: Option<&Facts>, trust: Trust) -> Result<Compiled, Failure> {
     let (loader, main) = FolderLoader::of_policy(path, trust)?;
     Ok(compile_with(&loader, &main, inventory, How::default()))
 }
@@ -162,9 +162,9 @@ pub(super) fn lacks_addresses(path: &Path) -> Result<bool, Failure> {
     Ok(diagnostics.iter().any(|it| it.code == code::ADDRESS_NEEDED))
 }
 
-pub(super) fn read_inventory(path: &Path, trust: Trust) -> Result<Inventory, Failure> {
-    let text = host::read_file(path, inventory::MAX_BYTES, trust)?;
-    Inventory::read(&text).map_err(|error| {
+pub(super) fn read_inventory(path: &Path, trust: Trust) -> Result<Facts, Failure> {
+    let text = host::read_file(path, facts::MAX_BYTES, trust)?;
+    Facts::read(&text).map_err(|error| {
         let message = format!("{}: {error}", shown_path(path));
         let help = "make it with `tidegate inventory`, or write it in the same form";
         Failure::new(FailureKind::No, &message, help)
@@ -178,7 +178,7 @@ pub(super) struct With<'a> {
     pub(super) host: Option<&'a str>,
     pub(super) inventory: Option<&'a Path>,
     /// What the engine of this machine knows, instead of a file.
-    pub(super) engine: Option<Inventory>,
+    pub(super) engine: Option<Facts>,
 }
 
 /// Shows that a policy is being compiled, until what is returned is dropped.

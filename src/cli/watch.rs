@@ -11,8 +11,8 @@ use super::{Done, apply, target};
 use crate::artifact::Bundle;
 use crate::compile::{How, compile_with};
 use crate::deploy::{self, Burst, store};
+use crate::facts::Facts;
 use crate::host::{self, FolderLoader, KeptLoader, LinuxHost, News, Notice, Trust, Urgency};
-use crate::inventory::Inventory;
 
 const CONSEQUENCE: &str = "it is not followed";
 /// How long to wait before what failed is tried again, when nothing happens meanwhile.
@@ -21,7 +21,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) fn run(args: &WatchArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
     let policy = Kept::read(args)?;
-    let closed = policy.compile(&Inventory::nothing_runs())?.bundle;
+    let closed = policy.compile(&Facts::nothing_runs())?.bundle;
     let mut watch = Watch {
         args,
         policy,
@@ -61,7 +61,7 @@ impl<'a> Kept<'a> {
     }
 
     /// Compiles it with the addresses of a moment. What the inventory does not have, has none.
-    fn compile(&self, inventory: &Inventory) -> Result<Checked, Failure> {
+    fn compile(&self, inventory: &Facts) -> Result<Checked, Failure> {
         let compiled = compile_with(&self.loader, &self.main, Some(inventory), How::default());
         let (path, host) = (&self.args.policy, self.args.host_name.as_deref());
         let (subject, warnings) = policy::of_host(path, compiled, host, CONSEQUENCE)?;
@@ -167,7 +167,7 @@ impl Watch<'_> {
 
     /// Puts in force what the policy is with the addresses of this moment.
     fn refresh(&mut self) -> Result<(), Failure> {
-        let now = Inventory {
+        let now = Facts {
             complete: true,
             ..host::engine_inventory(&self.args.socket)?
         };

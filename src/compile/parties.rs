@@ -11,7 +11,7 @@ use crate::net::PortRange;
 use crate::netfilter::{Rule, Ruleset, Target};
 use crate::policy::ir::{
     Attachment, Backend, Container, Engine, Exposure, Host, IfName, Limits, Network, NetworkId,
-    Policy, Protocol, Published,
+    Others, Policy, Protocol, Published, Undeclared,
 };
 use crate::source::{SourceMap, Span};
 
@@ -140,6 +140,7 @@ pub fn recovered(manifest: &Manifest, parties: &Parties) -> Result<Policy, Recov
         accesses: Vec::new(),
         expectations: Vec::new(),
         names: BTreeMap::new(),
+        undeclared: Undeclared::default(),
     })
 }
 
@@ -174,7 +175,7 @@ fn host(manifest: &Manifest, parties: &Parties, span: Span) -> Result<Host, Reco
         routes: Vec::new(),
         sysctls: Vec::new(),
         log_denied: None,
-        others_drop: None,
+        others: Others::Leave,
     })
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Severity, suggest};
 
 /// A stable code such as `T0203`; the first two digits name the stage: 01 syntax, 02 names, 03
-/// meaning, 04 rules, 05 host, 06 lints, 07 what else is on a host. A code is never used again for something else.
+/// meaning, 04 rules, 05 host, 06 lints, 07 what else is on a host, 08 what runs there. A code is never used again for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub &'static str);
 
@@ -234,4 +234,19 @@ codes! {
     DOCKER_USER_DECIDES = "T0725", "Rules of others in DOCKER-USER that decide first.";
     MARK_WRITTEN = "T0726", "A rule of others that writes the mark of grants.";
     PROXY_SERVES = "T0727", "A published port that the policy does not mention.";
+    NETWORK_ABSENT = "T0801" warning, "A declared network that the engine does not have.";
+    NETWORK_BRIDGE = "T0802", "A network that has another bridge than the policy says.";
+    NETWORK_SUBNET = "T0803", "A network that has a subnet which the policy does not name.";
+    NETWORK_DRIVER = "T0804", "A declared network that is no bridge.";
+    CONTAINER_ELSEWHERE = "T0805", "A container that runs on another network than the policy says.";
+    CONTAINER_ADDRESS = "T0806", "A container at another address than the rules have for it.";
+    ADDRESS_TAKEN = "T0807", "An address of the policy's that another container has.";
+    PORT_CLOSED = "T0808" warning, "A published port that no line opens, and that is closed.";
+    PORT_OPEN = "T0809", "A published port that no line opens, and that is open.";
+    PORT_OF_ANOTHER = "T0810", "A port that a line opens for one container, and the engine published for another.";
+    PORT_UNPUBLISHED = "T0811" warning, "A port that a line opens, and the container does not publish.";
+    UNDECLARED_OPEN = "T0812" warning, "A published port of a network that no line declares, and that is open.";
+    OTHERS_DROP = "T0813" warning, "A rule of others that drops what the policy opens.";
+    NOT_COMPARED_WITH_ENGINE = "T0814" warning, "An engine that could not be asked what runs.";
+    CONTAINER_BESIDES = "T0815" warning, "A declared container that is also on a network which no line declares.";
 }

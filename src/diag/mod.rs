@@ -1,6 +1,7 @@
 //! What a user is told about a policy: data with a code, a place, a reason and a fix.
 
 pub mod code;
+pub mod finding;
 pub mod github;
 pub(crate) mod hidden;
 pub mod json;

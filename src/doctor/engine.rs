@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::finding::{Finding, Weight};
 use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
 use crate::host::{ContainerPowers, SOCKET};
 
 const DAEMON_JSON: &str = "/etc/docker/daemon.json";

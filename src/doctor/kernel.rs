@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::finding::{Finding, Weight};
 use super::nftables;
 use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
 
 /// The share of the connection table, in percent, from which it is nearly full.
 const NEARLY_FULL: u64 = 80;

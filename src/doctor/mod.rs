@@ -5,7 +5,6 @@
 
 mod engine;
 mod facts;
-mod finding;
 mod kernel;
 mod nftables;
 mod own;
@@ -14,8 +13,8 @@ mod report;
 mod rules;
 mod tools;
 
+pub use crate::diag::finding::{Finding, Weight};
 pub use facts::{Facts, Unseen};
-pub use finding::{Finding, Weight};
 pub use report::Report;
 
 /// One thing that is looked at.

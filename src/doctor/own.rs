@@ -1,9 +1,9 @@
 //! Checks on tidegate itself: is it there, whole, and started at boot?
 
 use super::facts::{Facts, Installed, UnitFacts, Unseen};
-use super::finding::{Finding, Weight};
 use crate::deploy::store::CURRENT;
 use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
 
 pub(super) fn units(facts: &Facts) -> Vec<Finding> {
     // Without a bundle there is nothing to start.

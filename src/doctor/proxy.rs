@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use super::engine::daemon;
 use super::facts::Facts;
-use super::finding::{Finding, Weight};
 use crate::artifact::Parties;
 use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
 use crate::host::ContainerPowers;
 use crate::netfilter::Family;
 

@@ -4,12 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::finding::{Finding, Weight};
-use crate::diag::hidden::is_hidden;
-use crate::diag::wrap::wrapped;
-
-/// Columns of a line, as far as words allow.
-const WIDTH: usize = 100;
+use crate::diag::finding::{Finding, Weight};
 
 /// How much was looked at, so that "nothing found" says of what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -43,13 +38,7 @@ impl Report {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for finding in &self.findings {
-            let Finding { code, seen, .. } = finding;
-            let _ = writeln!(text, "{}[{code}]: {}", finding.weight.name(), plain(seen));
-            if let Some(place) = &finding.place {
-                text.push_str(&part("at: ", place));
-            }
-            text.push_str(&part("why: ", &finding.why));
-            text.push_str(&part("do: ", &finding.remedy));
+            text.push_str(&finding.text());
         }
         let _ = writeln!(text, "{}", self.summary());
         text
@@ -89,30 +78,7 @@ impl Report {
     }
 }
 
-/// Returns a part of a finding, its lines below each other.
-fn part(head: &str, text: &str) -> String {
-    let indent = " ".repeat(4 + head.len());
-    let lines = wrapped(&plain(text), WIDTH - indent.len());
-    format!(
-        "    {head}{}\n",
-        lines.replace('\n', &format!("\n{indent}"))
-    )
-}
-
 fn plural(count: usize, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{ending}")
-}
-
-/// Escapes letters that do not show: rules and files of others are no messages of ours.
-fn plain(text: &str) -> String {
-    let mut shown = String::new();
-    for letter in text.chars() {
-        if is_hidden(letter) {
-            shown.extend(letter.escape_unicode());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
 }

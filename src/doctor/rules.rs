@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::facts::Facts;
-use super::finding::{Finding, Weight};
 use super::nftables;
 use crate::artifact::{HookEntry, Place};
 use crate::deploy::is_ours;
 use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
 use crate::host::Variant;
 use crate::netfilter::save::{Tables, target, words};
 use crate::netfilter::{Family, Table};

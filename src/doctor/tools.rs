@@ -1,9 +1,9 @@
 //! Checks on other tools that write rules: when they run, and what they do to ours then.
 
 use super::facts::Facts;
-use super::finding::{Finding, Weight};
 use super::nftables;
 use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
 use crate::host::Variant;
 
 /// What heals it, once somebody has emptied tables.

@@ -4,11 +4,13 @@ use std::net::IpAddr;
 
 use super::draft::{Container, Draft, Names, Network};
 use super::ports::publish;
-use crate::compose::port;
-use crate::inventory::{ContainerFacts, Inventory};
+use crate::compose::{Port, Protocol};
+use crate::facts::{ContainerFacts, Facts, PublishedPort};
+use crate::net::PortRange;
+use crate::policy::ir;
 
 /// Drafts a policy of the engine's networks and containers.
-pub fn from_engine(inventory: &Inventory) -> Draft {
+pub fn from_engine(inventory: &Facts) -> Draft {
     let engine = inventory.engine.as_deref().unwrap_or("the engine");
     let mut draft = Draft {
         origin: engine.to_owned(),
@@ -25,7 +27,7 @@ pub fn from_engine(inventory: &Inventory) -> Draft {
     draft
 }
 
-fn networks(inventory: &Inventory, names: &mut Names, draft: &mut Draft) {
+fn networks(inventory: &Facts, names: &mut Names, draft: &mut Draft) {
     let containers = inventory.containers.values();
     let used = |name: &String| containers.clone().any(|it| it.networks.contains_key(name));
     for (engine_name, facts) in inventory.networks.iter().filter(|(name, _)| used(name)) {
@@ -66,19 +68,32 @@ fn add(mut container: Container, facts: &ContainerFacts, draft: &mut Draft) {
         return;
     }
     container.notes.push(format!("now at {}", now.join(", ")));
-    for text in &facts.ports {
-        match port(&text.replacen("->", ":", 1)) {
-            Ok(port) => publish(&port, false, draft, &mut container),
-            Err(_) => container
-                .notes
-                .push(format!("{text} is published, too, in a form unknown here")),
-        }
+    for port in &facts.ports {
+        publish(&written(port), false, draft, &mut container);
     }
     draft.containers.push(container);
 }
 
+/// The language has no word for every address of one family.
+fn written(port: &PublishedPort) -> Port {
+    let one = |port| PortRange {
+        first: port,
+        last: port,
+    };
+    Port {
+        address: port.single_address(),
+        host: Some(one(port.host)),
+        container: one(port.container),
+        protocol: match port.protocol {
+            ir::Protocol::Sctp => Protocol::Sctp,
+            ir::Protocol::Udp => Protocol::Udp,
+            ir::Protocol::Icmp | ir::Protocol::Tcp => Protocol::Tcp,
+        },
+    }
+}
+
 /// Adds to a draft of compose files what an engine knows of the same networks.
-pub fn fill(draft: &mut Draft, inventory: &Inventory) {
+pub fn fill(draft: &mut Draft, inventory: &Facts) {
     for network in &mut draft.networks {
         if let Some(facts) = inventory.networks.get(&network.engine_name) {
             network.bridge = facts.bridge.clone().or(network.bridge.take());

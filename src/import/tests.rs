@@ -8,7 +8,7 @@ use crate::compile::{How, compile_with};
 use crate::compose::{Project, Variables, read};
 use crate::diag::text::{Style, render};
 use crate::diag::{Diagnostic, code};
-use crate::inventory::Inventory;
+use crate::facts::Facts;
 use crate::policy::{LoadError, Loader, load};
 
 struct One<'t>(&'t str);
@@ -166,7 +166,7 @@ fn compose_files_become_a_policy() {
 
 #[test]
 fn an_engine_becomes_a_policy() {
-    let inventory = Inventory::read(
+    let inventory = Facts::read(
         "engine: docker 28.5.2
 networks:
   shop: {driver: bridge, bridge: br-shop, subnets: [172.18.0.0/16], icc: false}
@@ -225,7 +225,7 @@ fn an_engine_completes_compose_files() {
     let text = "services: {web: {ports: ['80:80']}}";
     let mut draft = from_compose(&project(text), "compose.yaml");
     let known = "networks:\n  shop_default: {driver: bridge, bridge: br-0123456789ab, subnets: [172.21.0.0/16]}\n";
-    fill(&mut draft, &Inventory::read(known).unwrap());
+    fill(&mut draft, &Facts::read(known).unwrap());
     let policy = written(&draft);
     compiles(&policy);
     assert!(
@@ -501,7 +501,7 @@ proptest! {
             let (on, ports) = (on.join(", "), ports.join(", "));
             let _ = writeln!(text, "  '{name}': {{networks: {{{on}}}, ports: [{ports}]}}");
         }
-        let inventory = Inventory::read(&text).unwrap();
+        let inventory = Facts::read(&text).unwrap();
         written(&from_engine(&inventory));
     }
 }

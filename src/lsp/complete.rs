@@ -120,7 +120,7 @@ impl Offer<'_> {
             ("engine", 1) => self.words(&["docker", "none"]),
             ("engine", _) if last != "none" => self.words(&["nftables"]),
             ("forward", 1) => self.words(&["accept", "drop"]),
-            ("others", 1) => self.words(&["drop", "leave"]),
+            ("others", 1) => self.words(&["closed", "drop", "leave"]),
             ("log", 1) => self.words(&["denied"]),
             ("log", 2) => self.words(&["limit"]),
             ("log", _) if last == "/" => self.words(&["second", "minute", "hour", "day"]),

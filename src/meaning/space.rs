@@ -121,7 +121,7 @@ const MAX_UNKNOWN: usize = 4_000;
 
 impl Space {
     /// Makes the space of all packets that the rules of `dumps` tell apart by interface, and those
-    /// with the interfaces of `names`. No more than `max_edges` edges are made.
+    /// with the interfaces of `names`, of which one with a `+` at its end stands for all that begin so. No more than `max_edges` edges are made.
     pub fn new<'a>(
         family: Family,
         dumps: impl IntoIterator<Item = &'a Dump>,
@@ -376,7 +376,11 @@ pub(super) fn ports(ranges: &[PortRange]) -> IntervalSet {
 
 fn atoms<'a>(dumps: impl IntoIterator<Item = &'a Dump>, names: &[&str]) -> Vec<Atom> {
     let names = names.iter().filter(|name| !name.is_empty());
-    let mut found: BTreeSet<Atom> = names.map(|name| Atom::Name((*name).to_owned())).collect();
+    let atom = |name: &&str| match name.strip_suffix('+') {
+        Some(start) => Atom::Beginning(start.to_owned()),
+        None => Atom::Name((*name).to_owned()),
+    };
+    let mut found: BTreeSet<Atom> = names.map(atom).collect();
     found.extend([Atom::None, Atom::Other]);
     for dump in dumps {
         let chains = dump.tables.values().flat_map(|table| table.chains.values());

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::chains::{Chains, TooDeep};
 use super::outcome::Verdict;
 use super::packet::{self, Sample};
-use super::policy::{Forward, Raw, Says};
+use super::policy::{Forward, Raw, Says, interfaces};
 use super::space::{Field, Space};
 use crate::diagram::Node;
 use crate::net::Family;
@@ -119,12 +119,8 @@ struct Hook {
 
 impl<'p, 'd> Comparison<'p, 'd> {
     fn new(policy: &'p Policy, dump: &'d Dump, family: Family, budget: usize) -> Self {
-        let names = policy
-            .networks
-            .iter()
-            .map(|network| network.bridge.0.as_str());
-        let uplinks = policy.host.uplinks.iter().map(|uplink| uplink.0.as_str());
-        let names: Vec<&str> = names.chain(uplinks).chain(["lo"]).collect();
+        let names = interfaces(policy);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         Comparison {
             says: Says::new(Space::new(family, [dump], &names, budget), policy),
             policy,

@@ -173,11 +173,10 @@ fn write_address(out: &mut String, flag: &str, net: Option<IpNet>) {
 }
 
 fn write_interface(out: &mut String, flag: &str, interface: Option<&Interface>) {
-    if let Some(Interface { name, not }) = interface {
-        word(
-            out,
-            format_args!("{}{flag} {}", if *not { "! " } else { "" }, name.0),
-        );
+    if let Some(Interface { name, begins, not }) = interface {
+        let not = if *not { "! " } else { "" };
+        let more = if *begins { "+" } else { "" };
+        word(out, format_args!("{not}{flag} {}{more}", name.0));
     }
 }
 

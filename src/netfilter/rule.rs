@@ -44,7 +44,30 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Interface {
     pub name: IfName,
+    /// Every interface is meant whose name begins so.
+    pub begins: bool,
     pub not: bool,
+}
+
+impl Interface {
+    pub(super) fn named(name: &IfName) -> Self {
+        Interface {
+            name: name.clone(),
+            begins: false,
+            not: false,
+        }
+    }
+
+    pub(super) fn beginning(start: &str) -> Self {
+        Interface {
+            begins: true,
+            ..Interface::named(&IfName(start.to_owned()))
+        }
+    }
+
+    pub(super) fn lo() -> Self {
+        Interface::named(&IfName("lo".to_owned()))
+    }
 }
 
 /// A protocol and what its header must say.

@@ -175,7 +175,11 @@ fn among(nets: Option<&[IpNet]>, address: IpAddr) -> bool {
 }
 
 fn passes(interface: Option<&Interface>, name: &str) -> bool {
-    interface.is_none_or(|wanted| (wanted.name.0 == name) != wanted.not)
+    interface.is_none_or(|wanted| {
+        let own = &wanted.name.0;
+        let found = own == name || wanted.begins && name.starts_with(own);
+        found != wanted.not
+    })
 }
 
 fn serves(service: Service, packet: &Packet) -> bool {

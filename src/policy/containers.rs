@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::inventory::Inventory;
+use crate::facts::Facts;
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::syntax::ast::Spanned;
@@ -33,7 +33,7 @@ pub(super) struct Draft {
 
 /// What containers are checked against.
 pub(super) struct Surroundings<'n> {
-    pub(super) inventory: Option<&'n Inventory>,
+    pub(super) inventory: Option<&'n Facts>,
     pub(super) networks: &'n [networks::Draft],
     pub(super) hidden: &'n Hidden,
 }
@@ -136,7 +136,7 @@ impl Draft {
     /// Returns the inventory's addresses.
     fn look_up(
         &mut self,
-        inventory: Option<&Inventory>,
+        inventory: Option<&Facts>,
         network: &networks::Draft,
         diagnostics: &mut Diagnostics,
     ) -> Vec<IpAddr> {

@@ -28,6 +28,43 @@ pub struct Policy {
     pub expectations: Vec<Expectation>,
     /// Where the names stand of statements that have several on a side, by the statement's place.
     pub names: BTreeMap<Span, Names>,
+    pub undeclared: Undeclared,
+}
+
+/// What the names of an engine's bridges begin with, unless somebody gave them another: Docker's for
+/// networks and for its own, and podman's.
+pub const ENGINE_BRIDGES: [&str; 3] = ["br-", "docker", "podman"];
+
+/// What an engine has beside what the policy declares; nothing where nobody asked it.
+#[derive(Debug, Clone, Default)]
+pub struct Undeclared {
+    /// Bridges of its other networks, however they are called.
+    pub bridges: Vec<IfName>,
+    /// Interfaces that are not the engine's, though some may be called as if they were.
+    pub foreign: Vec<IfName>,
+    /// Ports of the host that lead to a container, and that no line opens for that container.
+    pub ports: Vec<EnginePort>,
+}
+
+/// Ports of the host that an engine has published.
+#[derive(Debug, Clone)]
+pub struct EnginePort {
+    /// The engine's name of the container.
+    pub container: String,
+    pub protocol: Protocol,
+    pub published: Published,
+    pub owner: Owner,
+}
+
+/// Whom published ports lead to that no line opens for it.
+#[derive(Debug, Clone)]
+pub enum Owner {
+    /// A container of the policy's: as if it were exposed to nobody.
+    Declared(ContainerId, Exposure),
+    /// Somebody else than the container for which a line opens them.
+    Taken(Span),
+    /// A container of which the policy says nothing.
+    Undeclared,
 }
 
 /// Places of the names on both sides of a statement; those of a `from` are on the left.
@@ -64,6 +101,26 @@ impl Policy {
             Party::Trust(id) => self.trusts.get(id.0).map(|it| it.name.as_str()),
         };
         name.unwrap_or_default()
+    }
+
+    /// Returns true for the name of an interface that is a bridge of the engine's, or could be one: what
+    /// the policy names as another interface is none, whatever it is called.
+    pub fn is_engines(&self, name: &str) -> bool {
+        let of_networks = self.networks.iter().filter(|network| network.local);
+        let own = of_networks.map(|network| &network.bridge);
+        let mut known = own.chain(&self.undeclared.bridges);
+        if known.any(|bridge| bridge.0 == name) {
+            return true;
+        }
+        let called = ENGINE_BRIDGES.iter().any(|start| name.starts_with(start));
+        called && !self.elsewhere().any(|other| other.0 == name)
+    }
+
+    /// Returns the interfaces that lead to others than an engine's containers.
+    pub fn elsewhere(&self) -> impl Iterator<Item = &IfName> {
+        let devices = self.host.routes.iter().filter_map(|it| it.device.as_ref());
+        let named = self.host.uplinks.iter().chain(devices);
+        named.chain(&self.undeclared.foreign)
     }
 
     /// Returns the first exposure that the host reaches at 127.0.0.0/8 and whose container is on
@@ -104,8 +161,19 @@ pub struct Host {
     pub routes: Vec<Route>,
     pub sysctls: Vec<Sysctl>,
     pub log_denied: Option<LogDenied>,
-    /// Where `others drop` is written: nothing but what the policy declares is forwarded.
-    pub others_drop: Option<Span>,
+    pub others: Others,
+}
+
+/// What becomes of the engine's networks that no line declares; with the whole setting, where one is
+/// written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Nobody but the host and the engine's other networks connects into them.
+    Closed(Option<Span>),
+    /// Nothing that concerns no declared network is forwarded.
+    Drop(Span),
+    /// They are left to the engine.
+    Leave,
 }
 
 /// The engine that writes NAT and publishing; a version is major and minor, as in `28.5`.

@@ -35,7 +35,7 @@ mod trust;
 use thiserror::Error;
 
 use crate::diag::Diagnostics;
-use crate::inventory::Inventory;
+use crate::facts::Facts;
 use crate::source::SourceMap;
 
 use reader::Reader;
@@ -90,7 +90,7 @@ pub fn load(loader: &dyn Loader, main: &str) -> Loaded {
 }
 
 /// Like [`load`], with addresses of an inventory for containers to which the policy gives none.
-pub fn load_with(loader: &dyn Loader, main: &str, inventory: Option<&Inventory>) -> Loaded {
+pub fn load_with(loader: &dyn Loader, main: &str, inventory: Option<&Facts>) -> Loaded {
     let mut reader = Reader::new(loader, main);
     let policies = reader.main(main).map(|main| {
         let imports = imports::read(&mut reader, main);

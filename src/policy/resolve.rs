@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::inventory::Inventory;
+use crate::facts::Facts;
 use crate::source::{SourceId, Span};
 use crate::syntax::ast::{self, HostSetting, Item, Name};
 
@@ -15,7 +15,7 @@ use super::containers::{self, Surroundings};
 use super::exposures::Exposures;
 use super::hosts::{self, Hosts};
 use super::imports::Imports;
-use super::ir::{ContainerId, Names, NetworkId, Policy, TrustId};
+use super::ir::{ContainerId, Names, NetworkId, Policy, TrustId, Undeclared};
 use super::names::{Entity, Scope};
 use super::reader::Reader;
 use super::{networks, settings, stock, trust};
@@ -70,7 +70,7 @@ impl<'a> Items<'a> {
 pub(super) fn resolve(
     imports: &Imports,
     main: SourceId,
-    inventory: Option<&Inventory>,
+    inventory: Option<&Facts>,
     reader: &mut Reader<'_>,
 ) -> Vec<Policy> {
     let items = Items::sort(&imports.items);
@@ -128,6 +128,7 @@ pub(super) fn resolve(
         accesses,
         expectations,
         names: names(&items),
+        undeclared: Undeclared::default(),
     };
     hosts.split(&networks, shared, diagnostics)
 }

@@ -7,7 +7,7 @@ use crate::source::Span;
 use crate::syntax::ast;
 use crate::syntax::ast::{HostSetting, Name, Rate, RateUnit, Spanned};
 
-use super::ir::{Backend, Engine, Host, IfName, LogDenied};
+use super::ir::{Backend, Engine, Host, IfName, LogDenied, Others};
 use super::once::Once;
 use super::sysctl::Sysctls;
 use super::{engine, interface, routes};
@@ -30,7 +30,7 @@ pub(super) fn defaults() -> Host {
         routes: Vec::new(),
         sysctls: Vec::new(),
         log_denied: None,
-        others_drop: None,
+        others: Others::Closed(None),
     }
 }
 
@@ -64,7 +64,7 @@ fn keyword(setting: &HostSetting) -> Option<&'static str> {
         HostSetting::Forwarding(_) => Some("forwarding"),
         HostSetting::LogDenied(_) => Some("log denied"),
         HostSetting::Mark(_) => Some("mark"),
-        HostSetting::Others { .. } => Some("others"),
+        HostSetting::Others(_) => Some("others"),
         HostSetting::Route { .. } | HostSetting::Sysctl { .. } => None,
         HostSetting::Uplink(_) => Some("uplink"),
     }
@@ -96,8 +96,7 @@ impl Block<'_> {
             HostSetting::Forwarding(on) => self.host.forwarding = Some((*on, span)),
             HostSetting::LogDenied(rate) => self.log_denied(rate.as_ref(), span),
             HostSetting::Mark(mark) => self.mark(mark),
-            HostSetting::Others { drop: false } => {}
-            HostSetting::Others { drop: true } => self.host.others_drop = Some(span),
+            HostSetting::Others(others) => self.host.others = others_setting(*others, span),
             HostSetting::Route { prefix, via, dev } => {
                 let route = routes::read(prefix, via, dev.as_ref(), span, self.diagnostics);
                 self.host.routes.extend(route);
@@ -137,6 +136,14 @@ impl Block<'_> {
             Ok(mark) if mark.is_power_of_two() => self.host.mark = mark,
             _ => self.diagnostics.push(bad_mark(written)),
         }
+    }
+}
+
+fn others_setting(written: ast::Others, span: Span) -> Others {
+    match written {
+        ast::Others::Closed => Others::Closed(Some(span)),
+        ast::Others::Drop => Others::Drop(span),
+        ast::Others::Leave => Others::Leave,
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::diag::{Diagnostic, Diagnostics, code};
-use crate::inventory::Inventory;
+use crate::facts::Facts;
 use crate::source::Span;
 
 use super::containers;
@@ -28,7 +28,7 @@ pub(super) fn ungoverned(name: &str, driver: &str, span: Span) -> Option<Diagnos
 }
 
 /// Checks the networks of an inventory against those of the policy.
-pub(super) fn check(inventory: &Inventory, networks: &[Draft], diagnostics: &mut Diagnostics) {
+pub(super) fn check(inventory: &Facts, networks: &[Draft], diagnostics: &mut Diagnostics) {
     for draft in networks.iter().filter(|draft| draft.is_whole) {
         let network = &draft.network;
         if let Some(facts) = inventory.networks.get(&network.name) {
@@ -46,7 +46,7 @@ pub(super) fn check(inventory: &Inventory, networks: &[Draft], diagnostics: &mut
 }
 
 /// A network that the engine has not made yet has no addresses to tell.
-fn no_bridge(inventory: &Inventory, draft: &Draft) -> Diagnostic {
+fn no_bridge(inventory: &Facts, draft: &Draft) -> Diagnostic {
     let (name, bridge) = (&draft.network.name, &draft.network.bridge.0);
     let title = format!("the inventory has no network with the bridge `{bridge}`");
     let warning = Diagnostic::warning(code::NOT_IN_INVENTORY, title)
@@ -72,7 +72,7 @@ fn other_subnet(draft: &Draft, subnet: IpNet) -> Diagnostic {
 
 /// Returns the addresses of a container that the policy leaves open.
 pub(super) fn addresses(
-    inventory: &Inventory,
+    inventory: &Facts,
     container: (&str, Span),
     draft: &Draft,
     diagnostics: &mut Diagnostics,
@@ -86,7 +86,7 @@ pub(super) fn addresses(
     found.to_vec()
 }
 
-fn known<'i>(inventory: &'i Inventory, container: &str, draft: &Draft) -> &'i [IpAddr] {
+fn known<'i>(inventory: &'i Facts, container: &str, draft: &Draft) -> &'i [IpAddr] {
     let network = inventory.network_of(&draft.network.bridge.0);
     network.map_or(&[], |(network, _)| inventory.addresses(container, network))
 }
@@ -111,7 +111,7 @@ fn outside(address: IpAddr, (name, span): (&str, Span), draft: &Draft) -> Diagno
 
 /// Returns a warning where the policy fixes other addresses than the inventory has.
 pub(super) fn contradiction(
-    inventory: &Inventory,
+    inventory: &Facts,
     (name, span): (&str, Span),
     draft: &Draft,
     written: &[IpAddr],

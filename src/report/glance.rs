@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Review;
 use super::html::{Part, code, count, table};
 use crate::picture::escape::xml;
-use crate::policy::ir::{Backend, Engine, ForwardPolicy, Host, Network, Policy, Trust};
+use crate::policy::ir::{Backend, Engine, ForwardPolicy, Host, Network, Others, Policy, Trust};
 
 /// Most prefixes of a set that are written out.
 const MAX_PREFIXES: usize = 6;
@@ -94,7 +94,11 @@ fn host(host: &Host) -> String {
             ForwardPolicy::Drop => "forward drop".to_owned(),
         });
     }
-    said.extend(host.others_drop.map(|_| "others drop".to_owned()));
+    said.extend(match host.others {
+        Others::Closed(_) => None,
+        Others::Drop(_) => Some("others drop".to_owned()),
+        Others::Leave => Some("others leave".to_owned()),
+    });
     said.extend(host.log_denied.map(|_| "log denied".to_owned()));
     said.join(", ")
 }

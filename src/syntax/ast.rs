@@ -60,9 +60,7 @@ pub enum HostSetting {
     LogDenied(Option<Spanned<Rate>>),
     /// `mark 0x…` or decimal.
     Mark(Spanned<u64>),
-    Others {
-        drop: bool,
-    },
+    Others(Others),
     Route {
         prefix: Spanned<String>,
         via: Spanned<String>,
@@ -79,6 +77,13 @@ pub enum HostSetting {
 pub enum ForwardPolicy {
     Accept,
     Drop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    Closed,
+    Drop,
+    Leave,
 }
 
 /// `N/UNIT`.

@@ -52,6 +52,7 @@ impl Rule {
             Rule::kw_deny => "deny",
             Rule::kw_dev => "dev",
             Rule::kw_docker => "docker",
+            Rule::kw_closed => "closed",
             Rule::kw_drop => "drop",
             Rule::kw_egress => "egress",
             Rule::kw_engine => "engine",

@@ -51,7 +51,7 @@ const HOST: &[Keyword] = &[
     ("forwarding", "forwarding on|off"),
     ("log", "log denied [limit N/UNIT]"),
     ("mark", "mark 0x10000000"),
-    ("others", "others leave|drop"),
+    ("others", "others closed|leave|drop"),
     ("route", "route PREFIX via ADDRESS [dev INTERFACE]"),
     ("sysctl", "sysctl \"KEY\" = VALUE"),
     ("uplink", "uplink INTERFACE,…"),

@@ -1,6 +1,6 @@
 //! Containers to which neither the policy nor the user gives an address.
 
-use tidegate::inventory::Inventory;
+use tidegate::facts::Facts;
 
 use super::{POLICY, SHOP, make_network, start};
 use crate::support::lab::docker_host;
@@ -16,7 +16,7 @@ fn a_policy_without_addresses_takes_those_of_the_engine() {
     start(&host, "web", None, "-p 8080:80 box 80 81");
     start(&host, "db", None, "box 5432 5433");
 
-    let inventory = Inventory::read(&host.run("tidegate inventory")).expect("it is in order");
+    let inventory = Facts::read(&host.run("tidegate inventory")).expect("it is in order");
     assert_eq!(
         inventory.network_of("br-shop").map(|(name, _)| name),
         Some("shop")
@@ -28,10 +28,10 @@ fn a_policy_without_addresses_takes_those_of_the_engine() {
         assert_eq!(known.len(), 2, "{known:?}");
         assert_eq!(known[0].to_string(), address.trim());
     }
-    assert_eq!(
-        inventory.containers["web"].ports,
-        ["8080->80/tcp", "8080->80/tcp"]
-    );
+    let web = &inventory.containers["web"];
+    assert_eq!(web.ports, ["8080->80/tcp".parse().unwrap()]);
+    assert_eq!(web.network_mode.as_deref(), Some("shop"));
+    assert_eq!(inventory.bridges().count(), 2, "docker0 and br-shop");
 
     let open = SHOP
         .replace(" at 172.28.0.10, fd00:28::10", "")

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use tidegate::compile::{Compiled, How, compile_with};
 use tidegate::compose::{self, Variables};
 use tidegate::diag::{Code, Diagnostic, code};
+use tidegate::facts::Facts;
 use tidegate::import;
-use tidegate::inventory::Inventory;
 
 use super::{shown, told};
 use crate::pages::{examples, whole};
@@ -52,7 +52,7 @@ impl Trigger {
     }
 
     fn compiled(&self) -> Compiled {
-        let inventory = self.inventory.map(|text| Inventory::read(text).unwrap());
+        let inventory = self.inventory.map(|text| Facts::read(text).unwrap());
         let files = Files(self.files.iter().cloned().collect());
         let mut compiled =
             compile_with(&files, &self.files[0].0, inventory.as_ref(), How::default());

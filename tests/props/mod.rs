@@ -109,9 +109,10 @@ const PACKETS: usize = 60;
 fn check(bytes: &[u8], rules: fn(&Policy, Family) -> Ruleset) -> Result<bool, TestCaseError> {
     let mut tape = Tape::new(bytes);
     let text = policies::policy(&mut tape);
-    let Some(policy) = resolved(&text) else {
+    let Some(mut policy) = resolved(&text) else {
         return Ok(false);
     };
+    policies::surround(&mut tape, &mut policy);
     for family in Family::BOTH {
         let ruleset = rules(&policy, family);
         for _ in 0..PACKETS {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use tidegate::net::AddrSet;
 use tidegate::netfilter::Packet;
 use tidegate::policy::ir::{
-    Access, Container, Effect, Engine, Exposure, ForwardPolicy, Network, NetworkId, Party, Policy,
-    Protocol, Service,
+    Access, Container, Effect, Engine, Exposure, ForwardPolicy, Network, NetworkId, Others, Owner,
+    Party, Policy, Protocol, Published, Service,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +30,36 @@ pub fn forwarded(policy: &Policy, packet: &Packet) -> Fate {
         return Fate::Dropped;
     }
     match (from, to) {
-        (None, None) if policy.host.others_drop.is_some() => Fate::Dropped,
-        (None, None) => Fate::Left,
+        (None, None) => undeclared(policy, packet),
         (Some(from), None) => leaving(policy, packet, from),
         (from, Some(to)) => entering(policy, packet, from, to),
     }
+}
+
+/// Neither end is a declared network.
+fn undeclared(policy: &Policy, packet: &Packet) -> Fate {
+    let closed = match policy.host.others {
+        Others::Closed(_) => {
+            is_engines(policy, &packet.output) && !is_engines(policy, &packet.input)
+        }
+        Others::Drop(_) => true,
+        Others::Leave => false,
+    };
+    if closed { Fate::Dropped } else { Fate::Left }
+}
+
+/// An engine's bridge is one that is known, or that is called so and that nobody says is another.
+pub fn is_engines(policy: &Policy, interface: &str) -> bool {
+    let undeclared = &policy.undeclared;
+    if undeclared.bridges.iter().any(|it| it.0 == interface) {
+        return true;
+    }
+    let uplink = policy.host.uplinks.iter().any(|it| it.0 == interface);
+    let foreign = undeclared.foreign.iter().any(|it| it.0 == interface);
+    let called = ["br-", "docker", "podman"]
+        .iter()
+        .any(|it| interface.starts_with(it));
+    called && !uplink && !foreign
 }
 
 fn leaving(policy: &Policy, packet: &Packet, from: NetworkId) -> Fate {
@@ -420,9 +445,30 @@ pub fn to_host(policy: &Policy, packet: &Packet) -> Fate {
     if says(policy, Effect::Deny, packet) {
         return Fate::Dropped;
     }
-    if let Some((container, exposure)) = listener(policy, packet) {
+    let held = |wanted: fn(&Owner) -> bool| {
+        let mut ports = policy.undeclared.ports.iter();
+        ports.find(|port| {
+            wanted(&port.owner)
+                && port.protocol == packet.protocol
+                && is_at(&port.published, packet)
+        })
+    };
+    if held(|owner| matches!(owner, Owner::Taken(_))).is_some() {
+        return Fate::Dropped;
+    }
+    let unopened = held(|owner| matches!(owner, Owner::Declared(..)));
+    let unopened = unopened.and_then(|port| match &port.owner {
+        Owner::Declared(id, exposure) => Some((id.0, exposure)),
+        _ => None,
+    });
+    if let Some((container, exposure)) = listener(policy, packet).or(unopened) {
         let open = reaches_port(policy, packet, from, container, exposure);
         return if open { Fate::Left } else { Fate::Dropped };
+    }
+    let of_nobody = held(|owner| matches!(owner, Owner::Undeclared)).is_some();
+    let outside = from.is_none() && !is_engines(policy, &packet.input);
+    if of_nobody && outside && policy.host.others != Others::Leave {
+        return Fate::Dropped;
     }
     let closed = from.is_some_and(|from| !policy.networks[from.0].host_access);
     if closed && !says(policy, Effect::Allow, packet) {
@@ -475,11 +521,16 @@ fn listener<'p>(policy: &'p Policy, packet: &Packet) -> Option<(usize, &'p Expos
     let mut all = all.flat_map(|(id, c)| c.exposures.iter().map(move |e| (id, e)));
     all.find(|(_, exposure)| {
         exposure.protocol == packet.protocol
-            && exposure.published.as_ref().is_some_and(|published| {
-                published.ports.contains(packet.port)
-                    && published.address.is_none_or(|a| a == packet.destination)
-            })
+            && exposure
+                .published
+                .as_ref()
+                .is_some_and(|published| is_at(published, packet))
     })
+}
+
+fn is_at(published: &Published, packet: &Packet) -> bool {
+    let address = published.address;
+    published.ports.contains(packet.port) && address.is_none_or(|it| it == packet.destination)
 }
 
 fn reaches_port(

@@ -3,8 +3,11 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use tidegate::net::PortRange;
 use tidegate::netfilter::{ConnState, Packet};
-use tidegate::policy::ir::{Policy, Protocol};
+use tidegate::policy::ir::{
+    ContainerId, EnginePort, Exposure, IfName, Limits, Owner, Policy, Protocol, Published,
+};
 
 /// A row of random bytes that is read as a row of choices; a shorter row is a simpler thing, so
 /// that shrinking the bytes shrinks the policy.
@@ -112,7 +115,8 @@ fn host(tape: &mut Tape<'_>, text: &mut String) {
         text.push_str("  engine none\n");
     }
     if tape.flip() {
-        text.push_str("  uplink eth0\n");
+        let more = tape.pick(&["", "", ", br-lan"]);
+        let _ = writeln!(text, "  uplink eth0{more}");
     }
     if tape.flip() || none {
         text.push_str("  forwarding on\n  forward drop\n");
@@ -120,8 +124,9 @@ fn host(tape: &mut Tape<'_>, text: &mut String) {
     if tape.flip() {
         text.push_str("  log denied limit 6/minute\n");
     }
-    if tape.below(4) == 1 {
-        text.push_str("  others drop\n");
+    let others = tape.pick(&["", "", "", "closed", "leave", "drop", "drop"]);
+    if !others.is_empty() {
+        let _ = writeln!(text, "  others {others}");
     }
     text.push_str("}\n");
 }
@@ -234,7 +239,73 @@ const ADDRESSES: [(&str, &str); 18] = [
     ("224.0.0.251", "ff02::1"),
     ("255.255.255.255", "ff05::2"),
 ];
-const INTERFACES: [&str; 6] = ["eth0", "wg0", "br-0", "br-1", "br-2", "docker0"];
+const INTERFACES: [&str; 11] = [
+    "eth0",
+    "wg0",
+    "br-0",
+    "br-1",
+    "br-2",
+    "docker0",
+    "br-lan",
+    "br-9f86d081884c",
+    "kvm",
+    "virbr0",
+    "podman1",
+];
+
+/// Puts what no line declares beside a policy: it has nothing to do with what the policy says.
+pub fn surround(tape: &mut Tape<'_>, policy: &mut Policy) {
+    let name = |name: &str| IfName(name.to_owned());
+    if tape.flip() {
+        policy.undeclared.bridges.push(name("kvm"));
+    }
+    if tape.flip() {
+        policy.undeclared.bridges.push(name("br-9f86d081884c"));
+    }
+    if tape.flip() {
+        policy.undeclared.foreign.push(name("br-lan"));
+    }
+    for _ in 0..tape.below(4) {
+        let port = engine_port(tape, policy);
+        policy.undeclared.ports.push(port);
+    }
+}
+
+fn engine_port(tape: &mut Tape<'_>, policy: &Policy) -> EnginePort {
+    let first = tape.pick(&[22u16, 8000, 8001, 8003, 8010, 8011, 8020]);
+    let last = first + tape.pick(&[0, 0, 2]);
+    let address = tape.pick(&[None, None, Some(IpAddr::from([192, 0, 2, 1]))]);
+    let protocol = tape.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp]);
+    let ports = PortRange { first, last };
+    let published = Published { address, ports };
+    let id = tape.below(policy.containers.len().max(1));
+    let container = policy.containers.get(id);
+    let owner = match (tape.below(3), container) {
+        (0, Some(container)) => {
+            let exposure = Exposure {
+                protocol,
+                ports: PortRange {
+                    first: 80,
+                    last: 80 + last - first,
+                },
+                published: Some(published.clone()),
+                from: Vec::new(),
+                limits: Limits::default(),
+                log: false,
+                span: container.span,
+            };
+            Owner::Declared(ContainerId(id), exposure)
+        }
+        (1, Some(container)) => Owner::Taken(container.span),
+        _ => Owner::Undeclared,
+    };
+    EnginePort {
+        container: "someone".to_owned(),
+        protocol,
+        published,
+        owner,
+    }
+}
 
 /// Returns the first packet of a connection. An empty `output` is for the host itself.
 pub fn packet(tape: &mut Tape<'_>, v6: bool, to_host: bool) -> Packet {

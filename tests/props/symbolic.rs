@@ -169,9 +169,10 @@ fn valid(bytes: &[u8]) -> Result<(), TestCaseError> {
     let mut tape = Tape::new(bytes);
     let text = policies::policy(&mut tape);
     let loaded = load(&Files::one(&text), "policy.tide");
-    let Some(policy) = loaded.policy().cloned() else {
+    let Some(mut policy) = loaded.policy().cloned() else {
         return Ok(());
     };
+    policies::surround(&mut tape, &mut policy);
     for family in Family::BOTH {
         let rules = lower(&policy, family).expect("few rules");
         let rules = render(&rules, &render_chains(&rules, &loaded.sources));

@@ -168,8 +168,10 @@ impl<'p> Says<'p> {
 
     /// Returns what happens to packets for the host itself.
     pub(in crate::meaning) fn arriving(&mut self, parts: &[Part<'p>]) -> Effects {
-        let care = self.decided_arriving();
         let sockets = self.sockets();
+        let shut = self.shut(&sockets);
+        let care = self.decided_arriving();
+        let care = self.space.diagrams.except(care, shut);
         let at_sockets: Vec<Node> = sockets.iter().map(|socket| socket.here).collect();
         let at_sockets = self.or(&at_sockets);
         let parts = parts

@@ -7,7 +7,7 @@ use crate::diagram::Node;
 use crate::meaning::space::{Field, bits, ports};
 use crate::net::{Family, IntervalSet, PortRange};
 use crate::policy::ir::{
-    Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party, Service,
+    Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Others, Party, Service,
 };
 
 /// What the policy says of all forwarded packets; each is a condition, and no two hold at once.
@@ -95,11 +95,15 @@ impl Says<'_> {
     }
 
     /// Neither end is a declared network of this host.
-    fn elsewhere(&self) -> Forward {
-        if self.policy.host.others_drop.is_some() {
-            Forward::dropped()
-        } else {
-            Forward::left()
+    fn elsewhere(&mut self) -> Forward {
+        match self.policy.host.others {
+            Others::Drop(_) => Forward::dropped(),
+            Others::Leave => Forward::left(),
+            Others::Closed(_) => {
+                let (from, into) = (self.engines(Field::Input), self.engines(Field::Output));
+                let closed = self.space.diagrams.except(into, from);
+                self.select(closed, Forward::dropped(), Forward::left())
+            }
         }
     }
 

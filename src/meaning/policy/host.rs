@@ -6,7 +6,9 @@ use super::parties::link_local;
 use crate::diagram::Node;
 use crate::meaning::space::{Field, bits, ports};
 use crate::net::PortRange;
-use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Party, Published};
+use crate::policy::ir::{
+    Access, ContainerId, Effect, Exposure, NetworkId, Others, Owner, Party, Protocol, Published,
+};
 
 /// A published port as a socket of the host: the userland proxy's, where there is one.
 pub(super) struct Socket<'p> {
@@ -27,10 +29,39 @@ impl<'p> Says<'p> {
             let here = self.input(id);
             refused = self.space.diagrams.select(here, from_here, refused);
         }
+        let shut = self.shut(&sockets);
+        let refused = self.or(&[refused, shut]);
         let lo = self.interface(Field::Input, "lo");
         let discovery = self.discovery();
         let free = self.or(&[lo, discovery]);
         self.space.diagrams.except(refused, free)
+    }
+
+    /// Returns yes for published ports that are not the policy's to open: those that lead to another
+    /// container than a line says to everybody, those of undeclared containers but to engine's networks.
+    pub(super) fn shut(&mut self, sockets: &[Socket<'p>]) -> Node {
+        let taken = self.taken();
+        if self.policy.host.others == Others::Leave {
+            return taken;
+        }
+        let undeclared = self.engine_ports(|owner| matches!(owner, Owner::Undeclared));
+        let mut inside = vec![self.engines(Field::Input)];
+        inside.extend(sockets.iter().map(|socket| socket.here));
+        let inside = self.or(&inside);
+        let undeclared = self.space.diagrams.except(undeclared, inside);
+        self.or(&[taken, undeclared])
+    }
+
+    fn taken(&mut self) -> Node {
+        self.engine_ports(|owner| matches!(owner, Owner::Taken(_)))
+    }
+
+    fn engine_ports(&mut self, owned: fn(&Owner) -> bool) -> Node {
+        let ports = self.policy.undeclared.ports.iter();
+        let ports = ports.filter(|port| owned(&port.owner));
+        let here = ports.filter_map(|port| self.at_port(port.protocol, &port.published));
+        let here: Vec<Node> = here.collect();
+        self.or(&here)
     }
 
     /// Returns what is refused of a network's packets, or of those of no network of this host.
@@ -97,7 +128,34 @@ impl<'p> Says<'p> {
                 found.extend(self.socket(id, exposure));
             }
         }
+        self.add_unopened(&mut found);
         found
+    }
+
+    /// Adds published ports that no line opens. What is taken is nobody's, and each packet is of the first
+    /// socket alone.
+    fn add_unopened(&mut self, found: &mut Vec<Socket<'p>>) {
+        if self.policy.undeclared.ports.is_empty() {
+            return;
+        }
+        let taken = self.taken();
+        for socket in &mut *found {
+            socket.here = self.space.diagrams.except(socket.here, taken);
+        }
+        let mut before: Vec<Node> = found.iter().map(|socket| socket.here).collect();
+        before.push(taken);
+        let mut before = self.or(&before);
+        for port in &self.policy.undeclared.ports {
+            let Owner::Declared(id, exposure) = &port.owner else {
+                continue;
+            };
+            if let Some(mut socket) = self.socket(*id, exposure) {
+                let here = self.space.diagrams.except(socket.here, before);
+                before = self.or(&[before, here]);
+                socket.here = here;
+                found.push(socket);
+            }
+        }
     }
 
     /// Loopback addresses never come from elsewhere.
@@ -107,22 +165,25 @@ impl<'p> Says<'p> {
         exposure: &'p Exposure,
     ) -> Option<Socket<'p>> {
         let published = exposure.published.as_ref()?;
-        let family = self.family();
-        let port = self.service_at(exposure.protocol, published.ports);
-        let here = match published.address {
-            None => port,
-            Some(address) if !family.has(address) || address.is_loopback() => return None,
-            Some(address) => {
-                let address = self.space.is(Field::Destination, bits(address));
-                self.and(&[address, port])
-            }
-        };
+        let here = self.at_port(exposure.protocol, published)?;
         Some(Socket {
             container,
             exposure,
             published,
             here,
         })
+    }
+
+    fn at_port(&mut self, protocol: Protocol, published: &Published) -> Option<Node> {
+        let port = self.service_at(protocol, published.ports);
+        match published.address {
+            None => Some(port),
+            Some(address) if !self.family().has(address) || address.is_loopback() => None,
+            Some(address) => {
+                let address = self.space.is(Field::Destination, bits(address));
+                Some(self.and(&[address, port]))
+            }
+        }
     }
 
     /// Returns yes for those who may not ask at a socket.

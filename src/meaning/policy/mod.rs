@@ -12,11 +12,12 @@ mod raw;
 use std::collections::HashMap;
 
 use super::packet::Sample;
-use super::space::{Field, Space, prefixes};
+use super::space::{Atom, Field, Space, prefixes};
 use crate::diagram::Node;
 use crate::net::{Family, IntervalSet};
 use crate::policy::ir::{
-    Access, Container, ContainerId, Effect, Engine, Exposure, Network, NetworkId, Party, Policy,
+    Access, Container, ContainerId, ENGINE_BRIDGES, Effect, Engine, Exposure, Network, NetworkId,
+    Party, Policy,
 };
 use crate::source::Span;
 
@@ -24,6 +25,16 @@ pub use effects::Setting;
 pub(super) use effects::{Effects, Part};
 pub(super) use forward::Forward;
 pub(super) use raw::Raw;
+
+/// Returns the interfaces that a policy tells from others, as a [`Space`] takes them.
+pub(super) fn interfaces(policy: &Policy) -> Vec<String> {
+    let bridges = policy.networks.iter().map(|network| &network.bridge);
+    let named = bridges.chain(policy.elsewhere());
+    let named = named.chain(&policy.undeclared.bridges);
+    let named = named.map(|name| name.0.clone());
+    let starts = ENGINE_BRIDGES.iter().map(|start| format!("{start}+"));
+    named.chain(starts).chain(["lo".to_owned()]).collect()
+}
 
 /// A policy as one family's packets see it.
 #[derive(Debug)]
@@ -115,6 +126,18 @@ impl<'p> Says<'p> {
             .iter()
             .map(|(_, network)| self.space.atom(&network.bridge.0));
         let bridges = bridges.map(|atom| (atom, atom)).collect();
+        self.space.within(field, &IntervalSet::from_ranges(bridges))
+    }
+
+    /// Returns yes where a packet comes, or goes, by a bridge of the engine's, declared or not.
+    fn engines(&mut self, field: Field) -> Node {
+        let is_bridge = |atom: &Atom| match atom {
+            Atom::Name(name) | Atom::Beginning(name) => self.policy.is_engines(name),
+            Atom::None | Atom::Other => false,
+        };
+        let atoms = self.space.atoms().iter().zip(0u128..);
+        let bridges = atoms.filter(|(atom, _)| is_bridge(atom));
+        let bridges = bridges.map(|(_, at)| (at, at)).collect();
         self.space.within(field, &IntervalSet::from_ranges(bridges))
     }
 

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 pub use super::policy::Setting;
-use super::policy::{Part, Says};
+use super::policy::{Part, Says, interfaces};
 use super::space::Space;
 use crate::net::Family;
 use crate::policy::ir::{Effect, Party, Policy};
@@ -102,9 +102,8 @@ fn spaces(policies: &[Policy], budget: usize) -> Vec<Says<'_>> {
 }
 
 fn space(policy: &Policy, family: Family, budget: usize) -> Says<'_> {
-    let bridges = policy.networks.iter().map(|it| it.bridge.0.as_str());
-    let uplinks = policy.host.uplinks.iter().map(|it| it.0.as_str());
-    let names: Vec<&str> = bridges.chain(uplinks).chain(["lo"]).collect();
+    let names = interfaces(policy);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Says::new(Space::new(family, [], &names, budget), policy)
 }
 

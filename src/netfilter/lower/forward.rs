@@ -1,8 +1,8 @@
 //! `mangle` FORWARD: the policy itself; `filter`, where the hook is: what carries its grant.
 
 use super::ways::{End, View, Way, ports_of};
-use super::{Chains, limits, meets_policy, network_chain, published_key};
-use crate::netfilter::rule::{Conntrack, Interface, Origin, Rule, Service, Target};
+use super::{Chains, limits, meets_policy, network_chain, others, published_key};
+use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
 use crate::policy::ir::{Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party};
 
@@ -62,23 +62,7 @@ fn gate(chains: &mut Chains<'_, '_>) {
         let target = network_chain(chains.view, network, "in");
         dispatch(chains, &gate, network, ends, target);
     }
-    others(chains, &gate);
-}
-
-/// `others drop`: what concerns no declared network of this host is not forwarded.
-fn others(chains: &mut Chains<'_, '_>, chain: &ChainName) {
-    let Some(span) = chains.view.policy.host.others_drop else {
-        return;
-    };
-    let says = "nothing else is forwarded".into();
-    let target = chains.others_target(Table::Mangle);
-    let origin = Some(Origin { span, says });
-    let drop = Rule {
-        target,
-        origin,
-        ..Rule::default()
-    };
-    chains.push(Table::Mangle, chain, drop);
+    others::forwarded(chains, &gate);
 }
 
 /// Sends what comes from other hosts' networks, or goes to them, to a chain of its own. A host without
@@ -119,7 +103,7 @@ fn far(chains: &mut Chains<'_, '_>) {
         dispatch(chains, &far, network, (None, bridge()), chain("far"));
         dispatch(chains, &away, network, (bridge(), None), chain("away"));
     }
-    others(chains, &far);
+    others::forwarded(chains, &far);
     for network in view.network_ids() {
         into(chains, Way::Far(network));
         out(chains, Way::Away(network), network);
@@ -167,10 +151,7 @@ fn dispatch(
 }
 
 fn on(view: &View<'_>, network: NetworkId) -> Interface {
-    Interface {
-        name: view.network(network).bridge.clone(),
-        not: false,
-    }
+    Interface::named(&view.network(network).bridge)
 }
 
 /// Between containers of one bridge.

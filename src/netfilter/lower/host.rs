@@ -5,18 +5,15 @@
 //! host's address, so this is the last place where the true source is seen.
 
 use super::ways::{End, View, Way, between, ports_of};
-use super::{Chains, limits, meets_policy, network_chain};
+use super::{Chains, limits, meets_policy, network_chain, others};
 use crate::net::PortRange;
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{Access, ContainerId, Effect, Exposure, IfName, NetworkId};
+use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Owner};
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     let input = ChainName::fixed("INPUT");
-    let lo = Some(Interface {
-        name: IfName("lo".to_owned()),
-        not: false,
-    });
+    let lo = Some(Interface::lo());
     let pass = Rule {
         target: Target::Return,
         ..Rule::default()
@@ -79,10 +76,7 @@ fn from_network(chains: &mut Chains<'_, '_>, input: &ChainName, network: Network
     } else {
         Target::Return
     };
-    let bridge = Interface {
-        name: view.network(network).bridge.clone(),
-        not: false,
-    };
+    let bridge = Interface::named(&view.network(network).bridge);
     chains.push(
         Table::Filter,
         input,
@@ -128,10 +122,19 @@ fn decide(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
             host_access(chains, chain, way, access, &verdict);
         }
     }
+    others::taken(chains, chain);
     for container in view.container_ids() {
         for exposure in &view.container(container).exposures {
             published(chains, chain, way, container, exposure);
         }
+    }
+    for port in &view.policy.undeclared.ports {
+        if let Owner::Declared(container, exposure) = &port.owner {
+            published(chains, chain, way, *container, exposure);
+        }
+    }
+    if !matches!(way, Way::HostFrom(_)) {
+        others::ports(chains, chain);
     }
 }
 

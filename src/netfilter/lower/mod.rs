@@ -9,6 +9,7 @@ mod denied;
 mod forward;
 mod host;
 mod limits;
+mod others;
 mod own;
 mod publish;
 mod raw;

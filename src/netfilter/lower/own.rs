@@ -10,7 +10,7 @@ use super::ways::{View, Way};
 use super::{Chains, meets_policy, network_chain};
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{Access, Effect, IfName, NetworkId, Party};
+use crate::policy::ir::{Access, Effect, NetworkId, Party};
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     if !chains.view.policy.accesses.iter().any(denies_host) {
@@ -41,10 +41,7 @@ fn unhindered(family: Family) -> Vec<Rule> {
         target: Target::Return,
         ..rule
     };
-    let lo = Interface {
-        name: IfName("lo".to_owned()),
-        not: false,
-    };
+    let lo = Interface::lo();
     let by_lo = Rule {
         output: Some(lo),
         ..Rule::default()
@@ -77,10 +74,7 @@ fn unhindered(family: Family) -> Vec<Rule> {
 fn to_network(chains: &mut Chains<'_, '_>, output: &ChainName, network: NetworkId) {
     let (view, own) = (chains.view, network_chain(chains.view, network, "own"));
     denials(chains, &own, Way::HostTo(network), Some(network));
-    let bridge = Interface {
-        name: view.network(network).bridge.clone(),
-        not: false,
-    };
+    let bridge = Interface::named(&view.network(network).bridge);
     let rule = Rule {
         output: Some(bridge),
         target: decided(chains, own),

@@ -124,8 +124,8 @@ fn leaving(view: &View<'_>, network: NetworkId) -> Vec<Rule> {
 /// Returns a masquerade of what leaves by a network's bridge, or by any other interface.
 fn hide(view: &View<'_>, network: NetworkId, source: IpNet, elsewhere: bool) -> Rule {
     let output = Interface {
-        name: view.network(network).bridge.clone(),
         not: elsewhere,
+        ..Interface::named(&view.network(network).bridge)
     };
     Rule {
         source: Some(source),

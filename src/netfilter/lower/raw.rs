@@ -10,7 +10,7 @@ use super::ways::{View, Way};
 use super::{Chains, network_chain};
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{Effect, IfName, NetworkId, Protocol};
+use crate::policy::ir::{Effect, NetworkId, Protocol};
 
 /// The host's own addresses that no packet from elsewhere may have (RFC 6890).
 pub(super) const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
@@ -82,10 +82,7 @@ fn past_engine(chains: &mut Chains<'_, '_>) {
 /// Engines up to 27 answer on 127.0.0.1 to neighbours; see moby#45610. What the host sends to
 /// itself is not looked at any further: its bridge addresses are in the subnets.
 fn loopback(chains: &mut Chains<'_, '_>, raw: &ChainName) {
-    let lo = Interface {
-        name: IfName("lo".to_owned()),
-        not: false,
-    };
+    let lo = Interface::lo();
     let own = Rule {
         input: Some(lo),
         target: Target::Return,
@@ -141,10 +138,7 @@ fn sources_of(chains: &mut Chains<'_, '_>, raw: &ChainName, network: NetworkId, 
     let chain = network_chain(view, network, "src");
     let says = "this network's bridge sends with its own addresses only";
     let origin = || Some(view.say_network(network, says));
-    let input = Some(Interface {
-        name: view.network(network).bridge.clone(),
-        not: false,
-    });
+    let input = Some(Interface::named(&view.network(network).bridge));
     let target = Target::Goto(chain.clone());
     chains.push(
         Table::Raw,
@@ -246,10 +240,7 @@ fn reply(view: &View<'_>, network: NetworkId, rule: &Rule) -> Rule {
         Some(Service::Icmp(_)) => Some(Service::All(Protocol::Icmp)),
         other => other,
     };
-    let bridge = Interface {
-        name: view.network(network).bridge.clone(),
-        not: false,
-    };
+    let bridge = Interface::named(&view.network(network).bridge);
     Rule {
         source: rule.destination,
         destination: rule.source,
@@ -334,10 +325,7 @@ fn keep_sources(chains: &mut Chains<'_, '_>) {
             chains.push(Table::Nat, &nat, rule);
         }
         let rule = Rule {
-            output: Some(Interface {
-                name: view.network(network).bridge.clone(),
-                not: false,
-            }),
+            output: Some(Interface::named(&view.network(network).bridge)),
             target: Target::Accept,
             origin,
             ..Rule::default()

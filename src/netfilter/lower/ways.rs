@@ -442,11 +442,7 @@ pub(super) fn ports_of(services: &[ir::Service], exposure: &ir::Exposure) -> Vec
 
 /// Makes a rule of its two ends.
 pub(super) fn between(source: &End, target: &End) -> Rule {
-    let interface = |end: &End| {
-        end.interface
-            .clone()
-            .map(|name| Interface { name, not: false })
-    };
+    let interface = |end: &End| end.interface.as_ref().map(Interface::named);
     Rule {
         source: source.net,
         destination: target.net,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::diag::{Diagnostic, code};
-use crate::policy::ir::{Network, NetworkId, Party, Policy};
+use crate::policy::ir::{Network, NetworkId, Others, Party, Policy};
 
 use super::names::named;
 
@@ -37,7 +37,7 @@ fn is_plain(network: &Network) -> bool {
 fn lets_out(policies: &[Policy], id: NetworkId) -> bool {
     let is_home = |policy: &&Policy| policy.networks.get(id.0).is_some_and(|it| it.local);
     let home = policies.iter().find(is_home);
-    home.is_some_and(|policy| policy.host.others_drop.is_some())
+    home.is_some_and(|policy| matches!(policy.host.others, Others::Drop(_)))
 }
 
 fn nothing_said(network: &Network) -> Diagnostic {

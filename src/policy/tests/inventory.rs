@@ -1,7 +1,7 @@
 //! Addresses that an inventory knows and the policy does not.
 
 use super::{Files, shown};
-use crate::inventory::Inventory;
+use crate::facts::Facts;
 use crate::policy::{Loaded, load_with};
 
 const POLICY: &str = "network shop {
@@ -22,7 +22,7 @@ containers:
 ";
 
 fn loaded(policy: &str, inventory: &str) -> Loaded {
-    let inventory = Inventory::read(inventory).unwrap();
+    let inventory = Facts::read(inventory).unwrap();
     load_with(
         &Files::new(&[("p.tide", policy)]),
         "p.tide",

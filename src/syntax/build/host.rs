@@ -3,7 +3,7 @@
 use pest::iterators::Pair;
 
 use super::{Builder, child, children, has};
-use crate::syntax::ast::{ForwardPolicy, Host, HostSetting, Name, Rate, RateUnit, Spanned};
+use crate::syntax::ast::{ForwardPolicy, Host, HostSetting, Name, Others, Rate, RateUnit, Spanned};
 use crate::syntax::grammar::Rule;
 
 impl Builder<'_> {
@@ -47,9 +47,7 @@ impl Builder<'_> {
                 HostSetting::LogDenied(rate.map(|rate| self.rate(&rate)))
             }
             Rule::mark => HostSetting::Mark(self.mark(pair)?),
-            Rule::others => HostSetting::Others {
-                drop: has(&pair, Rule::kw_drop),
-            },
+            Rule::others => HostSetting::Others(others(&pair)),
             Rule::route => self.route(pair),
             Rule::sysctl => self.sysctl(pair),
             Rule::uplink => HostSetting::Uplink(self.uplink(pair)),
@@ -127,6 +125,16 @@ fn forward_policy(pair: &Pair<'_, Rule>) -> ForwardPolicy {
         ForwardPolicy::Accept
     } else {
         ForwardPolicy::Drop
+    }
+}
+
+fn others(pair: &Pair<'_, Rule>) -> Others {
+    if has(pair, Rule::kw_closed) {
+        Others::Closed
+    } else if has(pair, Rule::kw_drop) {
+        Others::Drop
+    } else {
+        Others::Leave
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::good;
 use crate::syntax::ast::{
-    Expose, HostSetting, Item, Member, NetworkSetting, PortRange, RateUnit, Service, Spanned, Verb,
+    Expose, HostSetting, Item, Member, NetworkSetting, Others, PortRange, RateUnit, Service,
+    Spanned, Verb,
 };
 
 pub(super) const SHOP: &str = r#"
@@ -245,7 +246,7 @@ fn hosts_have_all_settings() {
     assert!(
         matches!(&all[7], HostSetting::LogDenied(Some(rate)) if rate.node.unit == RateUnit::Minute)
     );
-    assert!(matches!(&all[8], HostSetting::Others { drop: true }));
+    assert!(matches!(&all[8], HostSetting::Others(Others::Drop)));
     assert!(matches!(&all[9], HostSetting::Mark(mark) if mark.node == 0x80_0000));
 }
 

@@ -1,0 +1,194 @@
+//! Ports that the engine publishes, and lines that open them.
+
+use std::collections::BTreeMap;
+
+use super::containers::{bridges, is, local};
+use super::outside::{Reach, reach};
+use super::{Asks, World};
+use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
+use crate::facts::{ContainerFacts, PublishedPort};
+use crate::netfilter::trace::Machine;
+use crate::policy::ir::{Container, Engine, Exposure};
+
+/// Returns lines that open a port which leads to somebody else, or nowhere.
+pub(super) fn compare(world: World<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for container in local(world.policy) {
+        let mut exposures: Vec<&Exposure> = container.exposures.iter().collect();
+        exposures.retain(|it| it.published.is_some());
+        for exposure in exposures {
+            let of_others = of_others(world, container, exposure);
+            if of_others.is_none() {
+                found.extend(unpublished(world, container, exposure));
+            }
+            found.extend(of_others);
+        }
+    }
+    found
+}
+
+/// Tells whether a line opens a port of the host, at some address.
+fn meets(exposure: &Exposure, port: &PublishedPort) -> bool {
+    exposure.published.as_ref().is_some_and(|published| {
+        let at = match (published.address, port.address) {
+            (None, _) | (_, None) => true,
+            (Some(said), Some(now)) if now.is_unspecified() => said.is_ipv4() == now.is_ipv4(),
+            (Some(said), Some(now)) => said == now,
+        };
+        at && exposure.protocol == port.protocol && published.ports.contains(port.host)
+    })
+}
+
+/// Tells whether a line speaks of a port wherever the engine publishes it.
+fn covers(exposure: &Exposure, port: &PublishedPort) -> bool {
+    let published = exposure.published.as_ref();
+    meets(exposure, port)
+        && published.is_some_and(|it| it.address.is_none() || it.address == port.address)
+}
+
+fn of_others(world: World<'_>, container: &Container, exposure: &Exposure) -> Option<Finding> {
+    let others = world.facts.containers.iter();
+    let mut others = others.filter(|(name, facts)| !is(container, name, facts));
+    let (other, port) = others.find_map(|(name, facts)| {
+        let port = facts.ports.iter().find(|port| meets(exposure, port))?;
+        Some((name, port))
+    })?;
+    let (name, outer) = (&container.name, port.outer());
+    let weight = world.if_in_force(Weight::Error, Weight::Warning);
+    let seen =
+        format!("{outer} of the host leads to `{other}`, and the policy opens it for `{name}`");
+    let finding = Finding::new(code::PORT_OF_ANOTHER, weight, seen)
+        .underlines(exposure.span, format!("the engine gave it to `{other}`"))
+        .why(format!("nobody comes to `{name}` by it"))
+        .remedy(format!(
+            "publish it for `{name}`, or write the line for `{other}`, whichever is meant"
+        ));
+    Some(finding)
+}
+
+/// Returns a note where a container runs and does not publish what a line opens.
+fn unpublished(world: World<'_>, container: &Container, exposure: &Exposure) -> Option<Finding> {
+    // Where tidegate translates, nobody needs to publish anything.
+    if matches!(world.policy.host.engine, Engine::None(_)) {
+        return None;
+    }
+    let name = &container.name;
+    let facts = world.facts.containers.get(name)?;
+    if facts.ports.iter().any(|port| meets(exposure, port)) {
+        return None;
+    }
+    let ports = exposure.published.as_ref()?.ports;
+    let seen = format!("container `{name}` does not publish {ports}, which a line opens");
+    let finding = Finding::new(code::PORT_UNPUBLISHED, Weight::Note, seen)
+        .underlines(exposure.span, "the engine does not publish it")
+        .why("nothing answers there")
+        .remedy(format!(
+            "run it with `-p {ports}:{}`, or take the `as` out",
+            exposure.ports
+        ));
+    Some(finding)
+}
+
+/// What becomes of a port that no line opens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    Open,
+    Unknown(String),
+    Closed,
+}
+
+/// Whose ports they are: a container's, on a network that some line declares or on none.
+type Owner<'f> = (Option<&'f str>, &'f str, Fate);
+
+/// Returns what becomes of each published port that no line opens.
+pub(super) fn under_rules(world: World<'_>, machines: &[Machine]) -> Vec<Finding> {
+    let declared = bridges(world.policy);
+    let mut found: BTreeMap<Owner<'_>, Vec<String>> = BTreeMap::new();
+    for (name, facts) in &world.facts.containers {
+        let undeclared = undeclared(world, &declared, facts);
+        let unopened = facts
+            .ports
+            .iter()
+            .filter(|port| !is_opened(world, name, facts, port));
+        for port in unopened {
+            let fate = match reach(world, port, machines) {
+                Reach::Closed => Fate::Closed,
+                Reach::Open => Fate::Open,
+                Reach::Unknown(why) => Fate::Unknown(why),
+                Reach::Nobody => continue,
+            };
+            let owner = (undeclared, name.as_str(), fate);
+            found.entry(owner).or_default().push(port.outer());
+        }
+    }
+    let told = found
+        .into_iter()
+        .map(|(owner, ports)| told(world, &owner, &ports.join(", ")));
+    told.collect()
+}
+
+/// Returns a network of a container's that no line declares, if it is on none that some line does.
+fn undeclared<'f>(
+    world: World<'f>,
+    declared: &std::collections::BTreeSet<&str>,
+    facts: &'f ContainerFacts,
+) -> Option<&'f str> {
+    let bridge = |name: &String| world.facts.networks.get(name)?.bridge.as_deref();
+    let mut names = facts.networks.keys();
+    let governed = names
+        .clone()
+        .filter_map(bridge)
+        .any(|it| declared.contains(it));
+    let first = names.next().map(String::as_str);
+    first.filter(|_| !governed)
+}
+
+/// Tells whether some line opens it, for this container and at every address.
+fn is_opened(world: World<'_>, name: &str, facts: &ContainerFacts, port: &PublishedPort) -> bool {
+    let mut own = local(world.policy).filter(|it| is(it, name, facts));
+    own.any(|it| it.exposures.iter().any(|exposure| covers(exposure, port)))
+}
+
+fn told(world: World<'_>, (undeclared, name, fate): &Owner<'_>, ports: &str) -> Finding {
+    let who = match undeclared {
+        Some(network) => format!("container `{name}` on `{network}`, which no line declares,"),
+        None => format!("container `{name}`"),
+    };
+    let (code, weight) = match (undeclared, fate) {
+        (_, Fate::Closed) => (code::PORT_CLOSED, Weight::Note),
+        (None, Fate::Open) => (code::PORT_OPEN, Weight::Error),
+        (None, Fate::Unknown(_)) => (code::PORT_OPEN, Weight::Warning),
+        (Some(_), _) => (code::UNDECLARED_OPEN, Weight::Warning),
+    };
+    let (seen, why) = match fate {
+        Fate::Closed => (
+            format!("{who} publishes what no line opens: {ports}; it is closed"),
+            "the rules in force drop what comes from outside".to_owned(),
+        ),
+        Fate::Open => (
+            format!("{who} publishes what no line opens: {ports}; it is open"),
+            "the rules in force let what comes from outside through".to_owned(),
+        ),
+        Fate::Unknown(why) => (
+            format!("{who} publishes what no line opens: {ports}; it may be open"),
+            why.clone(),
+        ),
+    };
+    Finding::new(code, weight, seen)
+        .why(why)
+        .remedy(remedy(world, *undeclared, fate))
+}
+
+fn remedy(world: World<'_>, undeclared: Option<&str>, fate: &Fate) -> String {
+    match (undeclared, fate) {
+        (_, Fate::Closed) => "nothing, if it is to be closed; else write an `expose`".to_owned(),
+        (Some(network), _) => {
+            format!("declare `{network}` in the policy, or publish the port at 127.0.0.1")
+        }
+        (None, _) if world.asks == Asks::Look => {
+            "apply the policy again, expose it to somebody, or do not publish it".to_owned()
+        }
+        (None, _) => "expose it to somebody, or do not publish it".to_owned(),
+    }
+}

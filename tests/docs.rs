@@ -346,16 +346,28 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "deploy",
-        &["artifact", "diag", "hash", "host", "netfilter", "question"],
+        &[
+            "artifact",
+            "compare",
+            "compile",
+            "diag",
+            "facts",
+            "hash",
+            "host",
+            "netfilter",
+            "policy",
+            "question",
+        ],
     ),
     (
         "doctor",
-        &["artifact", "deploy", "diag", "host", "netfilter"],
+        &["artifact", "deploy", "diag", "facts", "host", "netfilter"],
     ),
     (
         "cli",
         &[
             "artifact",
+            "compare",
             "compile",
             "compose",
             "deploy",

@@ -40,10 +40,14 @@ pub(super) fn rollback(args: &RollbackArgs) -> Result<Done, Failure> {
 pub(super) fn status(args: &StatusArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
     let status = deploy::status(&host)?;
-    Ok(Done::yes(match args.format {
-        Format::Json => status.json(),
-        Format::Text => status.text(),
-    }))
+    Ok(Done {
+        text: match args.format {
+            Format::Json => status.json(),
+            Format::Text => status.text(),
+        },
+        warnings: String::new(),
+        yes: status.is_fine(),
+    })
 }
 
 /// Sleeps until the time is over, then goes back; tries until it has.

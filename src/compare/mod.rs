@@ -49,8 +49,9 @@ pub fn compare(world: World<'_>) -> Vec<Finding> {
 }
 
 /// Returns which published ports that no line opens the rules in force leave open, and which they close.
-/// `machines` has each family that the kernel has, with the rules as they are in force.
-pub fn under_rules(world: World<'_>, machines: &[Machine]) -> Vec<Finding> {
+/// `machines` has each family that the kernel has, with the rules as they are in force; or why they cannot
+/// be followed.
+pub fn under_rules(world: World<'_>, machines: Result<&[Machine], &str>) -> Vec<Finding> {
     sorted(ports::under_rules(world, machines))
 }
 

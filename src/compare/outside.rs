@@ -34,10 +34,18 @@ const STRANGERS: [&str; 8] = [
 ];
 
 /// Returns what becomes of connections to a port from every side that is outside, in both families.
-pub(super) fn reach(world: World<'_>, port: &PublishedPort, machines: &[Machine]) -> Reach {
+pub(super) fn reach(
+    world: World<'_>,
+    port: &PublishedPort,
+    machines: Result<&[Machine], &str>,
+) -> Reach {
     if port.address.is_some_and(|address| address.is_loopback()) {
         return Reach::Nobody;
     }
+    let machines = match machines {
+        Ok(machines) => machines,
+        Err(why) => return Reach::Unknown(format!("the rules in force cannot be followed: {why}")),
+    };
     let families = machines.iter().filter(|machine| port.is_in(machine.family));
     let ways = families.flat_map(|machine| {
         let probes = probes(world, port, machine).into_iter();

@@ -102,7 +102,7 @@ enum Fate {
 type Owner<'f> = (Option<&'f str>, &'f str, Fate);
 
 /// Returns what becomes of each published port that no line opens.
-pub(super) fn under_rules(world: World<'_>, machines: &[Machine]) -> Vec<Finding> {
+pub(super) fn under_rules(world: World<'_>, machines: Result<&[Machine], &str>) -> Vec<Finding> {
     let declared = bridges(world.policy);
     let mut found: BTreeMap<Owner<'_>, Vec<String>> = BTreeMap::new();
     for (name, facts) in &world.facts.containers {

@@ -1,5 +1,6 @@
 //! Compares a machine with its installed bundle.
 
+use super::against;
 use super::apply;
 use super::compare::{RuleChange, compare, never_meet};
 use super::confirm;
@@ -24,6 +25,14 @@ use crate::netfilter::{Family, Table};
 /// Looks at the machine and tells every difference from the installed bundle; changes nothing
 /// but, if a change of bundles was cut short, its end.
 pub fn drift(host: &dyn Host) -> Result<DriftReport, Problem> {
+    let (mut report, bundle) = rules_and_settings(host)?;
+    // Others need not wait while the engine is asked.
+    report.findings = bundle.map_or_else(Vec::new, |bundle| against::look(host, &bundle));
+    Ok(report)
+}
+
+/// Returns what differs of rules and settings, and the bundle that they are compared with.
+fn rules_and_settings(host: &dyn Host) -> Result<(DriftReport, Option<Bundle>), Problem> {
     let _lock = host.lock()?;
     store::heal(host)?;
     if let Some(trial) = trial::of(host)? {
@@ -33,16 +42,16 @@ pub fn drift(host: &dyn Host) -> Result<DriftReport, Problem> {
         Ok(None) => Err(Problem::NotInstalled),
         Ok(Some(bundle)) => match Drifts::of(host, &bundle) {
             // A difference is told by the policy's lines, which only then are read.
-            Err(problem @ Problem::Bundle(_)) => Ok(damaged(&problem)),
-            drifts => Ok(drifts?.report(&bundle)),
+            Err(problem @ Problem::Bundle(_)) => Ok((damaged(&problem), None)),
+            drifts => Ok((drifts?.report(&bundle), Some(bundle))),
         },
-        Err(problem) if is_damage(&problem) => Ok(damaged(&problem)),
+        Err(problem) if is_damage(&problem) => Ok((damaged(&problem), None)),
         Err(problem) => Err(problem),
     }
 }
 
 /// Compares with a bundle on trial: what is kept for the next boot is still the one before.
-fn on_trial(host: &dyn Host, trial: &Trial) -> Result<DriftReport, Problem> {
+fn on_trial(host: &dyn Host, trial: &Trial) -> Result<(DriftReport, Option<Bundle>), Problem> {
     let bundle = Trial::bundle(host)?;
     let mut drifts = Drifts::new(host);
     drifts.machine(&bundle)?;
@@ -63,7 +72,7 @@ fn on_trial(host: &dyn Host, trial: &Trial) -> Result<DriftReport, Problem> {
                 .push(Drift::new(DriftKind::Unconfirmed).says(says));
         }
     }
-    Ok(drifts.report(&bundle))
+    Ok((drifts.report(&bundle), Some(bundle)))
 }
 
 /// Puts the installed bundle in force again if the machine differs from it, and looks again.
@@ -71,7 +80,8 @@ fn on_trial(host: &dyn Host, trial: &Trial) -> Result<DriftReport, Problem> {
 /// Returns what was found first and what is left.
 pub fn repair(host: &dyn Host) -> Result<(DriftReport, DriftReport), ApplyError> {
     let before = drift(host).map_err(ApplyError::Refused)?;
-    if before.is_clean() {
+    // What runs otherwise than the policy says is not mended by loading the same rules.
+    if before.drifts.is_empty() {
         return Ok((before.clone(), before));
     }
     let options = apply::Options {
@@ -103,6 +113,7 @@ fn damaged(problem: &Problem) -> DriftReport {
         policy: None,
         version: None,
         drifts: vec![Drift::new(DriftKind::BundleDamaged).says(problem.to_string())],
+        findings: Vec::new(),
         notes: vec!["rules and settings were not compared: apply a whole bundle first".to_owned()],
         waits: None,
     }
@@ -155,6 +166,7 @@ impl<'a> Drifts<'a> {
             policy: Some(bundle.manifest().policy.clone()),
             version: Some(bundle.version().to_owned()),
             drifts: self.list,
+            findings: Vec::new(),
             notes: self.notes,
             waits: self.waits,
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::error::Problem;
 use crate::artifact::Manifest;
+use crate::facts::Daemon;
 use crate::host::{EngineFacts, Host};
 
 /// What an engine has otherwise than the bundle takes it to be.
@@ -56,57 +57,30 @@ pub fn look(host: &dyn Host, manifest: &Manifest) -> Result<Mismatches, Problem>
     }
 }
 
-/// The daemon's own settings: its command line, then its daemon.json.
-struct Daemon<'a> {
-    options: &'a [String],
-    file: Value,
-}
-
-impl Daemon<'_> {
-    /// Returns a setting's text; the command line and the file cannot both have it.
-    fn setting(&self, key: &str) -> Option<String> {
-        let flag = format!("--{key}");
-        let mut words = self
-            .options
-            .iter()
-            .zip(self.options.iter().skip(1).map(Some).chain([None]));
-        let given = words.find_map(|(word, next)| match word.strip_prefix(&flag)? {
-            "" => {
-                let value = next.filter(|next| !next.starts_with('-'));
-                Some(value.map_or_else(|| "true".to_owned(), Clone::clone))
-            }
-            rest => rest.strip_prefix('=').map(str::to_owned),
-        });
-        given.or_else(|| match self.file.get(key)? {
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        })
-    }
-
-    fn writes_rules(&self) -> bool {
-        self.setting("iptables").as_deref() != Some("false")
-    }
+fn writes_rules(daemon: &Daemon<'_>) -> bool {
+    daemon.setting("iptables").as_deref() != Some("false")
 }
 
 /// Compares the engine with the bundle; `file` is the text of its daemon.json.
 ///
 /// A daemon.json that cannot be read says nothing: the engine itself would not have started.
 fn mismatches(manifest: &Manifest, facts: &EngineFacts, file: Option<&str>) -> Mismatches {
+    let file: Value = file
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
     let daemon = Daemon {
         options: &facts.options,
-        file: file
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default(),
+        file: &file,
     };
     let mut found = Mismatches::default();
     let wanted: Vec<&str> = manifest.engine.split(' ').collect();
     match wanted.as_slice() {
-        ["none"] if daemon.writes_rules() => found.errors.push(Mismatch::new(
+        ["none"] if writes_rules(&daemon) => found.errors.push(Mismatch::new(
             "the policy says `engine none`, and Docker writes rules of its own",
             "start it with `\"iptables\": false, \"ip6tables\": false`, or write `engine docker`",
         )),
         ["none"] => {}
-        _ if !daemon.writes_rules() => found.errors.push(Mismatch::new(
+        _ if !writes_rules(&daemon) => found.errors.push(Mismatch::new(
             "Docker runs with `iptables` off, so that nobody publishes ports",
             "write `engine none` in the policy, or take the setting out",
         )),

@@ -128,6 +128,7 @@ mod tests {
                 Drift::new(DriftKind::RuleGone),
                 Drift::new(DriftKind::RuleGone),
             ],
+            findings: Vec::new(),
             notes: Vec::new(),
             waits: Some(42),
         }

@@ -3,6 +3,7 @@
 //! What to do is worked out from texts by pure functions (`plan`, `state`, `settings`, `compare`,
 //! `report`); doing it goes through [`crate::host::Host`].
 
+pub mod against;
 mod apply;
 mod burst;
 mod compare;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::diag::finding::{Finding, Weight};
 use crate::netfilter::{Family, Table};
 
 /// What kind of thing differs.
@@ -223,6 +224,9 @@ pub struct DriftReport {
     /// The policy's version, in 64 hex digits.
     pub version: Option<String>,
     pub drifts: Vec<Drift>,
+    /// What runs otherwise than the policy says; the worst first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     pub notes: Vec<String>,
     /// Seconds that a confirmation is waited for; nothing where none is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,7 +235,12 @@ pub struct DriftReport {
 
 impl DriftReport {
     pub fn is_clean(&self) -> bool {
-        self.drifts.is_empty()
+        self.drifts.is_empty() && self.count(Weight::Error) + self.count(Weight::Warning) == 0
+    }
+
+    fn count(&self, weight: Weight) -> usize {
+        let same = self.findings.iter().filter(|it| it.weight == weight);
+        same.count()
     }
 
     /// Returns the report for people, one paragraph a difference; `-` is what should be, `+` what is.
@@ -239,6 +248,9 @@ impl DriftReport {
         let mut text = String::new();
         for drift in &self.drifts {
             drift.write(&mut text);
+        }
+        for finding in &self.findings {
+            text.push_str(&finding.text());
         }
         for note in &self.notes {
             let _ = writeln!(text, "note: {note}");
@@ -253,10 +265,16 @@ impl DriftReport {
             (Some(policy), Some(version)) => format!("{policy}, version {version}"),
             _ => "the installed bundle".to_owned(),
         };
-        match self.drifts.len() {
-            0 => format!("{policy}: in force, no drift"),
-            1 => format!("{policy}: 1 difference"),
-            count => format!("{policy}: {count} differences"),
+        let counted = [
+            (self.drifts.len(), "difference"),
+            (self.count(Weight::Error), "error"),
+            (self.count(Weight::Warning), "warning"),
+        ];
+        let counted = counted.into_iter().filter(|(count, _)| *count > 0);
+        let counted: Vec<String> = counted.map(|(count, noun)| plural(count, noun)).collect();
+        match counted.as_slice() {
+            [] => format!("{policy}: in force, no drift"),
+            all => format!("{policy}: {}", all.join(", ")),
         }
     }
 
@@ -266,6 +284,11 @@ impl DriftReport {
         let json = json.unwrap_or_else(|error| unreachable!("all keys are strings: {error}"));
         json + "\n"
     }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }
 
 #[cfg(test)]
@@ -294,6 +317,7 @@ mod tests {
             policy: Some("shop.tide".to_owned()),
             version: Some("0123456789abcdef".to_owned()),
             drifts: vec![gone, sysctl],
+            findings: Vec::new(),
             notes: Vec::new(),
             waits: None,
         }

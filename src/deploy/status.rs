@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::against;
 use super::confirm::seconds;
 use super::error::Problem;
 use super::history::{self, Past};
 use super::trial::{self, Trial, short};
 use super::{install, store};
 use crate::artifact::Bundle;
+use crate::diag::finding::{Finding, Weight};
 use crate::host::{Host, HostError};
 
 /// A bundle by name.
@@ -49,10 +51,21 @@ pub struct Status {
     /// Nothing where systemd does not run.
     pub units: Option<Vec<Unit>>,
     pub history: Vec<Past>,
+    /// What runs otherwise than the policy in force says; the worst first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 /// Looks at what is recorded; whether the kernel agrees, [`drift`](super::drift) tells.
 pub fn status(host: &dyn Host) -> Result<Status, Problem> {
+    let (mut status, bundle) = recorded(host)?;
+    // Others need not wait while the engine is asked.
+    status.findings = bundle.map_or_else(Vec::new, |bundle| against::look(host, &bundle));
+    Ok(status)
+}
+
+/// Returns what is recorded, and the bundle in force.
+fn recorded(host: &dyn Host) -> Result<(Status, Option<Bundle>), Problem> {
     let _lock = host.lock()?;
     store::heal(host)?;
     let installed = store::installed(host)?;
@@ -72,15 +85,22 @@ pub fn status(host: &dyn Host) -> Result<Status, Problem> {
         },
     };
     let units = units(host)?;
-    Ok(Status {
+    let next_boot = next_boot(host, installed.as_ref());
+    let bundle = match &on_trial {
+        Some(_) => Some(Trial::bundle(host)?),
+        None => installed,
+    };
+    let status = Status {
         in_force,
         waits,
         otherwise,
-        next_boot: next_boot(host, installed.as_ref()),
+        next_boot,
         installed: install::is_installed(host),
         units,
         history: history::list(host)?,
-    })
+        findings: Vec::new(),
+    };
+    Ok((status, bundle))
 }
 
 fn of_trial(trial: &Trial) -> InForce {
@@ -135,6 +155,11 @@ impl Status {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
+    /// Returns whether nothing runs otherwise than the policy says.
+    pub fn is_fine(&self) -> bool {
+        self.findings.iter().all(|it| it.weight == Weight::Note)
+    }
+
     /// Returns it for people.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -168,6 +193,9 @@ impl Status {
                 result => format!(", last run: {result}"),
             };
             let _ = writeln!(text, "{}: {file}, {}{failed}", unit.name, unit.active);
+        }
+        for finding in &self.findings {
+            text.push_str(&finding.text());
         }
         if !self.history.is_empty() {
             text.push_str("history, newest first:\n");

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::report::Counts;
 use crate::artifact::{Manifest, Origins, Parties};
 use crate::deploy::{self, Mismatches, store};
+use crate::diag::finding::Finding;
 use crate::host::{Access, ContainerPowers, EngineFacts, Host, SOCKET, Variant};
 use crate::netfilter::save::{self, Tables};
 use crate::netfilter::{Family, Table};
@@ -110,6 +111,8 @@ pub struct Facts {
     pub origins: Origins,
     /// How many differences from the bundle there are.
     pub drifts: usize,
+    /// What runs otherwise than the policy in force says.
+    pub compared: Vec<Finding>,
     /// What `iptables --version` says.
     pub iptables: String,
     pub rules: BTreeMap<Family, Tables>,
@@ -202,7 +205,10 @@ impl Facts {
         }
         let drift = deploy::drift(host);
         let drift = self.saw("drift from the installed bundle", drift);
-        self.drifts = drift.map_or(0, |report| report.drifts.len());
+        if let Some(report) = drift {
+            self.drifts = report.drifts.len();
+            self.compared = report.findings;
+        }
         if let Some(manifest) = self.manifest.clone() {
             let overridden = deploy::overridden(host, &manifest.sysctls);
             let overridden = self.saw("files of sysctl.d", overridden);

@@ -56,6 +56,7 @@ const CHECKS: &[Check] = &[
     check("what DOCKER-USER decides earlier", rules::docker_user),
     check("the mark of grants", rules::mark),
     check("ports that only Docker's proxy serves", proxy::unmentioned),
+    check("what runs, against the policy", own::compared),
 ];
 
 /// Returns what every check finds, the worst first.

@@ -116,6 +116,11 @@ pub(super) fn drift(facts: &Facts) -> Vec<Finding> {
     ]
 }
 
+/// What every other command says of the same, too.
+pub(super) fn compared(facts: &Facts) -> Vec<Finding> {
+    facts.compared.clone()
+}
+
 pub(super) fn iptables(facts: &Facts) -> Vec<Finding> {
     let version = facts.iptables.split_once(" v").map(|(_, rest)| rest);
     let mut parts = version.unwrap_or_default().split(['.', ' ']);

@@ -4,6 +4,7 @@
 
 mod machine;
 mod port;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,8 +13,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use self::machine::{DefaultRoute, Interface, MachineFacts, Socket};
+pub use self::machine::{DefaultRoute, Interface, MachineFacts, Printed, Socket};
 pub use self::port::{PortError, PublishedPort};
+pub use self::settings::{Daemon, EngineSettings};
 use crate::yaml;
 
 /// Largest text that is read, in bytes.
@@ -41,28 +43,10 @@ pub struct Facts {
     /// nobody. No file says so, since no file knows the next moment.
     #[serde(skip)]
     pub complete: bool,
-}
-
-/// Settings of an engine; none where it does not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EngineSettings {
-    /// As in `28.5.2`.
-    pub version: String,
-    /// It writes its rules with nftables.
-    #[serde(default)]
-    pub nftables: bool,
-    /// `userland-proxy`: a process takes what comes to a published port and is not translated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<bool>,
-    /// `iptables`: it writes rules at all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iptables: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ip6tables: Option<bool>,
-    /// Its containers go on without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub live_restore: Option<bool>,
+    /// The engine was asked just now: what differs from the policy is told by [`crate::compare`], as
+    /// findings about the machine, and not as mistakes of a file.
+    #[serde(skip)]
+    pub live: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

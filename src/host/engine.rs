@@ -16,11 +16,12 @@ use bollard::models::{
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 use super::HostError;
-use crate::facts::{ContainerFacts, EngineSettings, Facts, NetworkFacts, PublishedPort};
+use crate::facts::{ContainerFacts, Daemon, EngineSettings, Facts, NetworkFacts, PublishedPort};
 use crate::policy::ir::Protocol;
 
 /// Where the engine listens.
 pub const SOCKET: &str = "/run/docker.sock";
+pub(super) const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 /// Seconds that one answer may take.
 pub(super) const PATIENCE: u64 = 20;
 /// The option that names a network's bridge; Docker 1.9 and newer.
@@ -73,6 +74,23 @@ fn is_nftables(info: &SystemInfo) -> bool {
     let backend = info.firewall_backend.as_ref();
     let driver = backend.and_then(|backend| backend.driver.as_ref());
     driver.is_some_and(|driver| driver.starts_with("nftables"))
+}
+
+/// Completes what an engine says of its settings with what it was told.
+pub(super) fn told(said: EngineSettings, file: Option<&str>) -> EngineSettings {
+    let file: serde_json::Value = file
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let daemon = Daemon {
+        options: &options(),
+        file: &file,
+    };
+    EngineSettings {
+        proxy: Some(daemon.switch("userland-proxy").unwrap_or(true)),
+        iptables: Some(daemon.switch("iptables").unwrap_or(true)),
+        ip6tables: daemon.switch("ip6tables"),
+        ..said
+    }
 }
 
 fn settings(version: String, info: &SystemInfo) -> EngineSettings {

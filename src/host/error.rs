@@ -55,6 +55,8 @@ pub enum HostError {
     Outside(PathBuf),
     #[error("{} is larger than {limit} bytes", shown(path))]
     TooLarge { path: PathBuf, limit: u64 },
+    #[error("the {what} of this machine are not understood: {}", escaped(error))]
+    Unread { what: &'static str, error: String },
     #[error("{} {why}", shown(path))]
     Unsafe { path: PathBuf, why: &'static str },
 }

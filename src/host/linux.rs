@@ -17,8 +17,10 @@ use super::command::{self, Variant};
 use super::engine::{self, EngineFacts};
 use super::error::io_error;
 use super::folder::Folder;
+use super::machine;
 use super::{Access, ContainerPowers, Flow, Host, HostError, Lock, Progress, Trust};
 use super::{arm, conntrack, files, powers, scratch};
+use crate::facts::Facts;
 use crate::netfilter::Family;
 
 const LOCK: &str = "run/tidegate/lock";
@@ -196,7 +198,7 @@ impl Host for LinuxHost {
     }
 
     fn addresses(&self) -> Result<String, HostError> {
-        command::run("ip", &["-json", "address", "show"], "")
+        command::run("ip", &["-details", "-json", "address", "show"], "")
     }
 
     fn flows(&self) -> Result<Vec<Flow>, HostError> {
@@ -220,6 +222,22 @@ impl Host for LinuxHost {
         } else {
             Ok(None)
         }
+    }
+
+    fn facts(&self) -> Result<Option<Facts>, HostError> {
+        let socket = self.path(engine::SOCKET);
+        if !engine::is_running(&socket) {
+            return Ok(None);
+        }
+        let daemon = self.read_linked(engine::DAEMON_JSON)?;
+        let machine = machine::facts(self)?;
+        let facts = engine::inventory(&socket)?;
+        Ok(Some(Facts {
+            settings: facts.settings.map(|it| engine::told(it, daemon.as_deref())),
+            machine: Some(machine),
+            live: true,
+            ..facts
+        }))
     }
 
     fn has_module(&self, name: &str) -> bool {

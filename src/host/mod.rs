@@ -18,6 +18,7 @@ mod journal;
 mod linux;
 mod loader;
 mod lock;
+mod machine;
 mod notify;
 mod output;
 mod owner;
@@ -52,6 +53,7 @@ pub use self::files::{
     FileKind, folder_of, kind, policies_below, policies_in, read_file, read_folder, rewrite,
     write as write_file,
 };
+use crate::facts::Facts;
 use crate::netfilter::Family;
 
 /// Reads and changes one machine.
@@ -82,7 +84,8 @@ pub trait Host {
     /// Returns the routes of the main table, as `ip -json route` prints them; ip-route(8).
     fn routes(&self, family: Family) -> Result<String, HostError>;
 
-    /// Returns all interfaces with their addresses, as `ip -json address` prints them; ip-address(8).
+    /// Returns all interfaces with their addresses, as `ip -details -json address` prints them;
+    /// ip-address(8).
     fn addresses(&self) -> Result<String, HostError>;
 
     /// Returns the connections that the kernel tracks, of both families.
@@ -96,6 +99,10 @@ pub trait Host {
 
     /// Returns what the running engine says of itself, or nothing where none runs.
     fn engine(&self) -> Result<Option<EngineFacts>, HostError>;
+
+    /// Returns what the running engine knows of its networks and containers, and the machine of itself;
+    /// nothing where no engine runs.
+    fn facts(&self) -> Result<Option<Facts>, HostError>;
 
     fn has_module(&self, name: &str) -> bool;
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use tidegate::facts::Facts;
 use tidegate::host::{
     Access, ContainerPowers, EngineFacts, Flow, Host, HostError, LinuxHost, Lock, Moment, Variant,
 };
@@ -110,6 +111,10 @@ impl Host for Faulty {
 
     fn engine(&self) -> Result<Option<EngineFacts>, HostError> {
         self.inner.engine()
+    }
+
+    fn facts(&self) -> Result<Option<Facts>, HostError> {
+        self.inner.facts()
     }
 
     fn has_module(&self, name: &str) -> bool {

@@ -118,7 +118,8 @@ impl Oracle<'_> {
         }
         match from {
             Sender::Container(name) if self.is_kept_in(name) => Verdict::Closed,
-            Sender::Wire { .. } if !self.policy.leaves_others => Verdict::Closed,
+            Sender::Container(_) if self.policy.others == "drop" => Verdict::Unsaid,
+            Sender::Wire { .. } if self.policy.others != "leave" => Verdict::Closed,
             // A line speaks of that port of the host's, and means somebody else.
             _ if is_published && self.is_spoken_of(to) => Verdict::Unsaid,
             _ => Verdict::Left,
@@ -146,13 +147,14 @@ impl Oracle<'_> {
         let is_granted = grants
             .filter(|line| line.to.iter().any(|name| name == "host"))
             .any(|line| line.covers(port) && self.is_any(from, to, &line.from));
-        let Sender::Container(name) = from else {
-            return Verdict::Left;
+        let is_shut_in = match from {
+            Sender::Container(name) => self.networks_of(name).iter().any(|it| !it.reaches_host),
+            Sender::Wire { .. } | Sender::Host => false,
         };
-        let is_shut_in = self.networks_of(name).iter().any(|it| !it.reaches_host);
-        match (is_shut_in, is_granted) {
-            (true, false) => Verdict::Closed,
-            _ => Verdict::Left,
+        match (is_granted, is_shut_in) {
+            (true, _) => Verdict::Open,
+            (false, true) => Verdict::Closed,
+            (false, false) => Verdict::Left,
         }
     }
 
@@ -183,6 +185,9 @@ impl Oracle<'_> {
         let is_allowed = lines(Verb::Allow).any(|line| self.is_any(from, to, &line.from));
         if self.is_kept_in(sender) && !is_allowed {
             return Verdict::Closed;
+        }
+        if self.policy.others == "drop" && !self.is_declared(sender) {
+            return Verdict::Unsaid;
         }
         Verdict::Left
     }

@@ -73,6 +73,11 @@ impl<'a> Play<'a> {
             ("gone", [name]) => self.gone(name),
             ("down", [network]) => self.down(network),
             ("up", [network]) => self.up(network),
+            ("join", [name, network]) => {
+                self.stage
+                    .host
+                    .run(&format!("docker network connect {network} {name}"));
+            }
             ("restart", []) => self.restart(),
             ("host", _) => drop(self.stage.host.run(rest)),
             ("apply", _) => self.apply(words.first().copied().unwrap_or(MAIN), Some(true)),
@@ -289,7 +294,8 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Returns the address of `8080`, `6:8080`, `udp:53`, or of `web:80` and `6:web:80`, a container's own.
+    /// Returns the address of `8080`, `6:8080`, `udp:53`, or of `web:80` and
+    /// `6:web:80`, a container's own or a network's gateway.
     fn address(&self, target: &str) -> String {
         let (udp, target) = match target.strip_prefix("udp:") {
             Some(rest) => ("udp ", rest),
@@ -312,8 +318,10 @@ impl<'a> Play<'a> {
 
     fn own(&self, name: &str, is_v6: bool) -> String {
         let truth = self.truth();
-        let container = truth.container(name).expect("it runs");
-        let mut addresses = container.networks.values().flatten();
+        let gateways = truth.networks.get(name).map(|network| &network.gateways);
+        let container = truth.container(name).into_iter();
+        let addresses = container.flat_map(|container| container.networks.values());
+        let mut addresses = addresses.chain(gateways).flatten();
         let found = addresses.find(|address| address.is_ipv6() == is_v6);
         found.expect("an address of the family").to_string()
     }

@@ -12,8 +12,8 @@ use super::truth::Port;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Policy {
     pub(super) uplinks: Vec<String>,
-    /// `others leave` is written.
-    pub(super) leaves_others: bool,
+    /// What `others` says; nothing is `closed`.
+    pub(super) others: String,
     pub(super) trust: BTreeMap<String, Vec<(bool, IpNet)>>,
     pub(super) networks: BTreeMap<String, Declared>,
     pub(super) containers: BTreeMap<String, Member>,
@@ -120,7 +120,7 @@ impl Policy {
         let name = block.get(1).map_or("", String::as_str);
         match (block[0].as_str(), words) {
             ("host", ["uplink", rest @ ..]) => self.uplinks = list(rest),
-            ("host", ["others", how]) => self.leaves_others = *how == "leave",
+            ("host", ["others", how]) => (*how).clone_into(&mut self.others),
             ("host", _) => {}
             ("trust", words) => {
                 let members = self.trust.get_mut(name).expect("begun");

@@ -13,6 +13,7 @@ use crate::support::lab::Host;
 pub(super) struct Network {
     pub(super) bridge: String,
     pub(super) subnets: Vec<IpNet>,
+    pub(super) gateways: Vec<IpAddr>,
     pub(super) is_internal: bool,
 }
 
@@ -91,11 +92,16 @@ fn network(value: &Value) -> Option<(String, Network)> {
     }
     let chosen = value["Options"]["com.docker.network.bridge.name"].as_str();
     let own = || format!("br-{:.12}", value["Id"].as_str().expect("an id"));
-    let subnets = value["IPAM"]["Config"].as_array()?.iter();
+    let parts = value["IPAM"]["Config"].as_array()?;
+    let word = |part: &Value, key: &str| Some(part[key].as_str()?.to_owned());
+    let words = |key| parts.iter().filter_map(move |part| word(part, key));
     let network = Network {
         bridge: chosen.map_or_else(own, str::to_owned),
-        subnets: subnets
-            .filter_map(|part| part["Subnet"].as_str()?.parse().ok())
+        subnets: words("Subnet")
+            .filter_map(|text| text.parse().ok())
+            .collect(),
+        gateways: words("Gateway")
+            .filter_map(|text| text.parse().ok())
             .collect(),
         is_internal: value["Internal"] == true,
     };

@@ -6,6 +6,7 @@
 //! | `engine OPTION…` | first line: how the engine runs |
 //! | `net NAME OPTION…` | `docker network create` |
 //! | `run NAME NET PORT,… OPTION…` | `docker run` of a container that answers on those ports |
+//! | `join NAME NET` | the container gets a second network |
 //! | `gone NAME` | the container is removed |
 //! | `down NET`, `up NET` | the network and its containers are removed; made anew with the same lines |
 //! | `restart` | the engine is restarted |

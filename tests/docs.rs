@@ -361,7 +361,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "doctor",
-        &["artifact", "deploy", "diag", "facts", "host", "netfilter"],
+        &["artifact", "deploy", "diag", "host", "netfilter"],
     ),
     (
         "cli",

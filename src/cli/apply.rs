@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use super::args::ApplyArgs;
 use super::failure::Failure;
-use super::policy::Checked;
+use super::target::Wanted;
 use super::{Done, notes, policy, target};
 use crate::artifact::Bundle;
+use crate::compare::{Asks, World};
+use crate::deploy::against::in_force;
 use crate::deploy::{self, Options, Outcome};
 use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
 use crate::host::{self, LinuxHost, Progress, Urgency};
 
 pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
@@ -28,21 +31,35 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
         inventory: args.inventory.as_deref(),
         ..policy::With::default()
     };
-    let (bundle, warnings, outcome) = match &args.what {
-        None => {
-            let (bundle, outcome) = deploy::apply_installed(&host, options)?;
-            (bundle, String::new(), outcome)
-        }
-        Some(path) => {
-            let Checked { bundle, warnings } = target::bundle(path, &with)?;
-            if let Some(wait) = args.confirm {
-                return on_trial(&host, &bundle, warnings, options, wait);
-            }
-            let outcome = deploy::apply(&host, &bundle, options)?;
-            (bundle, warnings, outcome)
-        }
+    let Some(path) = &args.what else {
+        let (bundle, outcome) = deploy::apply_installed(&host, options)?;
+        return Ok(said(&bundle, &outcome, String::new()));
     };
-    Ok(said(&bundle, &outcome, warnings))
+    let wanted = target::wanted(&host, path, &with)?;
+    let (bundle, warnings) = (&wanted.subject.bundle, wanted.warnings.clone());
+    deploy::forgets_nothing(&host, bundle, wanted.engine.facts(), &args.forget)?;
+    if let Some(closed) = deploy::closed_at_first(&host, &wanted.subject.policy) {
+        let _ = host::print_coloured(anstream::stderr().lock(), &closed.text());
+    }
+    let done = match args.confirm {
+        Some(wait) => on_trial(&host, bundle, warnings, options, wait)?,
+        None => said(bundle, &deploy::apply(&host, bundle, options)?, warnings),
+    };
+    Ok(looked_after(&host, &wanted, done))
+}
+
+/// Looks what the rules, which are in force now, make of published ports that no line opens.
+fn looked_after(host: &LinuxHost, wanted: &Wanted, mut done: Done) -> Done {
+    let world = |facts| World {
+        policy: &wanted.subject.policy,
+        facts,
+        asks: Asks::Change,
+    };
+    let facts = wanted.engine.facts();
+    let found = facts.map_or_else(Vec::new, |facts| in_force(host, world(facts)));
+    done.warnings.extend(found.iter().map(Finding::text));
+    done.yes &= found.iter().all(|it| it.weight != Weight::Error);
+    done
 }
 
 /// Says what stands.

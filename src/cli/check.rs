@@ -8,6 +8,7 @@ use super::{Done, compose, levels, notes, policy};
 use crate::compile::{Compiled, How};
 use crate::deploy;
 use crate::diag::Severity;
+use crate::diag::finding::{Finding, Weight};
 use crate::diag::github::render_github;
 use crate::diag::json::render_json;
 use crate::diag::sarif::render_sarif;
@@ -37,6 +38,12 @@ pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
     let mut done = as_text(&compiled, &args.policy)?;
     if args.live {
         done.text.push_str(&notes(&live(&compiled)?));
+        if compiled.policies.len() > 1 {
+            done.text.push_str(&notes(&[SEVERAL]));
+        }
+        let found = against(&compiled);
+        done.text.extend(found.iter().map(Finding::text));
+        done.yes = found.iter().all(|it| it.weight != Weight::Error);
     }
     Ok(done)
 }
@@ -71,6 +78,18 @@ fn live(compiled: &Compiled) -> Result<Vec<String>, Failure> {
     }
     found.dedup();
     Ok(found)
+}
+
+const SEVERAL: &str =
+    "the policy has several hosts, and nobody says which this is: what runs here was not compared";
+
+/// Compares the policy of one host with what runs here.
+fn against(compiled: &Compiled) -> Vec<Finding> {
+    let machine = LinuxHost::new("/", Variant::Auto);
+    match compiled.policies.as_slice() {
+        [policy] => deploy::against::look_at(&machine, policy),
+        _ => Vec::new(),
+    }
 }
 
 /// Writes the diagnostics in a form for other programs, if one is asked for.

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::args::{InstallArgs, UninstallArgs};
 use super::failure::{Failure, FailureKind};
-use super::policy::Checked;
+use super::target::Wanted;
 use super::{Done, notes, policy, target};
 use crate::deploy;
 use crate::facts::Facts;
-use crate::host::{self, Trust};
+use crate::host;
 
 pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
@@ -22,11 +22,13 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
         inventory: args.inventory.as_deref(),
         engine: watched.is_some().then(Facts::nothing_runs),
     };
-    let Checked { bundle, warnings } = if args.watch {
-        policy::checked(&args.what, &with, Trust::Root, CONSEQUENCE)?
-    } else {
-        target::bundle(&args.what, &with)?
-    };
+    let Wanted {
+        subject,
+        warnings,
+        engine,
+    } = target::wanted(&host, &args.what, &with)?;
+    let bundle = subject.bundle;
+    deploy::forgets_nothing(&host, &bundle, engine.facts(), &args.forget)?;
     deploy::install(&host, &bundle, watched.as_deref())?;
     deploy::report_only(&host, args.report_only)?;
     let mut lines = vec!["keep the policy itself in /etc/tidegate".to_owned()];
@@ -46,8 +48,6 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
         yes: true,
     })
 }
-
-const CONSEQUENCE: &str = "nothing is installed";
 
 /// Returns the name by which a unit finds the policy.
 fn watched(args: &InstallArgs) -> Result<String, Failure> {

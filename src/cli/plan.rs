@@ -7,11 +7,17 @@ use serde_json::{Value, json};
 use super::args::{PlanArgs, TableFormat};
 use super::diff::unknown;
 use super::failure::Failure;
+use super::target::Wanted;
 use super::trace::unread;
 use super::{Done, notes, policy, target};
+use crate::compare::{Asks, World, under_rules};
 use crate::compile::Subject;
+use crate::deploy::against::Engine;
 use crate::deploy::{self, NewRules, Preview};
+use crate::diag::finding::Finding;
 use crate::host::Host;
+use crate::netfilter::trace::Machine;
+use crate::policy::ir::Policy;
 use crate::question::{self, Diff, Side, SideKind};
 
 pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
@@ -23,9 +29,13 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
         inventory: args.inventory.as_deref(),
         ..policy::With::default()
     };
-    let (subject, warnings) = target::named(&args.what, &with)?;
+    let Wanted {
+        subject,
+        warnings,
+        engine,
+    } = target::wanted(&host, &args.what, &with)?;
     let preview = deploy::preview(&host, &subject.bundle)?;
-    let mut all = Vec::new();
+    let (mut all, mut machines) = (Vec::new(), Vec::new());
     let mut cut = host.flows().ok().map(|flows| (flows, 0));
     for rules in &preview.rules {
         let (before, after) = sides(&host, rules, &subject)?;
@@ -34,7 +44,9 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
         }
         let found = question::differences(&before, &after);
         all.push(found.map_err(|error| unknown(&error))?);
+        machines.push(after.machine);
     }
+    let published = published(&subject.policy, &engine, &machines);
     let diff = Diff::of(all);
     let fate = established(&preview, cut.map(|(_, count)| count));
     Ok(Done {
@@ -43,9 +55,22 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
             TableFormat::Markdown => diff.as_markdown() + "\n" + &steps(&preview, "- ", &fate),
             TableFormat::Text => connections(&diff) + &steps(&preview, "", &fate),
         },
-        warnings: warnings + &notes(&preview.notes),
+        warnings: warnings + &notes(&preview.notes) + &published,
         yes: preview.steps.is_empty(),
     })
+}
+
+/// Says what would become of ports that the engine publishes and no line opens.
+fn published(policy: &Policy, engine: &Engine, machines: &[Machine]) -> String {
+    let world = |facts| World {
+        policy,
+        facts,
+        asks: Asks::Change,
+    };
+    let found = engine
+        .facts()
+        .map(|facts| under_rules(world(facts), Ok(machines)));
+    found.iter().flatten().map(Finding::text).collect()
 }
 
 /// Returns the running machine, and itself with the new rules loaded and the new routes set.

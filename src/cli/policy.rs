@@ -7,7 +7,7 @@ use super::failure::{Failure, FailureKind};
 use crate::artifact::Bundle;
 use crate::compile::{Compiled, How, Subject, compile_with};
 use crate::diag::text::{Style, render};
-use crate::diag::{Diagnostic, Severity, code};
+use crate::diag::{Diagnostic, Severity};
 use crate::facts::{self, Facts};
 use crate::host::{self, FolderLoader, Moving, Progress, Trust, shown as shown_path};
 use crate::source::SourceMap;
@@ -18,27 +18,10 @@ const WIDTH: usize = 100;
 /// Columns that messages have room in, and that eyes still follow.
 const READABLE: RangeInclusive<usize> = 60..=120;
 
-/// A policy that compiled, and its warnings as text.
-#[derive(Debug)]
-pub(super) struct Checked {
-    pub(super) bundle: Bundle,
-    pub(super) warnings: String,
-}
-
-/// Compiles the policy at `path` for the host of a name, or for its only one.
+/// Compiles the policy at `path` for the host of a name, or for its only one, with what the host sees of
+/// it.
 ///
-/// Errors: those of [`all`]; a name that no host has; several hosts, and no name.
-pub(super) fn checked(
-    path: &Path,
-    with: &With<'_>,
-    trust: Trust,
-    consequence: &str,
-) -> Result<Checked, Failure> {
-    let (Subject { bundle, .. }, warnings) = subject(path, with, trust, consequence)?;
-    Ok(Checked { bundle, warnings })
-}
-
-/// Like [`checked`], with what the host sees of the policy.
+/// Errors: mistakes in the policy; a name that no host has; several hosts, and no name.
 pub(super) fn subject(
     path: &Path,
     with: &With<'_>,
@@ -151,15 +134,14 @@ pub(super) fn read(
     ))
 }
 
-fn compiled(path: &Path, inventory: Option<&Facts>, trust: Trust) -> Result<Compiled, Failure> {
+/// Like [`read`], with facts that are known already.
+pub(super) fn compiled(
+    path: &Path,
+    inventory: Option<&Facts>,
+    trust: Trust,
+) -> Result<Compiled, Failure> {
     let (loader, main) = FolderLoader::of_policy(path, trust)?;
     Ok(compile_with(&loader, &main, inventory, How::default()))
-}
-
-/// Returns whether the policy needs addresses that it does not say.
-pub(super) fn lacks_addresses(path: &Path) -> Result<bool, Failure> {
-    let diagnostics = compiled(path, None, Trust::Root)?.diagnostics;
-    Ok(diagnostics.iter().any(|it| it.code == code::ADDRESS_NEEDED))
 }
 
 pub(super) fn read_inventory(path: &Path, trust: Trust) -> Result<Facts, Failure> {

@@ -4,11 +4,16 @@ use std::path::Path;
 
 use super::args::HostArgs;
 use super::failure::{Failure, FailureKind};
-use super::policy::{self, Checked, subject};
+use super::policy;
 use crate::artifact::{Bundle, MANIFEST};
-use crate::compile::{Subject, recovered};
+use crate::compare::{Asks, World, compare};
+use crate::compile::{How, Subject, recovered};
 use crate::deploy::Problem;
+use crate::deploy::against::Engine;
+use crate::diag::finding::{Finding, Weight};
+use crate::facts::Facts;
 use crate::host::{self, FileKind, LinuxHost, Trust};
+use crate::policy::ir::Policy;
 
 /// Returns the machine, if this process may change it.
 pub(super) fn machine(args: &HostArgs) -> Result<LinuxHost, Failure> {
@@ -23,31 +28,71 @@ pub(super) fn machine(args: &HostArgs) -> Result<LinuxHost, Failure> {
     Ok(LinuxHost::new(&args.root, args.iptables.into()))
 }
 
-/// Reads the bundle at `path`, every file once, and checks whose it is and that it is whole; a
-/// policy is compiled under the same conditions.
-pub(super) fn bundle(path: &Path, with: &policy::With<'_>) -> Result<Checked, Failure> {
-    match host::kind(path) {
-        FileKind::Absent => Err(absent(path)),
-        FileKind::Folder => Ok(Checked {
-            bundle: folder(path, with.host, Trust::Root)?,
-            warnings: String::new(),
-        }),
+/// A policy or bundle that may be put in force, and what is known of what runs.
+pub(super) struct Wanted {
+    pub(super) subject: Subject,
+    pub(super) warnings: String,
+    pub(super) engine: Engine,
+}
+
+/// Reads the bundle at `path`, every file once, and checks whose it is and that it is whole; a policy is
+/// compiled under the same conditions. Either is compared with what runs on this machine.
+///
+/// Errors: what runs contradicts it.
+pub(super) fn wanted(
+    host: &LinuxHost,
+    path: &Path,
+    with: &policy::With<'_>,
+) -> Result<Wanted, Failure> {
+    let engine = Engine::of(host);
+    let (subject, warnings) = match host::kind(path) {
+        FileKind::Absent => return Err(absent(path)),
+        FileKind::Folder => {
+            let subject = named_folder(path, with.host, Trust::Root)?;
+            let told = compared(&subject.policy, &engine)?;
+            (subject, told)
+        }
         FileKind::Other => {
             // Its thread is gone before anything is changed.
             let _moving = policy::compiling(path);
-            let (Subject { bundle, .. }, warnings) = policy(path, with)?;
-            Ok(Checked { bundle, warnings })
+            policy(path, with, &engine)?
         }
-    }
+    };
+    let silence = engine.silence().map(|finding| finding.text());
+    Ok(Wanted {
+        subject,
+        warnings: warnings + &silence.unwrap_or_default(),
+        engine,
+    })
 }
 
-/// Like [`bundle`], with what is known of the policy.
-pub(super) fn named(path: &Path, with: &policy::With<'_>) -> Result<(Subject, String), Failure> {
-    match host::kind(path) {
-        FileKind::Folder => Ok((named_folder(path, with.host, Trust::Root)?, String::new())),
-        FileKind::Other => policy(path, with),
-        FileKind::Absent => Err(absent(path)),
+/// Compares a bundle with what runs.
+fn compared(policy: &Policy, engine: &Engine) -> Result<String, Failure> {
+    let text: String = differences(policy, engine)
+        .iter()
+        .map(Finding::text)
+        .collect();
+    if differences(policy, engine)
+        .iter()
+        .any(|it| it.weight == Weight::Error)
+    {
+        return Err(Failure {
+            kind: FailureKind::No,
+            text: format!("{text}error: the bundle is of what does not run here; {CONSEQUENCE}\n"),
+        });
     }
+    Ok(text)
+}
+
+fn differences(policy: &Policy, engine: &Engine) -> Vec<Finding> {
+    let world = |facts| World {
+        policy,
+        facts,
+        asks: Asks::Change,
+    };
+    engine
+        .facts()
+        .map_or_else(Vec::new, |facts| compare(world(facts)))
 }
 
 fn absent(path: &Path) -> Failure {
@@ -85,18 +130,49 @@ pub(super) fn folder(path: &Path, name: Option<&str>, trust: Trust) -> Result<Bu
     }
 }
 
-/// Compiles a policy. Addresses that it needs and does not say come from the engine of this machine.
-fn policy(path: &Path, with: &policy::With<'_>) -> Result<(Subject, String), Failure> {
-    let socket = Path::new(host::SOCKET);
-    let alone = with.inventory.is_some() || !policy::lacks_addresses(path)?;
-    if alone || !host::engine_runs(socket) {
-        return subject(path, with, Trust::Root, CONSEQUENCE);
-    }
-    let engine = policy::With {
-        engine: Some(host::engine_inventory(socket)?),
-        ..with.clone()
+/// Compiles a policy with what runs, and compares it with that. Addresses that it does not say are those of
+/// a file, else of the engine.
+fn policy(
+    path: &Path,
+    with: &policy::With<'_>,
+    engine: &Engine,
+) -> Result<(Subject, String), Failure> {
+    let facts = with.engine.as_ref().or(engine.facts());
+    let mut compiled = match with.inventory {
+        Some(file) => policy::read(path, Some(file), Trust::Root, How::default())?,
+        None => policy::compiled(path, facts, Trust::Root)?,
     };
-    subject(path, &engine, Trust::Root, CONSEQUENCE)
+    let found = match (compiled.policies.is_empty(), engine.facts()) {
+        // An address may be missing because of what is to be told.
+        (true, Some(facts)) => {
+            let closed = Facts {
+                complete: true,
+                ..facts.clone()
+            };
+            let closed = policy::compiled(path, Some(&closed), Trust::Root)?;
+            differences_of(&closed.policies, with.host, engine)
+        }
+        _ => differences_of(&compiled.policies, with.host, engine),
+    };
+    compiled.say(found.iter().filter_map(Finding::diagnostic).collect());
+    let notes = found.iter().filter(|it| it.weight == Weight::Note);
+    let notes: String = notes.map(Finding::text).collect();
+    if compiled.has_errors() {
+        compiled.bundles.clear();
+    }
+    let (subject, warnings) = policy::of_host(path, compiled, with.host, CONSEQUENCE)?;
+    Ok((subject, warnings + &notes))
+}
+
+/// Compares what the host of a name sees of a policy, or its only one, with what runs. Which of several is
+/// meant is asked when the policy is read.
+fn differences_of(all: &[Policy], host: Option<&str>, engine: &Engine) -> Vec<Finding> {
+    let is_meant = |it: &&Policy| host.is_none_or(|host| it.host.name.as_deref() == Some(host));
+    let meant: Vec<&Policy> = all.iter().filter(is_meant).collect();
+    match meant.as_slice() {
+        [policy] => differences(policy, engine),
+        _ => Vec::new(),
+    }
 }
 
 const CONSEQUENCE: &str = "this machine stays as it is";

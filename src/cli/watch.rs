@@ -6,13 +6,17 @@ use std::time::{Duration, Instant};
 
 use super::args::WatchArgs;
 use super::failure::Failure;
-use super::policy::{self, Checked};
+use super::policy;
 use super::{Done, apply, target};
 use crate::artifact::Bundle;
-use crate::compile::{How, compile_with};
+use crate::compare::{Asks, World, compare};
+use crate::compile::{How, Subject, compile_with};
+use crate::deploy::against::in_force;
 use crate::deploy::{self, Burst, store};
+
 use crate::facts::Facts;
 use crate::host::{self, FolderLoader, KeptLoader, LinuxHost, News, Notice, Trust, Urgency};
+use crate::policy::ir::Policy;
 
 const CONSEQUENCE: &str = "it is not followed";
 /// How long to wait before what failed is tried again, when nothing happens meanwhile.
@@ -21,13 +25,14 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) fn run(args: &WatchArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
     let policy = Kept::read(args)?;
-    let closed = policy.compile(&Facts::nothing_runs())?.bundle;
+    let closed = policy.compile(&Facts::nothing_runs())?.0.bundle;
     let mut watch = Watch {
         args,
         policy,
         closed,
         host,
         last: None,
+        told: String::new(),
         is_ready: false,
         is_held: false,
         live_restore: false,
@@ -61,12 +66,10 @@ impl<'a> Kept<'a> {
     }
 
     /// Compiles it with the addresses of a moment. What the inventory does not have, has none.
-    fn compile(&self, inventory: &Facts) -> Result<Checked, Failure> {
+    fn compile(&self, inventory: &Facts) -> Result<(Subject, String), Failure> {
         let compiled = compile_with(&self.loader, &self.main, Some(inventory), How::default());
         let (path, host) = (&self.args.policy, self.args.host_name.as_deref());
-        let (subject, warnings) = policy::of_host(path, compiled, host, CONSEQUENCE)?;
-        let bundle = subject.bundle;
-        Ok(Checked { bundle, warnings })
+        policy::of_host(path, compiled, host, CONSEQUENCE)
     }
 }
 
@@ -78,6 +81,8 @@ struct Watch<'a> {
     closed: Bundle,
     /// What this process put in force last.
     last: Option<Bundle>,
+    /// What it said last of how what runs differs from the policy.
+    told: String,
     is_ready: bool,
     /// It leaves a bundle on trial alone.
     is_held: bool,
@@ -169,17 +174,36 @@ impl Watch<'_> {
     fn refresh(&mut self) -> Result<(), Failure> {
         let now = Facts {
             complete: true,
-            ..host::engine_inventory(&self.args.socket)?
+            ..self.host.facts_of(&self.args.socket)?
         };
-        let Checked { bundle, warnings } = self.policy.compile(&now)?;
+        let (Subject { bundle, policy }, warnings) = self.policy.compile(&now)?;
         // Somebody may have applied something else meanwhile, which the next boot would begin with.
-        if self.last.as_ref() == Some(&bundle) && store::is_followed(&self.host) {
-            return Ok(());
+        if self.last.as_ref() != Some(&bundle) || !store::is_followed(&self.host) {
+            if self.last.is_none() {
+                let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
+            }
+            self.put(bundle)?;
         }
-        if self.last.is_none() {
-            let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
+        self.tell(&policy, &now);
+        Ok(())
+    }
+
+    /// Says how what runs differs from the policy, whenever that is not what was said last.
+    fn tell(&mut self, policy: &Policy, facts: &Facts) {
+        let world = World {
+            policy,
+            facts,
+            asks: Asks::Look,
+        };
+        let found = compare(world)
+            .into_iter()
+            .chain(in_force(&self.host, world));
+        let text: String = found.map(|finding| finding.text()).collect();
+        if text != self.told {
+            let said = host::for_journal(io::stderr(), &text, Urgency::Warning, &[]);
+            let _ = host::print_coloured(anstream::stderr().lock(), &said);
+            self.told = text;
         }
-        self.put(bundle)
     }
 
     fn close(&mut self) -> Result<(), Failure> {

@@ -120,11 +120,20 @@ fn other_address(
 /// Returns a note about networks that it is on and no line declares.
 fn besides(world: World<'_>, container: &Container, facts: &ContainerFacts) -> Option<Finding> {
     let declared = bridges(world.policy);
+    // One with another bridge than its line says is told where networks are.
+    let is_named = |name: &str| {
+        world
+            .policy
+            .networks
+            .iter()
+            .any(|it| it.local && it.name == name)
+    };
     let mut on = facts.networks.keys().filter_map(|name| {
         let network = world.facts.networks.get(name)?;
         Some((name, network.bridge.as_deref()?, network))
     });
-    let (other, bridge, network) = on.find(|(_, bridge, _)| !declared.contains(bridge))?;
+    let (other, bridge, network) =
+        on.find(|(name, bridge, _)| !declared.contains(bridge) && !is_named(name))?;
     let name = &container.name;
     let seen = format!("container `{name}` is also on `{other}`, which no line declares");
     let finding = Finding::new(code::CONTAINER_BESIDES, Weight::Note, seen)

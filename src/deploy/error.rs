@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use super::engine::Mismatch;
+use super::forget::{Forgotten, forgets, how_to_forget};
 use super::settings::KeyError;
 use super::state::StateError;
 use crate::artifact::BundleError;
@@ -24,6 +25,8 @@ pub enum Problem {
     Host(#[from] HostError),
     #[error("{}", lines(.0))]
     Engine(Vec<Mismatch>),
+    #[error("{}", forgets(.0))]
+    Forgets(Vec<Forgotten>),
     #[error("this machine cannot be asked about its connections: {0}")]
     Flows(String),
     #[error("{0}")]
@@ -106,6 +109,7 @@ impl Problem {
             Problem::Host(HostError::Outside(_) | HostError::Unsafe { .. }) => code::UNSAFE_FILE,
             Problem::Engine(_) => code::OTHER_ENGINE,
             Problem::Flows(_) => code::NOT_CUT,
+            Problem::Forgets(_) => code::FORGETS,
             Problem::Host(_) => code::HOST_FAILED,
             Problem::Key(_) | Problem::NoSetting { .. } => code::NO_SETTING,
             Problem::NothingBefore(_) => code::NOTHING_BEFORE,
@@ -126,7 +130,8 @@ impl Problem {
     pub fn is_answer(&self) -> bool {
         matches!(
             self,
-            Problem::NothingBefore(_)
+            Problem::Forgets(_)
+                | Problem::NothingBefore(_)
                 | Problem::NothingWaits
                 | Problem::TooLate(_)
                 | Problem::Waiting { .. }
@@ -137,6 +142,7 @@ impl Problem {
     pub fn help(&self) -> Cow<'static, str> {
         match self {
             Problem::Engine(found) => remedies(found).into(),
+            Problem::Forgets(found) => how_to_forget(found).into(),
             other => other.usual_help().into(),
         }
     }
@@ -166,7 +172,7 @@ impl Problem {
             Problem::Host(HostError::Hangs { .. }) => {
                 "find out what it waits for: run it by hand, under strace"
             }
-            Problem::Engine(_) | Problem::Flows(_) | Problem::Host(_) => {
+            Problem::Engine(_) | Problem::Flows(_) | Problem::Forgets(_) | Problem::Host(_) => {
                 "mend what the message names, then try again"
             }
             Problem::Key(_) | Problem::NoSetting { .. } => {

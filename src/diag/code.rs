@@ -106,7 +106,7 @@ codes! {
     HOST_BITS = "T0303", "A prefix with bits set right of its length.";
     MAPPED_ADDRESS = "T0304", "An IPv4 address written as IPv6.";
     BAD_RANGE = "T0305", "A range of addresses that has no meaning.";
-    EMPTY_TRUST = "T0306", "A trust set without any address.";
+    EMPTY_TRUST = "T0306" warning, "A trust set without any address.";
     BAD_PORT = "T0307", "A port or a range of ports that cannot be.";
     PORT_COUNT = "T0308", "As many container ports as host ports are needed.";
     DUPLICATE_SETTING = "T0309", "A setting that is written twice in its block.";
@@ -196,6 +196,8 @@ codes! {
     NOT_ARMED = "T0519", "Nothing can be started that would go back when the time is over.";
     NOTHING_BEFORE = "T0520", "No bundle, or not one alone, to go back to.";
     NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
+    FORGETS = "T0526", "A policy that no longer names a network which the one in force closes.";
+    CLOSED_AT_FIRST = "T0527" warning, "Ports that the first policy closes by default.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can reach.";

@@ -130,6 +130,19 @@ impl LinuxHost {
         self.root == Path::new("/")
     }
 
+    /// Returns what the engine behind a socket knows, and the machine of itself.
+    pub fn facts_of(&self, socket: &Path) -> Result<Facts, HostError> {
+        let daemon = self.read_linked(engine::DAEMON_JSON)?;
+        let machine = machine::facts(self)?;
+        let facts = engine::inventory(socket)?;
+        Ok(Facts {
+            settings: facts.settings.map(|it| engine::told(it, daemon.as_deref())),
+            machine: Some(machine),
+            live: true,
+            ..facts
+        })
+    }
+
     /// Returns whether systemd is the init process of more than files; `sd_booted(3)`.
     fn has_systemd(&self) -> bool {
         self.is_live() && Path::new("/run/systemd/system").exists()
@@ -226,18 +239,8 @@ impl Host for LinuxHost {
 
     fn facts(&self) -> Result<Option<Facts>, HostError> {
         let socket = self.path(engine::SOCKET);
-        if !engine::is_running(&socket) {
-            return Ok(None);
-        }
-        let daemon = self.read_linked(engine::DAEMON_JSON)?;
-        let machine = machine::facts(self)?;
-        let facts = engine::inventory(&socket)?;
-        Ok(Some(Facts {
-            settings: facts.settings.map(|it| engine::told(it, daemon.as_deref())),
-            machine: Some(machine),
-            live: true,
-            ..facts
-        }))
+        let runs = engine::is_running(&socket);
+        runs.then(|| self.facts_of(&socket)).transpose()
     }
 
     fn has_module(&self, name: &str) -> bool {

@@ -27,6 +27,7 @@ pub use cover::{Cover, Product};
 pub use journey::{End, Fate, Journey};
 pub use outcome::{Bit, Outcome, Verdict};
 pub use packet::Sample;
+pub use policy::interfaces;
 pub use space::{Atom, Field, Space, Unknown, bits};
 pub use surplus::{
     By, Kind, MAX_STATEMENTS, Setting, Spare, Surplus, TooMany, Why, spare_sources, surplus,

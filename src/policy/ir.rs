@@ -56,6 +56,24 @@ pub struct EnginePort {
     pub owner: Owner,
 }
 
+impl EnginePort {
+    /// Returns how the host's side is written, as in `8080/tcp` or `192.0.2.1:8080-8083/tcp`.
+    pub fn outer(&self) -> String {
+        let protocol = match self.protocol {
+            Protocol::Icmp => "icmp",
+            Protocol::Sctp => "sctp",
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        let ports = self.published.ports;
+        match self.published.address {
+            None => format!("{ports}/{protocol}"),
+            Some(IpAddr::V6(address)) => format!("[{address}]:{ports}/{protocol}"),
+            Some(address) => format!("{address}:{ports}/{protocol}"),
+        }
+    }
+}
+
 /// Whom published ports lead to that no line opens for it.
 #[derive(Debug, Clone)]
 pub enum Owner {

@@ -31,6 +31,7 @@ mod sysctl;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod undeclared;
 
 use thiserror::Error;
 

@@ -18,7 +18,7 @@ use super::imports::Imports;
 use super::ir::{ContainerId, Names, NetworkId, Policy, TrustId, Undeclared};
 use super::names::{Entity, Scope};
 use super::reader::Reader;
-use super::{networks, settings, stock, trust};
+use super::{networks, settings, stock, trust, undeclared};
 
 const MAX_NETWORKS: usize = 4_096;
 const MAX_CONTAINERS: usize = 100_000;
@@ -130,7 +130,12 @@ pub(super) fn resolve(
         names: names(&items),
         undeclared: Undeclared::default(),
     };
-    hosts.split(&networks, shared, diagnostics)
+    let mut policies = hosts.split(&networks, shared, diagnostics);
+    for policy in &mut policies {
+        policy.undeclared =
+            inventory.map_or_else(Undeclared::default, |facts| undeclared::of(policy, facts));
+    }
+    policies
 }
 
 fn check_hosts(

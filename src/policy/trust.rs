@@ -378,11 +378,12 @@ fn empty(trust: &ast::Trust, at_first: bool) -> Diagnostic {
     } else {
         "its exceptions take everything out"
     };
-    Diagnostic::error(
+    Diagnostic::warning(
         code::EMPTY_TRUST,
         format!("the trust set `{name}` is empty"),
     )
     .at(trust.name.span, text)
-    .note("A rule for it would silently mean nobody.")
-    .help("give it a member, or take it out with all its uses")
+    .note("It means nobody: what is open to it is closed, and what is denied to it is not denied.")
+    .note("What is expected of it is not asked.")
+    .help("leave it so, if nobody is meant; else give it a member")
 }

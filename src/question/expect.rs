@@ -9,7 +9,7 @@ use super::probe::probe;
 use super::reasons::{Reason, reason};
 use super::region::Region;
 use crate::diagram::{Instead, Level, Node};
-use crate::meaning::{Atom, Field, Journey, Space, bits};
+use crate::meaning::{Atom, Field, Journey, Space, bits, interfaces};
 use crate::net::Family;
 use crate::netfilter::trace::{Machine, Probe};
 use crate::policy::ir::{Expectation, Party, Policy};
@@ -62,10 +62,22 @@ pub fn unkept(hosts: &[HostRules<'_>]) -> Vec<Unkept> {
             judge(host, rules, family, &mut judged);
         }
     }
-    let all = hosts.iter().flat_map(|host| &host.policy.expectations);
-    all.zip(judged)
-        .filter_map(|(expected, judgement)| judgement.verdict(expected))
-        .collect()
+    let all = hosts
+        .iter()
+        .flat_map(|host| host.policy.expectations.iter().map(|it| (host.policy, it)));
+    let all = all.zip(judged);
+    all.filter_map(|((policy, expected), judgement)| {
+        judgement.verdict(expected, is_of_nobody(policy, expected))
+    })
+    .collect()
+}
+
+fn is_of_nobody(policy: &Policy, expected: &Expectation) -> bool {
+    let is_empty = |party: Party| match party {
+        Party::Trust(id) => policy.trusts.get(id.0).is_some_and(|it| it.set.is_empty()),
+        _ => false,
+    };
+    is_empty(expected.left) || is_empty(expected.right)
 }
 
 /// What all hosts say of one expectation so far, for each family.
@@ -84,11 +96,15 @@ struct Hosts {
 }
 
 impl Judgement {
-    fn verdict(self, expected: &Expectation) -> Option<Unkept> {
+    /// `is_of_nobody` says that a set is empty of which something is expected: a warning told so already.
+    fn verdict(self, expected: &Expectation, is_of_nobody: bool) -> Option<Unkept> {
         let span = expected.span;
         let because = |why| Some(Unkept { span, why });
         if self.not_known {
             return because(Why::NotKnown);
+        }
+        if is_of_nobody {
+            return None;
         }
         if self.families.iter().all(|hosts| hosts.asked == 0) {
             return because(Why::Nobody);
@@ -178,8 +194,9 @@ impl<'p> Asking<'p> {
     fn new(policy: &'p Policy, rules: &str, family: Family) -> Option<Self> {
         let machine = of_policy(policy, rules, family).ok()?.machine;
         let placed = placed(policy);
-        let uplinks: Vec<&str> = policy.host.uplinks.iter().map(|it| it.0.as_str()).collect();
-        let mut space = Journey::space(&[&machine], &uplinks, MAX_EDGES);
+        let names = interfaces(policy);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut space = Journey::space(&[&machine], &names, MAX_EDGES);
         let journey = Journey::new(&mut space, &machine).ok()?;
         let names = Names::new(&[&placed], &machine);
         let usual = usual(&placed, &machine);

@@ -31,6 +31,10 @@ pub struct ApplyArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "boot")]
     pub confirm: Option<Duration>,
 
+    /// Apply although this network, which the policy in force closes, is no longer named; may be repeated
+    #[arg(long, value_name = "NETWORK", conflicts_with = "boot")]
+    pub forget: Vec<String>,
+
     /// Leave connections that the new rules would not let begin
     #[arg(long)]
     pub keep_connections: bool,
@@ -152,6 +156,10 @@ pub struct InstallArgs {
     /// Start `tidegate watch` at boot; the policy must be in /etc/tidegate
     #[arg(long, conflicts_with_all = ["inventory", "host_name"])]
     pub watch: bool,
+
+    /// Install although this network, which the policy in force closes, is no longer named; may be repeated
+    #[arg(long, value_name = "NETWORK")]
+    pub forget: Vec<String>,
 
     /// Have the timer tell every minute what differs, and change nothing; without it, it mends that, too
     #[arg(long)]

@@ -27,7 +27,7 @@ pub(super) use forward::Forward;
 pub(super) use raw::Raw;
 
 /// Returns the interfaces that a policy tells from others, as a [`Space`] takes them.
-pub(super) fn interfaces(policy: &Policy) -> Vec<String> {
+pub fn interfaces(policy: &Policy) -> Vec<String> {
     let bridges = policy.networks.iter().map(|network| &network.bridge);
     let named = bridges.chain(policy.elsewhere());
     let named = named.chain(&policy.undeclared.bridges);

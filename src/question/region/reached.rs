@@ -6,7 +6,7 @@ use super::{Region, number, ports};
 use crate::diagram::Node;
 use crate::meaning::{End, Fate, Field, bits};
 use crate::net::{Family, IntervalSet, PortRange};
-use crate::policy::ir::{ContainerId, Engine, Exposure, IcmpType, Party, Policy, Service};
+use crate::policy::ir::{ContainerId, Engine, Exposure, IcmpType, Owner, Party, Policy, Service};
 
 impl<'r> Region<'r> {
     /// Returns yes for packets of some services, empty for all.
@@ -198,6 +198,12 @@ impl<'r> Region<'r> {
     ) -> Vec<(&'r Exposure, PortRange)> {
         let container = self.policy.containers.get(id.0).into_iter();
         let exposures = container.flat_map(|it| &it.exposures);
+        let unopened = self.policy.undeclared.ports.iter();
+        let unopened = unopened.filter_map(|port| match &port.owner {
+            Owner::Declared(of, exposure) if *of == id => Some(exposure),
+            _ => None,
+        });
+        let exposures = exposures.chain(unopened);
         let published = exposures.filter(|it| it.published.is_some());
         let mut found = Vec::new();
         for exposure in published {

@@ -25,7 +25,7 @@ impl Region<'_> {
                 let mut all: Vec<Node> = networks
                     .map(|id| self.source(Party::Network(id), honest))
                     .collect();
-                all.push(self.sent_from_outside());
+                all.push(self.sent_from_elsewhere());
                 all.push(self.sent_by_host());
                 self.or(&all)
             }
@@ -86,10 +86,27 @@ impl Region<'_> {
     }
 
     pub(super) fn sent_from_outside(&mut self) -> Node {
+        let uplinks = self.uplinks();
+        self.without_own(uplinks)
+    }
+
+    /// Returns yes for what arrives by any interface but a declared network's: from outside, from whoever
+    /// the policy does not name, and from the engine's other networks.
+    fn sent_from_elsewhere(&mut self) -> Node {
+        let local = self.policy.networks.iter().filter(|network| network.local);
+        let mut inner: Vec<&str> = local.map(|it| it.bridge.0.as_str()).collect();
+        inner.extend(["", "lo"]);
+        let inner: Vec<Node> = inner.iter().map(|name| self.input(name)).collect();
+        let inner = self.or(&inner);
+        let elsewhere = self.space.diagrams.not(inner);
+        self.without_own(elsewhere)
+    }
+
+    /// Takes out addresses of declared networks, of the host, and those that nobody has.
+    fn without_own(&mut self, sent: Node) -> Node {
         let nobody = self.declared().union(&self.own()).union(&self.special());
         let nobody = self.space.within(Field::Source, &nobody);
-        let uplinks = self.uplinks();
-        self.without(uplinks, nobody)
+        self.without(sent, nobody)
     }
 
     /// Whoever a set names is spoken of by that name where something is closed to outside; but a set of

@@ -1,5 +1,6 @@
 //! From a policy to a bundle: every stage in its order, and nothing but the policy's texts in it.
 
+mod openings;
 mod parties;
 
 use std::collections::{BTreeMap, HashMap};
@@ -183,7 +184,8 @@ fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &s
         routes: routes(&policy.host.routes),
     };
     let manifest = manifest(policy, &emitted, sources, main);
-    let parties = parties::parties(policy, &emitted.rulesets);
+    let mut parties = parties::parties(policy, &emitted.rulesets);
+    parties.openings = openings::openings(policy, sources);
     let origins = origins(&emitted, sources);
     Bundle::new(manifest, parties, origins, files(&emitted, sources))
 }

@@ -296,7 +296,6 @@ const LAYERS: &[(&str, &[&str])] = &[
         "meaning",
         &["diagram", "net", "netfilter", "policy", "source"],
     ),
-    ("compare", &["diag", "facts", "net", "netfilter", "policy"]),
     ("lint", &["diag", "meaning", "policy", "source"]),
     ("sysctl", &["policy", "source"]),
     (
@@ -306,6 +305,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("artifact", &["hash", "netfilter"]),
+    (
+        "compare",
+        &["artifact", "diag", "facts", "net", "netfilter", "policy"],
+    ),
     (
         "question",
         &[

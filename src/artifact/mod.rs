@@ -12,7 +12,7 @@ pub use manifest::{
     RULES_V6, RouteEntry, SOURCE_MAP, SYSCTL, SysctlEntry,
 };
 pub use origins::{ChainOrigins, OriginEntry, Origins};
-pub use parties::{AttachmentEntry, ContainerEntry, NetworkEntry, Parties};
+pub use parties::{AttachmentEntry, ContainerEntry, NetworkEntry, Opening, Parties};
 
 pub use crate::hash::sha256;
 pub use crate::netfilter::Place;

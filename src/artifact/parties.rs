@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::lines::{array, block, named};
+use crate::netfilter::Family;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +16,9 @@ pub struct Parties {
     pub containers: Vec<ContainerEntry>,
     /// Names of sets alone; their addresses can be many, and stand in the rules.
     pub sets: Vec<String>,
+    /// Connections that stand for what the policy opens on the host. Older bundles have none.
+    #[serde(default)]
+    pub openings: Vec<Opening>,
 }
 
 impl Parties {
@@ -25,9 +29,36 @@ impl Parties {
             named("networks", &array(&self.networks)),
             named("containers", &array(&self.containers)),
             named("sets", &array(&self.sets)),
+            named("openings", &array(&self.openings)),
         ];
         block(['{', '}'], parts.into_iter()) + "\n"
     }
+}
+
+/// A new connection to the host that the policy opens, with somebody who stands for all of a party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opening {
+    /// In the policy's words.
+    pub says: String,
+    /// `file:line`.
+    pub source: String,
+    pub family: Family,
+    /// Nothing for a stranger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
+    /// The bridge that it comes by; nothing where the way to `from` tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Whose published port it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Nothing for any address of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<IpAddr>,
+    /// `sctp`, `tcp` or `udp`.
+    pub protocol: String,
+    pub port: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

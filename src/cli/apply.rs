@@ -55,8 +55,10 @@ fn looked_after(host: &LinuxHost, wanted: &Wanted, mut done: Done) -> Done {
         facts,
         asks: Asks::Change,
     };
+    let openings = wanted.subject.bundle.parties();
+    let openings = openings.map_or(&[][..], |it| &it.openings);
     let facts = wanted.engine.facts();
-    let found = facts.map_or_else(Vec::new, |facts| in_force(host, world(facts)));
+    let found = facts.map_or_else(Vec::new, |facts| in_force(host, world(facts), openings));
     done.warnings.extend(found.iter().map(Finding::text));
     done.yes &= found.iter().all(|it| it.weight != Weight::Error);
     done

@@ -86,8 +86,11 @@ const SEVERAL: &str =
 /// Compares the policy of one host with what runs here.
 fn against(compiled: &Compiled) -> Vec<Finding> {
     let machine = LinuxHost::new("/", Variant::Auto);
-    match compiled.policies.as_slice() {
-        [policy] => deploy::against::look_at(&machine, policy),
+    match (compiled.policies.as_slice(), compiled.bundles.as_slice()) {
+        ([policy], [bundle]) => {
+            let openings = bundle.parties().map_or(&[][..], |it| &it.openings);
+            deploy::against::look_at(&machine, policy, openings)
+        }
         _ => Vec::new(),
     }
 }

@@ -10,14 +10,12 @@ use super::failure::Failure;
 use super::target::Wanted;
 use super::trace::unread;
 use super::{Done, notes, policy, target};
-use crate::compare::{Asks, World, under_rules};
+use crate::compare::{Asks, World, against_others, under_rules};
 use crate::compile::Subject;
 use crate::deploy::against::Engine;
 use crate::deploy::{self, NewRules, Preview};
-use crate::diag::finding::Finding;
 use crate::host::Host;
 use crate::netfilter::trace::Machine;
-use crate::policy::ir::Policy;
 use crate::question::{self, Diff, Side, SideKind};
 
 pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
@@ -46,7 +44,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
         all.push(found.map_err(|error| unknown(&error))?);
         machines.push(after.machine);
     }
-    let published = published(&subject.policy, &engine, &machines);
+    let would = would(&subject, &engine, &machines);
     let diff = Diff::of(all);
     let fate = established(&preview, cut.map(|(_, count)| count));
     Ok(Done {
@@ -55,22 +53,25 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
             TableFormat::Markdown => diff.as_markdown() + "\n" + &steps(&preview, "- ", &fate),
             TableFormat::Text => connections(&diff) + &steps(&preview, "", &fate),
         },
-        warnings: warnings + &notes(&preview.notes) + &published,
+        warnings: warnings + &notes(&preview.notes) + &would,
         yes: preview.steps.is_empty(),
     })
 }
 
-/// Says what would become of ports that the engine publishes and no line opens.
-fn published(policy: &Policy, engine: &Engine, machines: &[Machine]) -> String {
-    let world = |facts| World {
-        policy,
+/// Says what would become of ports that the engine publishes and no line opens, and what others would drop.
+fn would(subject: &Subject, engine: &Engine, machines: &[Machine]) -> String {
+    let Some(facts) = engine.facts() else {
+        return String::new();
+    };
+    let world = World {
+        policy: &subject.policy,
         facts,
         asks: Asks::Change,
     };
-    let found = engine
-        .facts()
-        .map(|facts| under_rules(world(facts), Ok(machines)));
-    found.iter().flatten().map(Finding::text).collect()
+    let openings = subject.bundle.parties().map_or(&[][..], |it| &it.openings);
+    let found = under_rules(world, Ok(machines)).into_iter();
+    let found = found.chain(against_others(world, openings, machines));
+    found.map(|finding| finding.text()).collect()
 }
 
 /// Returns the running machine, and itself with the new rules loaded and the new routes set.

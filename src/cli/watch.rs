@@ -195,9 +195,10 @@ impl Watch<'_> {
             facts,
             asks: Asks::Look,
         };
-        let found = compare(world)
-            .into_iter()
-            .chain(in_force(&self.host, world));
+        let openings = self.last.as_ref().and_then(|it| it.parties().ok());
+        let openings = openings.map_or(&[][..], |it| &it.openings);
+        let found = compare(world).into_iter();
+        let found = found.chain(in_force(&self.host, world, openings));
         let text: String = found.map(|finding| finding.text()).collect();
         if text != self.told {
             let said = host::for_journal(io::stderr(), &text, Urgency::Warning, &[]);

@@ -4,11 +4,13 @@
 
 mod containers;
 mod networks;
+mod others;
 mod outside;
 mod ports;
 #[cfg(test)]
 mod tests;
 
+use crate::artifact::Opening;
 use crate::diag::finding::{Finding, Weight};
 use crate::facts::Facts;
 use crate::netfilter::trace::Machine;
@@ -53,6 +55,15 @@ pub fn compare(world: World<'_>) -> Vec<Finding> {
 /// be followed.
 pub fn under_rules(world: World<'_>, machines: Result<&[Machine], &str>) -> Vec<Finding> {
     sorted(ports::under_rules(world, machines))
+}
+
+/// Returns rules of others that drop what the policy opens, as far as they are followed.
+pub fn against_others(
+    world: World<'_>,
+    openings: &[Opening],
+    machines: &[Machine],
+) -> Vec<Finding> {
+    sorted(others::compare(world, openings, machines))
 }
 
 fn sorted(mut all: Vec<Finding>) -> Vec<Finding> {

@@ -98,7 +98,7 @@ fn number(protocol: Protocol) -> u8 {
 }
 
 /// Returns an address of the host's that is reached by an interface: one of its own, else any.
-fn own(machine: &Machine, name: &str) -> Option<IpAddr> {
+pub(super) fn own(machine: &Machine, name: &str) -> Option<IpAddr> {
     let (mut here, mut others) = (Vec::new(), Vec::new());
     for link in &machine.interfaces {
         let list = if link.name == name {
@@ -112,7 +112,7 @@ fn own(machine: &Machine, name: &str) -> Option<IpAddr> {
     here.into_iter().chain(others).next()
 }
 
-fn stranger(policy: &Policy, family: Family) -> Option<IpAddr> {
+pub(super) fn stranger(policy: &Policy, family: Family) -> Option<IpAddr> {
     let all = STRANGERS
         .iter()
         .filter_map(|text| text.parse::<IpAddr>().ok());
@@ -124,7 +124,7 @@ fn stranger(policy: &Policy, family: Family) -> Option<IpAddr> {
 }
 
 /// Returns the interfaces that face outside: all but loopback and the engine's bridges with their ports.
-fn faces(world: World<'_>, machine: &Machine) -> Vec<String> {
+pub(super) fn faces(world: World<'_>, machine: &Machine) -> Vec<String> {
     let bridges: Vec<&str> = world.facts.bridges().map(|(name, _)| name).collect();
     let interfaces = world.facts.machine.as_ref().map(|it| &it.interfaces);
     let is_port = |name: &str| {

@@ -44,6 +44,7 @@ pub(super) fn parties(policy: &Policy, rulesets: &[Ruleset]) -> Parties {
         networks: policy.networks.iter().map(network).collect(),
         containers: policy.containers.iter().map(container).collect(),
         sets: policy.trusts.iter().map(|it| it.name.clone()).collect(),
+        openings: Vec::new(),
     }
 }
 

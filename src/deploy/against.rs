@@ -1,8 +1,8 @@
 //! Asks a machine for what [`crate::compare`] compares: its engine, itself, and the rules in force.
 
 use super::converge::families;
-use crate::artifact::Bundle;
-use crate::compare::{Asks, World, compare, under_rules};
+use crate::artifact::{Bundle, Opening};
+use crate::compare::{Asks, World, against_others, compare, under_rules};
 use crate::compile::recovered;
 use crate::diag::code;
 use crate::diag::finding::{Finding, Weight};
@@ -59,7 +59,7 @@ impl Engine {
 pub fn look(host: &dyn Host, bundle: &Bundle) -> Vec<Finding> {
     match bundle.parties() {
         Ok(parties) => match recovered(bundle.manifest(), parties) {
-            Ok(policy) => look_at(host, &policy),
+            Ok(policy) => look_at(host, &policy, &parties.openings),
             Err(error) => vec![unread(&error.to_string())],
         },
         Err(error) => vec![unread(&error.to_string())],
@@ -73,8 +73,8 @@ fn unread(why: &str) -> Finding {
         .remedy("apply the policy again")
 }
 
-/// Like [`look`], for a policy.
-pub fn look_at(host: &dyn Host, policy: &Policy) -> Vec<Finding> {
+/// Like [`look`], for a policy and what its bundle says that it opens.
+pub fn look_at(host: &dyn Host, policy: &Policy, openings: &[Opening]) -> Vec<Finding> {
     let engine = Engine::of(host);
     let Some(facts) = engine.facts() else {
         return engine.silence().into_iter().collect();
@@ -86,17 +86,32 @@ pub fn look_at(host: &dyn Host, policy: &Policy) -> Vec<Finding> {
         asks,
     };
     let mut found = compare(world);
-    found.extend(in_force(host, world));
+    found.extend(in_force(host, world, openings));
     found.sort_by_key(|finding| finding.weight);
     found
 }
 
-/// Returns what the rules that are in force now make of published ports.
-pub fn in_force(host: &dyn Host, world: World<'_>) -> Vec<Finding> {
+/// Returns what the rules that are in force now make of published ports, and of what the policy opens.
+pub fn in_force(host: &dyn Host, world: World<'_>, openings: &[Opening]) -> Vec<Finding> {
     match machines(host) {
-        Ok(machines) => under_rules(world, Ok(&machines)),
-        Err(why) => under_rules(world, Err(&why)),
+        Ok(machines) => {
+            let mut found = under_rules(world, Ok(&machines));
+            found.extend(against_others(world, openings, &machines));
+            found
+        }
+        Err(why) => {
+            let mut found = under_rules(world, Err(&why));
+            found.push(unfollowed(&why));
+            found
+        }
     }
+}
+
+fn unfollowed(why: &str) -> Finding {
+    let seen = format!("the rules in force cannot be followed: {why}");
+    Finding::new(code::NOT_COMPARED_WITH_ENGINE, Weight::Warning, seen)
+        .why("whether published ports are closed, and others drop what the policy opens, is not known")
+        .remedy("mend what it says, or ask as root, then look again")
 }
 
 /// Returns the machine as packets meet it, in each family that its kernel has.
@@ -113,4 +128,17 @@ fn machines(host: &dyn Host) -> Result<Vec<Machine>, String> {
 #[expect(clippy::needless_pass_by_value, reason = "as map_err gives it")]
 fn because(error: HostError) -> String {
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_is_silent_is_not_fine_and_an_absent_one_is() {
+        let silent = Engine::Silent("timeout".to_owned()).silence().unwrap();
+        assert_eq!(silent.weight, Weight::Warning);
+        crate::diag::told(silent.code, &silent.text());
+        assert!(Engine::Absent.silence().is_none());
+    }
 }

@@ -91,6 +91,14 @@ impl AddrSet {
         self.v4.overlaps(&other.v4) || self.v6.overlaps(&other.v6)
     }
 
+    /// Returns the lowest address of a family.
+    pub fn first(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::V4 => self.v4_prefixes().first().map(|net| net.network().into()),
+            Family::V6 => self.v6_prefixes().first().map(|net| net.network().into()),
+        }
+    }
+
     /// Returns the IPv4 part as the fewest prefixes, in order.
     pub fn v4_prefixes(&self) -> Vec<Ipv4Net> {
         let address = |bits: u128| Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or(u32::MAX));

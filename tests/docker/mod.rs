@@ -7,6 +7,7 @@ mod cut;
 mod doctor;
 mod drift;
 mod engine;
+mod facts;
 mod firewalls;
 mod flushes;
 mod inventory;

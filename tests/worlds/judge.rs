@@ -13,7 +13,7 @@ use crate::support::client::{Answer, Client};
 /// How long something that a line opens may take to answer on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Connections under way at the same time.
-const LANES: usize = 64;
+const LANES: usize = 256;
 
 pub(super) const HOST: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
 pub(super) const OFFICE: [&str; 2] = ["192.0.2.10", "2001:db8::10"];

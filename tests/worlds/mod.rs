@@ -22,10 +22,17 @@ use world::World;
 /// Plays only the worlds whose names hold this.
 const ONLY: &str = "TIDEGATE_WORLD";
 
-/// Returns the worlds of `field/` whose engine runs with these options.
+/// Returns the worlds to play with these options of the engine.
 fn field(engine: &str) -> Vec<World> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worlds/field");
     let only = std::env::var(ONLY).unwrap_or_default();
+    let mut worlds = all_of(engine);
+    worlds.retain(|world| world.name.contains(&only));
+    worlds
+}
+
+/// Returns the worlds of `field/` whose engine runs with these options.
+fn all_of(engine: &str) -> Vec<World> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worlds/field");
     let mut worlds = Vec::new();
     for entry in fs::read_dir(folder).expect("the worlds") {
         let path = entry.expect("a file").path();
@@ -36,7 +43,7 @@ fn field(engine: &str) -> Vec<World> {
             .into_owned();
         let text = fs::read_to_string(&path).expect("text");
         let world = World::read(&name, &text);
-        if world.engine() == engine && name.contains(&only) {
+        if world.engine() == engine {
             worlds.push(world);
         }
     }
@@ -118,4 +125,32 @@ fn drawn_without_the_proxy() {
 #[test]
 fn drawn_with_ip6tables() {
     play(IP6TABLES, &drawn(IP6TABLES));
+}
+
+#[test]
+fn every_world_has_a_row_in_the_manual() {
+    let page = include_str!("../../docs/worlds.md");
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let named = [
+        (PROXY, "with_the_proxy"),
+        (NO_PROXY, "without_the_proxy"),
+        (IP6TABLES, "with_ip6tables"),
+    ];
+    let mut worlds: Vec<(String, &str)> = Vec::new();
+    for (engine, test) in named {
+        worlds.extend(all_of(engine).into_iter().map(|world| (world.name, test)));
+    }
+    assert_eq!(rows.len(), worlds.len(), "{rows:#?}");
+    for (name, test) in worlds {
+        let is_row = |row: &&str| {
+            row.starts_with(&format!("| `{name}` |")) && row.ends_with(&format!("| `{test}` |"))
+        };
+        assert!(
+            rows.iter().any(is_row),
+            "no row of {name} with {test}"
+        );
+    }
 }

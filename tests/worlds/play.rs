@@ -277,6 +277,8 @@ impl<'a> Play<'a> {
         let client = self.stage.client(from);
         let answer = client.ask(&address);
         match name {
+            Some("-") if matches!(answer, Answer::From(_)) => {}
+            Some("-") => self.fail(&format!("{from} -> {address}: {answer:?}")),
             // It panics when it takes too long.
             Some(name) => client.is_served(&address, name),
             None if matches!(answer, Answer::From(_)) => {

@@ -20,6 +20,9 @@ pub(crate) const REQUIRED: &str = "TIDEGATE_LAB_REQUIRED";
 /// The variant of iptables on the hosts, `nft` or `legacy`; unset, it is Debian's choice, `nft`.
 const IPTABLES: &str = "TIDEGATE_LAB_IPTABLES";
 
+/// The program that the hosts get, where it is not the one under test: a release, or another build.
+const PROGRAM: &str = "TIDEGATE_LAB_PROGRAM";
+
 /// The segment, with its host where it has one. All of it ends when this is dropped, and also when
 /// the process ends in any other way: the script behind it waits for the end of a pipe.
 #[derive(Debug)]
@@ -379,7 +382,8 @@ pub(super) fn equip(disk: &Path) {
     }
     let sbin = disk.join("usr/local/sbin");
     fs::copy(script("engine.sh"), sbin.join("engine")).expect("the disk is writable");
-    fs::copy(env!("CARGO_BIN_EXE_tidegate"), sbin.join("tidegate")).expect("it is built");
+    let program = env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_tidegate").into());
+    fs::copy(program, sbin.join("tidegate")).expect("it is built");
 }
 
 /// Does what update-alternatives(1) does, which cannot run on a machine that is off.

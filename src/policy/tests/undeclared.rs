@@ -142,8 +142,8 @@ fn bridges_are_the_engines_unless_facts_say_otherwise() {
 #[test]
 fn no_facts_are_no_reason_to_leave_a_bridge_alone() {
     let facts = Facts::read("machine: {interfaces: {br-lan: {kind: bridge}}}").unwrap();
-    let text = "host { uplink br-wan }\n";
-    let loaded = load_with(&Files::new(&[("p.tide", text)]), "p.tide", Some(&facts));
+    let text = super::in_shop("host { uplink br-wan }\n");
+    let loaded = load_with(&Files::new(&[("p.tide", &text)]), "p.tide", Some(&facts));
     let policy = loaded.policy().expect("no mistakes");
     assert!(policy.is_engines("br-lan"));
     assert!(!policy.is_engines("br-wan"));

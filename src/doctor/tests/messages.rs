@@ -132,6 +132,11 @@ fn machines() -> Vec<(Code, Facts)> {
             it.addresses = vec!["172.18.0.30".parse().unwrap()];
             it.published = vec!["9000->9000/tcp".to_owned()];
         })),
+        (code::RULES_UNREAD, Facts {
+            nftables: json!({"nftables": [{"chain": {"family": "inet", "table": "guard", "name": "in",
+                "hook": "input", "policy": "drop"}}]}),
+            ..clean()
+        }),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::args::ApplyArgs;
-use super::failure::Failure;
+use super::failure::{Failure, not_compared};
 use super::target::Wanted;
 use super::{Done, beside, notes, policy, target};
 use crate::artifact::Bundle;
@@ -91,21 +91,9 @@ pub(super) fn said(bundle: &Bundle, outcome: &Outcome, warnings: String) -> Done
     }
 }
 
-/// Says loudly which tables nobody knows the rules of.
-fn not_compared(outcome: &Outcome) -> String {
-    let table = |why: &String| {
-        format!(
-            "error[{}]: the rules were loaded, and whether they stand is not known: {why}\n\
-             help: install nftables, whose nft shows what iptables cannot, then apply again\n",
-            code::TABLE_UNREAD
-        )
-    };
-    outcome.not_compared.iter().map(table).collect()
-}
-
 /// Says loudly what of an outcome is not as it should be, or not known.
 pub(super) fn unsure(outcome: &Outcome) -> String {
-    not_cut(outcome) + &not_compared(outcome)
+    not_cut(outcome) + &not_compared(&outcome.not_compared)
 }
 
 /// Says loudly that connections may go on which the rules would not let begin.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Done;
-use crate::diag::code;
+use super::failure::left_out;
 use crate::host::{Host, HostError, LinuxHost};
 use crate::netfilter::Family;
 use crate::netfilter::nftables::{self, Unread};
@@ -54,7 +54,7 @@ fn beside(host: &dyn Host, families: &[Family]) -> Option<String> {
             Ok(ruleset) => {
                 let mut all = nftables::unread(&ruleset);
                 all.retain(|it| families.iter().any(|family| it.concerns(*family)));
-                return (!all.is_empty()).then(|| said(&named(&all)));
+                return (!all.is_empty()).then(|| left_out(&named(&all)));
             }
             Err(error) => format!("what nft prints is not understood: {error}"),
         },
@@ -62,15 +62,7 @@ fn beside(host: &dyn Host, families: &[Family]) -> Option<String> {
         Err(HostError::NoCommand(_)) if !host.has_module("nf_tables") => return None,
         Err(error) => format!("whether there are any is not known: {error}"),
     };
-    Some(said(&why))
-}
-
-fn said(what: &str) -> String {
-    format!(
-        "error[{}]: rules of nftables are not followed, and may decide otherwise: {what}\n\
-         help: `nft list ruleset` shows them\n",
-        code::ANSWER_OPEN
-    )
+    Some(left_out(&why))
 }
 
 fn named(all: &[Unread]) -> String {

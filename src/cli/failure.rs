@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::deploy::{ApplyError, Problem};
+use crate::diag::code;
 use crate::host::HostError;
 
 /// What kind of failure it is; each has its own exit status.
@@ -56,6 +57,28 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.kind.status())
     }
+}
+
+/// Says of tables that were loaded that nobody knows their rules, each with the reason.
+pub fn not_compared(tables: &[String]) -> String {
+    if tables.is_empty() {
+        return String::new();
+    }
+    format!(
+        "error[{}]: rules were loaded, and whether they stand is not known\n{}\n\
+         help: install nftables, whose nft shows what iptables cannot, then apply again\n",
+        code::TABLE_UNREAD,
+        tables.join("\n")
+    )
+}
+
+/// Says which rules an answer about a machine leaves out.
+pub fn left_out(what: &str) -> String {
+    format!(
+        "error[{}]: rules of nftables are not followed, and may decide otherwise: {what}\n\
+         help: `nft list ruleset` shows them\n",
+        code::ANSWER_OPEN
+    )
 }
 
 impl From<ApplyError> for Failure {

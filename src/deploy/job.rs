@@ -70,7 +70,9 @@ impl Rules {
     pub(super) fn not_compared(&self) -> impl Iterator<Item = String> {
         let family = self.family;
         let tables = self.unread.iter();
-        tables.map(move |(table, error)| format!("{family} {table}: {error}"))
+        tables.map(move |(table, error)| {
+            format!("{family} {table}, line {}: {}", error.line, error.kind)
+        })
     }
 }
 

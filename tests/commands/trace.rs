@@ -82,7 +82,10 @@ fn saved_rules_are_followed_by_the_names_of_a_policy() {
         text.contains("dropped by the policy of filter FORWARD"),
         "{text}"
     );
-    desk.write("saved.v4", "*filter\n-A FORWARD -s x -j ACCEPT\nCOMMIT\n");
+    desk.write(
+        "saved.v4",
+        "*filter\n-A FORWARD -s fd00::1 -j ACCEPT\nCOMMIT\n",
+    );
     let (status, text) = saved("office", "web");
     assert_eq!(status, Some(1), "{text}");
     assert!(

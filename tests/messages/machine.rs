@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use tidegate::artifact::BundleError;
-use tidegate::cli::failure::Failure;
+use tidegate::cli::failure::{Failure, left_out, not_compared};
 use tidegate::deploy::{ApplyError, Difference, Mismatch, Problem, StateError};
 use tidegate::diag::{Code, code};
 use tidegate::host::HostError;
@@ -147,6 +147,13 @@ fn problems() -> Vec<(Code, Problem)> {
             Problem::Flows("Operation not permitted".to_owned()),
         ),
     ]
+}
+
+#[test]
+fn of_rules_that_nobody_reads() {
+    let table = "IPv4 filter, line 48: a table that iptables cannot show, and nft neither";
+    told(code::TABLE_UNREAD, &not_compared(&[table.to_owned()]));
+    told(code::ANSWER_OPEN, &left_out("inet guard in (hook input)"));
 }
 
 #[test]

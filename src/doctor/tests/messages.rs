@@ -144,6 +144,11 @@ fn machines() -> Vec<(Code, Facts)> {
         })),
         (code::TAGS_PASS, with_frames(OpenFrames::SeveralTags("nft is not there".to_owned()))),
         (code::TAGS_DROPPED, with_frames(OpenFrames::Nowhere)),
+        (code::RULES_UNREAD, Facts {
+            nftables: json!({"nftables": [{"chain": {"family": "inet", "table": "guard", "name": "in",
+                "hook": "input", "policy": "drop"}}]}),
+            ..clean()
+        }),
     ]
 }
 

@@ -6,11 +6,17 @@ use crate::net::Family;
 
 /// Reads every condition. Options that are not understood stay as their text, each for itself; an
 /// unknown match stays whole.
-pub(super) fn read(plain: &[Opt<'_>], modules: &[Module<'_>], family: Family) -> Vec<Condition> {
+///
+/// Errors: an address of the other family.
+pub(super) fn read(
+    plain: &[Opt<'_>],
+    modules: &[Module<'_>],
+    family: Family,
+) -> Result<Vec<Condition>, DumpErrorKind> {
     let mut found = Vec::with_capacity(plain.len() + modules.len());
     for opt in plain {
-        let read = self::plain(opt, family);
-        found.extend(read.unwrap_or_else(|_| Some(condition(opt, Test::Opaque(as_text(opt))))));
+        let read = understood(self::plain(opt, family))?;
+        found.extend(read.unwrap_or_else(|| Some(condition(opt, Test::Opaque(as_text(opt))))));
     }
     for module in modules {
         if module.name == "comment" {
@@ -20,7 +26,7 @@ pub(super) fn read(plain: &[Opt<'_>], modules: &[Module<'_>], family: Family) ->
             None => found.push(whole(module)),
             Some(read) => {
                 for opt in &module.options {
-                    let test = read(opt, family).ok().flatten();
+                    let test = understood(read(opt, family))?.flatten();
                     found.push(
                         test.map_or_else(|| single(module, opt), |test| condition(opt, test)),
                     );
@@ -28,7 +34,17 @@ pub(super) fn read(plain: &[Opt<'_>], modules: &[Module<'_>], family: Family) ->
             }
         }
     }
-    found
+    Ok(found)
+}
+
+/// Returns what was read; nothing where it is not understood.
+///
+/// Errors: an address of the other family.
+pub(super) fn understood<T>(read: Result<T, DumpErrorKind>) -> Result<Option<T>, DumpErrorKind> {
+    match read {
+        Err(DumpErrorKind::Address) => Err(DumpErrorKind::Address),
+        read => Ok(read.ok()),
+    }
 }
 
 /// Tells whether one option of the match changes what another one means.

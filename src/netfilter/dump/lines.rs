@@ -41,6 +41,8 @@ pub enum DumpErrorKind {
     Many,
     #[error("a chain that is not there")]
     Missing,
+    #[error("no address, but a name")]
+    Name,
     #[error("this is of nft, and no rules of iptables")]
     Nft,
     #[error("a NUL byte")]
@@ -335,7 +337,7 @@ impl Reader<'_> {
 
     /// Reads a rule; nothing where it is for the other family, which iptables-restore passes over.
     fn rule(&mut self, text: &str, number: usize) -> Result<Option<DumpRule>, DumpErrorKind> {
-        let rule = rule(text, number, self.family);
+        let rule = rule(text, number, self.family)?;
         self.room.take(rule.as_ref().map_or(0, DumpRule::weight))?;
         Ok(rule)
     }
@@ -392,21 +394,26 @@ fn without_counters(line: &str) -> &str {
     rest.map_or(line, |(_, rest)| rest.trim_start())
 }
 
-/// Reads a rule; one that is not understood as a whole may do anything.
-fn rule(text: &str, line: usize, family: Family) -> Option<DumpRule> {
+/// Reads a rule; one that is not understood as a whole may do anything. Nothing for one of the other
+/// family that says so.
+///
+/// Errors: an address of the other family, which no machine could load.
+fn rule(text: &str, line: usize, family: Family) -> Result<Option<DumpRule>, DumpErrorKind> {
     let (conditions, action) = match parts(text, family) {
-        Ok(parts) => parts?,
+        Ok(Some(parts)) => parts,
+        Ok(None) => return Ok(None),
+        Err(DumpErrorKind::Address) => return Err(DumpErrorKind::Address),
         Err(_) => {
             let said = format!("of line {line}, which is not understood");
             (Vec::new(), Action::Opaque(said))
         }
     };
-    Some(DumpRule {
+    Ok(Some(DumpRule {
         line,
         text: text.to_owned(),
         conditions,
         action,
-    })
+    }))
 }
 
 type Parts = (Vec<Condition>, Action);
@@ -420,8 +427,10 @@ fn parts(text: &str, family: Family) -> Result<Option<Parts>, DumpErrorKind> {
     if found.family.is_some_and(|of| of != family) {
         return Ok(None);
     }
-    let conditions = conditions::read(&found.plain, &found.modules, family);
-    let target = found.target.as_ref();
-    let action = target.map_or(Action::Continue, |target| target::read(target, family));
+    let conditions = conditions::read(&found.plain, &found.modules, family)?;
+    let action = match &found.target {
+        None => Action::Continue,
+        Some(target) => target::read(target, family)?,
+    };
     Ok(Some((conditions, action)))
 }

@@ -135,7 +135,7 @@ fn net(text: &str, family: Family) -> Result<Option<IpNet>, DumpErrorKind> {
     let address = match (family, address.parse()) {
         (_, Ok(whole)) => fitting(whole, family)?,
         (Family::V4, Err(_)) => padded(address)?,
-        (Family::V6, Err(_)) => return Err(DumpErrorKind::Address),
+        (Family::V6, Err(_)) => return Err(DumpErrorKind::Name),
     };
     let length = match (mask, mask.parse::<u8>()) {
         ("", _) => Some(family_bits(family)),
@@ -157,7 +157,7 @@ fn family_bits(family: Family) -> u8 {
 }
 
 pub(super) fn address(text: &str, family: Family) -> Result<IpAddr, DumpErrorKind> {
-    fitting(text.parse().map_err(|_| DumpErrorKind::Address)?, family)
+    fitting(text.parse().map_err(|_| DumpErrorKind::Name)?, family)
 }
 
 /// Returns the address of `10` or `172.16`: bytes that are missing are zero, `__numeric_to_ipaddr` of
@@ -169,12 +169,12 @@ fn padded(text: &str) -> Result<IpAddr, DumpErrorKind> {
         // With a zero in front a number would be octal.
         let plain = *part == "0" || !part.starts_with('0');
         let number = part.parse().ok().filter(|_| plain);
-        *byte = number.ok_or(DumpErrorKind::Address)?;
+        *byte = number.ok_or(DumpErrorKind::Name)?;
     }
     if parts.len() < 4 {
         Ok(bytes.into())
     } else {
-        Err(DumpErrorKind::Address)
+        Err(DumpErrorKind::Name)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a rule does, from the target it names.
 
+use super::conditions::understood;
 use super::options::{Jump, Opt, all_texts};
 use super::{Action, DumpErrorKind, Translation, numbers};
 use crate::net::Family;
@@ -28,11 +29,14 @@ const PASSING: [&str; 18] = [
 
 /// Reads a target; one that is not understood stays as its text. A name that no target has may still be
 /// that of a chain, which shows when all chains are known.
-pub(super) fn read(jump: &Jump<'_>, family: Family) -> Action {
+///
+/// Errors: an address of the other family.
+pub(super) fn read(jump: &Jump<'_>, family: Family) -> Result<Action, DumpErrorKind> {
     if jump.goto {
-        return Action::Goto(jump.name.to_owned());
+        return Ok(Action::Goto(jump.name.to_owned()));
     }
-    known(jump, family).unwrap_or_else(|_| unknown(jump))
+    let known = understood(known(jump, family))?;
+    Ok(known.unwrap_or_else(|| unknown(jump)))
 }
 
 fn known(jump: &Jump<'_>, family: Family) -> Result<Action, DumpErrorKind> {

@@ -186,7 +186,7 @@ fn containers(all: &[ContainerSummary]) -> BTreeMap<String, ContainerFacts> {
         .iter()
         .filter_map(|it| Some((it.id.as_deref()?, name(it)?)))
         .collect();
-    let named = all.iter().filter_map(|container| {
+    let found = all.iter().filter_map(|container| {
         let config = container.host_config.as_ref();
         let mode = config.and_then(|config| config.network_mode.as_ref());
         let facts = ContainerFacts {
@@ -195,7 +195,7 @@ fn containers(all: &[ContainerSummary]) -> BTreeMap<String, ContainerFacts> {
         };
         Some((name(container)?.to_owned(), facts))
     });
-    named.collect()
+    found.collect()
 }
 
 fn of_name(mode: &str, names: &HashMap<&str, &str>) -> String {

@@ -199,12 +199,14 @@ fn loadable(bundle: &Bundle) -> Option<Diagnostic> {
 }
 
 fn not_loadable(family: Family, beyond: &Beyond) -> Diagnostic {
-    let message = format!("the {family} rules would not load: {beyond}");
+    let message = format!("the {family} rules would not load");
     let help = match beyond {
         Beyond::Jumps { .. } => "put sets together that the same ports are for, or use fewer",
         _ => "this is a mistake of tidegate, not of the policy: please report it",
     };
-    Diagnostic::error(code::NOT_LOADABLE, message).help(help)
+    Diagnostic::error(code::NOT_LOADABLE, message)
+        .note(beyond.to_string())
+        .help(help)
 }
 
 /// Reads the rules again and compares what they mean with what the policy says.

@@ -42,7 +42,7 @@ fn nothing_is_found_on_a_machine_that_is_well_kept() {
         well_kept(env);
         let text = examine(&Facts::of(&env.host)).text();
         assert!(
-            text.starts_with("nothing found; looked at: 26 checks, "),
+            text.starts_with("nothing found; looked at: 27 checks, "),
             "{text}"
         );
     });

@@ -33,12 +33,14 @@ pub(super) fn loadable(bundle: &Bundle) -> Option<Diagnostic> {
 }
 
 pub(super) fn not_loadable(family: Family, beyond: &Beyond) -> Diagnostic {
-    let message = format!("the {family} rules would not load: {beyond}");
+    let message = format!("the {family} rules would not load");
     let help = match beyond {
         Beyond::Jumps { .. } => "put sets together that the same ports are for, or use fewer",
         _ => "this is a mistake of tidegate, not of the policy: please report it",
     };
-    Diagnostic::error(code::NOT_LOADABLE, message).help(help)
+    Diagnostic::error(code::NOT_LOADABLE, message)
+        .note(beyond.to_string())
+        .help(help)
 }
 
 /// Reads the rules again and compares what they mean with what the policy says.
@@ -67,18 +69,18 @@ pub(super) fn unproven(wrong: Invalid, networks: [usize; 2]) -> Diagnostic {
 /// Says what to do about a policy by what it has most of.
 fn too_much_work(wrong: &Invalid, [here, far]: [usize; 2]) -> Diagnostic {
     let help = if far > 100 {
-        "compile the hosts in groups: a policy for each group, with what they share in a file to include"
+        "make a policy of each group of hosts, with what they share in an included file"
     } else if here > 100 {
         "put containers that may reach each other into one network"
     } else {
-        "name prefixes instead of single addresses, or give exposures the same sets and limits"
+        "name prefixes instead of addresses, and share sets and limits"
     };
     Diagnostic::error(code::TOO_MANY_TO_PROVE, wrong.to_string())
         .note(format!(
-            "Nobody knows whether they mean the same: {} million steps were not enough.",
+            "{} million steps were not enough: nobody knows whether they mean the same.",
             STEPS / 1_000_000
         ))
-        .help(format!("{help}; or take them unproven: `--unproven`"))
+        .help(format!("{help}; or compile `--unproven`"))
 }
 
 pub(super) fn omitted() -> Diagnostic {

@@ -223,7 +223,7 @@ fn agrees_with_diff(bytes: &[u8]) -> Result<usize, TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: ProptestConfig::default().cases.min(100),
+        cases: ProptestConfig::default().cases.min(40),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

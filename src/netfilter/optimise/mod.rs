@@ -1,12 +1,13 @@
 //! From a draft to rules that iptables has: one rule for each prefix, or trees of chains.
 //!
-//! A list is walked from its top, so a packet pays for every rule above its own. Five ideas keep long
+//! A list is walked from its top, so a packet pays for every rule above its own. These ideas keep long
 //! lists from being walked, and each has its file:
 //!
 //! - `union.rs`: rules in a row that do the same are one set of packets, so their order is free.
 //! - `sets.rs`: many prefixes become a chain of their own, one for all rules that name the same.
 //! - `shared.rs`: where many rules of a list name a large set, one way leads into it.
 //! - `tree.rs`: a long list becomes a tree of chains, four ways at each, by prefix or by port.
+//! - `prefixes.rs`: however prefixes lie, they part evenly, so that no tree is deep.
 //! - `answers.rs`: a tree that nothing but the end of its chain follows ends a packet's way itself.
 //! - `dispatch.rs`: rules that do different things keep their order, and are found by port.
 //!
@@ -105,7 +106,7 @@ impl Shape {
 
     /// Returns the shape to try after this one, if what it made is too deep or has too many jumps.
     fn next(self, depth: usize, jumps: usize) -> Option<Shape> {
-        // Trees that lie in each other's series: wider ones are less deep.
+        // Trees follow each other, by port, source and destination, say: wider ones are less deep.
         if depth > self.depth {
             let fan_out = self.fan_out.saturating_mul(2);
             return (fan_out <= WIDEST).then_some(Shape { fan_out, ..self });

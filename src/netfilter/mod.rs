@@ -5,6 +5,7 @@ pub mod docker;
 pub mod dump;
 mod lower;
 mod optimise;
+pub mod podman;
 mod render;
 mod rule;
 pub mod save;

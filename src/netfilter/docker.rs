@@ -108,20 +108,28 @@ pub fn guard(policy: &Policy, rules: &str) -> &'static str {
     }
 }
 
-struct View<'p> {
+/// One family of a policy, as an engine sees it.
+pub(super) struct View<'p> {
     setup: DockerSetup,
     policy: &'p Policy,
-    v6: bool,
+    pub(super) v6: bool,
 }
 
 /// A published port: the bridge and address behind it. Docker has a rule for each port of a range.
-struct Port<'p> {
+pub(super) struct Port<'p> {
     bridge: &'p str,
     /// The host's side.
-    asked: (Option<IpAddr>, u16),
-    address: IpAddr,
-    inner: u16,
-    protocol: &'static str,
+    pub(super) asked: (Option<IpAddr>, u16),
+    pub(super) address: IpAddr,
+    pub(super) inner: u16,
+    pub(super) protocol: &'static str,
+}
+
+impl<'p> View<'p> {
+    pub(super) fn of(policy: &'p Policy, v6: bool) -> Self {
+        let setup = DockerSetup::of(policy);
+        View { setup, policy, v6 }
+    }
 }
 
 impl View<'_> {
@@ -130,7 +138,7 @@ impl View<'_> {
     }
 
     /// Returns those that may be left: an internal one has rules that keep it apart, and no others.
-    fn open_networks(&self) -> impl Iterator<Item = &Network> {
+    pub(super) fn open_networks(&self) -> impl Iterator<Item = &Network> {
         self.networks().filter(|network| !network.internal)
     }
 
@@ -139,7 +147,7 @@ impl View<'_> {
         addresses.find(|address| address.is_ipv6() == self.v6)
     }
 
-    fn published(&self) -> Vec<Port<'_>> {
+    pub(super) fn published(&self) -> Vec<Port<'_>> {
         let mut found = Vec::new();
         for container in &self.policy.containers {
             let Some(first) = container.attachments.first().map(|at| at.network) else {

@@ -10,6 +10,7 @@ mod lower;
 mod nesting;
 pub mod nftables;
 mod optimise;
+pub mod podman;
 mod render;
 mod rule;
 pub mod save;

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::netfilter::docker::{DockerSetup, guard};
 use crate::netfilter::dump::{Dump, DumpError, read};
+use crate::netfilter::podman;
 use crate::netfilter::trace::{Link, Machine};
 use crate::netfilter::{Family, Table};
 use crate::policy::ir::{Container, Engine, Policy};
@@ -202,8 +203,9 @@ fn engine(policy: &Policy, v6: bool) -> (String, Option<String>) {
     match engine {
         Engine::None(_) => return (String::new(), None),
         Engine::Podman => {
-            let said = "podman's own rules are not in this: published ports are asked of `--live`.";
-            return (String::new(), Some(said.to_owned()));
+            let said =
+                "podman's rules are those that netavark 1.14 writes for this policy with iptables.";
+            return (podman::rules(policy, v6), Some(said.to_owned()));
         }
         Engine::Docker { .. } => {}
     }

@@ -148,9 +148,6 @@ fn every_world_has_a_row_in_the_manual() {
         let is_row = |row: &&str| {
             row.starts_with(&format!("| `{name}` |")) && row.ends_with(&format!("| `{test}` |"))
         };
-        assert!(
-            rows.iter().any(is_row),
-            "no row of {name} with {test}"
-        );
+        assert!(rows.iter().any(is_row), "no row of {name} with {test}");
     }
 }

@@ -331,6 +331,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "artifact",
             "diag",
+            "diagram",
             "facts",
             "hash",
             "lint",

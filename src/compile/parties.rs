@@ -320,11 +320,11 @@ mod tests {
     #[test]
     fn engines_are_read_as_they_are_written() {
         let span = nowhere();
-        for text in ["docker", "docker 17.06", "docker 29.0 nftables", "none"] {
+        for text in ["docker", "docker 17.06", "docker 29.0 nftables", "none", "podman"] {
             let read = engine(text, span).unwrap();
             assert_eq!(super::super::engine(read), text);
         }
-        for text in ["", "podman", "docker x", "none 1.2"] {
+        for text in ["", "podman 5", "docker x", "none 1.2"] {
             assert!(engine(text, span).is_err(), "{text}");
         }
     }

@@ -101,7 +101,7 @@ fn a_policy_becomes_a_bundle_beside_it() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 7, "{names:?}");
+    assert_eq!(names.len(), 8, "{names:?}");
     // Nothing else is left in the folder.
     assert_eq!(fs::read_dir(desk.folder.path()).unwrap().count(), 2);
 }

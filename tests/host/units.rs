@@ -83,6 +83,9 @@ fn copy_units(root: &Path) {
         .arg(&to)
         .status();
     assert!(copied.unwrap().success());
+    let shell = root.join("bin/sh");
+    fs::create_dir_all(root.join("bin")).unwrap();
+    fs::copy("/bin/sh", shell).unwrap();
 }
 
 fn add_others(root: &Path) {

@@ -150,8 +150,8 @@ fn an_engine_version_is_a_major_or_major_and_minor() {
         ("17", "T0327"),
         ("28.x", "T0327"),
         ("28.5.1.2", "T0327"),
-        ("1.11", "T0325"),
-        ("30", "T0326"),
+        ("1.11", "T0328"),
+        ("30", "T0354"),
         ("28 nftables", "T0342"),
     ] {
         let said = said_in_shop(&format!("\nhost {{ engine docker {version} }}\n"));

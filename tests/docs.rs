@@ -296,7 +296,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "meaning",
         &["diagram", "net", "netfilter", "policy", "source"],
     ),
-    ("lint", &["diag", "meaning", "policy", "source"]),
+    ("lint", &["diag", "diagram", "meaning", "policy", "source"]),
     ("sysctl", &["policy", "source"]),
     (
         "lsp",

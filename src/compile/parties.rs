@@ -320,7 +320,13 @@ mod tests {
     #[test]
     fn engines_are_read_as_they_are_written() {
         let span = nowhere();
-        for text in ["docker", "docker 17.06", "docker 29.0 nftables", "none", "podman"] {
+        for text in [
+            "docker",
+            "docker 17.06",
+            "docker 29.0 nftables",
+            "none",
+            "podman",
+        ] {
             let read = engine(text, span).unwrap();
             assert_eq!(super::super::engine(read), text);
         }

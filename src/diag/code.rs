@@ -201,7 +201,7 @@ codes! {
     NOT_CUT = "T0524", "Connections that lost their permission could not be cut.";
     BOOT_FAILED = "T0525", "The rules were not loaded in whole when the machine started.";
     FORGETS = "T0526", "A policy that no longer names a network which the one in force closes.";
-    CLOSED_AT_FIRST = "T0527" warning, "Ports that the first policy closes by default.";
+    CLOSED_AT_FIRST = "T0527", "Ports that the first policy closes by default.";
     TABLE_UNREAD = "T0528", "A table that was written and cannot be read back.";
     ANSWER_OPEN = "T0529", "An answer that rules of others, which are not read, may change.";
     OLDER_COPY = "T0530", "An installed bundle that is damaged, and an older copy in force.";

@@ -5,12 +5,17 @@ use std::path::PathBuf;
 
 use tidegate::artifact::BundleError;
 use tidegate::cli::failure::{Failure, left_out, not_compared};
-use tidegate::deploy::{ApplyError, Difference, Mismatch, Problem, StateError};
+use tidegate::compile::{How, compile_with};
+use tidegate::deploy::{
+    ApplyError, Difference, Forgotten, Mismatch, Problem, StateError, closed_at_first,
+};
 use tidegate::diag::{Code, code};
-use tidegate::host::HostError;
+use tidegate::facts::Facts;
+use tidegate::host::{HostError, LinuxHost, Variant};
 use tidegate::netfilter::{Family, Table, save};
 
 use super::told;
+use crate::support::files::Files;
 
 fn occupied() -> HostError {
     HostError::Occupied {
@@ -96,6 +101,10 @@ fn unreadable() -> Problem {
     Problem::Unreadable { family, error }
 }
 
+fn damaged() -> Problem {
+    Problem::Bundle(BundleError::Changed("rules.v4".to_owned()))
+}
+
 /// What a machine can get in the way, each as it comes about in the part that says it.
 fn problems() -> Vec<(Code, Problem)> {
     let writable = HostError::Unsafe {
@@ -143,6 +152,25 @@ fn problems() -> Vec<(Code, Problem)> {
             Problem::NothingBefore("no bundle was in force before".to_owned()),
         ),
         (
+            code::FORGETS,
+            Problem::Forgets(vec![Forgotten {
+                name: "shop".to_owned(),
+                bridge: "br-shop".to_owned(),
+            }]),
+        ),
+        (
+            code::OLDER_COPY,
+            Problem::Damaged {
+                why: Box::new(damaged()),
+                policy: "shop.tide".to_owned(),
+                version: "0a1b2c3d4e5f".to_owned(),
+            },
+        ),
+        (
+            code::NOTHING_INTACT,
+            Problem::NothingIntact(Box::new(damaged())),
+        ),
+        (
             code::NOT_CUT,
             Problem::Flows("Operation not permitted".to_owned()),
         ),
@@ -154,6 +182,35 @@ fn of_rules_that_nobody_reads() {
     let table = "IPv4 filter, line 48: a table that iptables cannot show, and nft neither";
     told(code::TABLE_UNREAD, &not_compared(&[table.to_owned()]));
     told(code::ANSWER_OPEN, &left_out("inet guard in (hook input)"));
+}
+
+/// The words of the script that closes containers before their engine starts, where nothing loads its rules.
+#[test]
+fn of_containers_that_cannot_be_closed() {
+    let script = include_str!("../../packaging/closed/closed");
+    let (_, said) = script.split_once("say 3 '").unwrap();
+    let (said, _) = said.split_once('\'').unwrap();
+    told(code::NOT_CLOSED, said);
+}
+
+/// What the first `apply` closes without a word of the policy.
+#[test]
+fn of_ports_that_are_closed_at_first() {
+    let policy = "network shop {\n  bridge br-shop\n  subnet 172.18.0.0/24\n}\n";
+    let facts = "networks:\n  blog_default: {driver: bridge, bridge: br-1, subnets: [172.19.0.0/16]}\n\
+        containers:\n  blog-web-1:\n    networks: {blog_default: [172.19.0.2]}\n    ports: [8080->80/tcp]\n";
+    let facts = Facts::read(facts).unwrap();
+    let compiled = compile_with(
+        &Files::one(policy),
+        "policy.tide",
+        Some(&facts),
+        How::default(),
+    );
+    let subject = compiled.subjects().remove(0);
+    let nothing = tempfile::tempdir().unwrap();
+    let host = LinuxHost::new(nothing.path(), Variant::Auto);
+    let found = closed_at_first(&host, &subject.policy).unwrap();
+    told(code::CLOSED_AT_FIRST, &found.text());
 }
 
 #[test]

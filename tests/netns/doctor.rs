@@ -107,7 +107,7 @@ fn tables_of_nftables() {
             let table = "table inet t { chain c { type filter hook prerouting priority -300; udp dport 53 notrack; }; }";
             assert!(Command::new("nft").arg(table).status().unwrap().success());
         },
-        &["T0708"],
+        &["T0708", "T0730"],
     );
 }
 

@@ -143,6 +143,11 @@ fn machines() -> Vec<(Code, Facts)> {
             it.published = vec!["9000->9000/tcp".to_owned()];
         })),
         (code::TAGS_PASS, with_frames(OpenFrames::SeveralTags("nft is not there".to_owned()))),
+        (code::CLOSED_FIRST, Facts {
+            installed: Installed::Whole,
+            closed: vec![("/usr/lib/tidegate/closed".to_owned(), "is not there")],
+            ..clean()
+        }),
         (code::TAGS_DROPPED, with_frames(OpenFrames::Nowhere)),
         (code::RULES_UNREAD, Facts {
             nftables: json!({"nftables": [{"chain": {"family": "inet", "table": "guard", "name": "in",

@@ -354,11 +354,11 @@ help: write it in quotes
 #[test]
 fn one_line_hides_no_mistake_in_the_others() {
     assert_snapshot!(told(
-        "host {\n  forwarding yes\n  engine podman\n  log denied limit 6/min\n  uplink eth0;\n}"
+        "host {\n  forwarding yes\n  engine crio\n  log denied limit 6/min\n  uplink eth0;\n}"
     ), @r##"
 host {
   forwarding yes
-  engine podman
+  engine crio
   log denied limit 6/min
   uplink eth0;
 }
@@ -371,11 +371,11 @@ error[T0110]: expected `off` or `on`, found `yes`
   |
   = note: The form is `forwarding on|off`.
 
-error[T0110]: expected `docker` or `none`, found `podman`
+error[T0110]: expected `docker`, `none` or `podman`, found `crio`
  --> test.tide:3:10
   |
-3 |   engine podman
-  |          ^^^^^^ expected `docker` or `none`
+3 |   engine crio
+  |          ^^^^ expected `docker`, `none` or `podman`
   |
   = note: The form is `engine docker [VERSION] [nftables]|podman|none`.
 

@@ -128,6 +128,10 @@ fn machines() -> Vec<(Code, Facts)> {
         (code::NOT_LOOKED_AT, unseen()),
         (code::DOCKER_USER_DECIDES, with_rules("-A DOCKER-USER -j", "-A DOCKER-USER -s 10.0.0.0/8 -j RETURN\n-A DOCKER-USER -j")),
         (code::MARK_WRITTEN, behind("-j MARK --set-xmark 0x10000000/0x10000000")),
+        (code::CLOSED_FIRST, Facts {
+            closed: vec![("/etc/systemd/system/docker.service.d/50-tidegate.conf".to_owned(), "is not there")],
+            ..clean()
+        }),
         (code::PROXY_SERVES, with_container(|it| {
             it.addresses = vec!["172.18.0.30".parse().unwrap()];
             it.published = vec!["9000->9000/tcp".to_owned()];

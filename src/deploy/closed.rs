@@ -85,9 +85,14 @@ pub(super) fn is_chain(name: &str) -> bool {
     ["TIDE-CLOSED", "TIDE-CLOSED-IN", "TIDE-CLOSED-OUT"].contains(&name)
 }
 
+/// Returns whether the script's rules stand in a table of nft's own.
+pub(super) fn is_by_nft(host: &dyn Host) -> bool {
+    host.exists(BY_NFT)
+}
+
 /// Takes away what stands in a table of nft's own, once other rules close or nothing is to.
 pub(super) fn open(host: &dyn Host) -> Result<(), HostError> {
-    if host.exists(BY_NFT) {
+    if is_by_nft(host) {
         host.remove_nft_table("tidegate-closed")?;
         host.remove(BY_NFT)?;
     }

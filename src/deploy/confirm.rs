@@ -8,7 +8,7 @@ use super::error::{ApplyError, Problem};
 use super::job::Job;
 use super::state::{EngineChain, TideState, TideTable};
 use super::trial::{self, Before, DockerUserBefore, FamilyBefore, SettingBefore, Trial, short};
-use super::{frames, history, store};
+use super::{closed, frames, history, store};
 use crate::artifact::Bundle;
 use crate::host::Host;
 use crate::netfilter::save::ChainPolicy;
@@ -93,6 +93,7 @@ pub fn try_out(
         return Ok((job.unchanged(), None));
     }
     job.keeps_nothing = true;
+    can_go_back(host, &job).map_err(ApplyError::Refused)?;
     job.prepare().map_err(ApplyError::Refused)?;
     let trial = arm(host, &job, bundle, wait).map_err(ApplyError::Refused)?;
     if let Err(problem) = job.enforce() {
@@ -106,6 +107,20 @@ pub fn try_out(
     let mut outcome = apply::ended(host, bundle, options, job);
     outcome.notes.extend(notes);
     Ok((outcome, Some(trial)))
+}
+
+/// Refuses a trial whose end would open what was closed because no bundle could be loaded.
+fn can_go_back(host: &dyn Host, job: &Job<'_>) -> Result<(), Problem> {
+    let is_closed = |table| {
+        let tables = job.rules.iter().filter_map(|it| it.before.table(table));
+        let mut names = tables.flat_map(|it| it.chains.keys());
+        names.any(|name| closed::is_chain(name))
+    };
+    let is_closed = Table::ALL.into_iter().any(is_closed) || closed::is_by_nft(host);
+    if is_closed && store::installed(host)?.is_none() {
+        return Err(Problem::NothingButClosed);
+    }
+    Ok(())
 }
 
 /// Calls somebody for the deadline and writes the record; on an error, nothing has happened.

@@ -43,6 +43,10 @@ pub enum Problem {
     NoSetting { key: String, place: String },
     #[error("nothing to go back to: {0}")]
     NothingBefore(String),
+    #[error(
+        "containers are closed since no bundle could be loaded: a trial would end in opening them"
+    )]
+    NothingButClosed,
     #[error("{0}\nno other copy on this machine is intact")]
     NothingIntact(Box<Problem>),
     #[error("no bundle waits for a confirmation")]
@@ -113,6 +117,7 @@ impl Problem {
         match self {
             Problem::Bundle(_) => code::BUNDLE_DAMAGED,
             Problem::Damaged { .. } => code::OLDER_COPY,
+            Problem::NothingButClosed => code::NOTHING_BUT_CLOSED,
             Problem::NothingIntact(_) => code::NOTHING_INTACT,
             Problem::Differs(_) => code::REHEARSAL_DIFFERS,
             Problem::Host(HostError::Locked { .. }) => code::LOCKED,
@@ -165,6 +170,7 @@ impl Problem {
             Problem::Damaged { .. } => {
                 "compile the policy again and apply it: what is installed stays as it is until then"
             }
+            Problem::NothingButClosed => "apply it without `--confirm`",
             Problem::NothingIntact(_) => {
                 "compile the policy again and apply it: what was closed before stays closed"
             }

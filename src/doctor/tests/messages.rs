@@ -138,16 +138,15 @@ fn machines() -> Vec<(Code, Facts)> {
             ..clean()
         }),
         (code::PODMAN_NETWORK, table("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 172.18.0.0/24 -j NETAVARK-1D8721804F16F\n")),
+        (code::CLOSED_FIRST, Facts {
+            closed: vec![("/etc/systemd/system/docker.service.d/50-tidegate.conf".to_owned(), "is not there")],
+            ..clean()
+        }),
         (code::PROXY_SERVES, with_container(|it| {
             it.addresses = vec!["172.18.0.30".parse().unwrap()];
             it.published = vec!["9000->9000/tcp".to_owned()];
         })),
         (code::TAGS_PASS, with_frames(OpenFrames::SeveralTags("nft is not there".to_owned()))),
-        (code::CLOSED_FIRST, Facts {
-            installed: Installed::Whole,
-            closed: vec![("/usr/lib/tidegate/closed".to_owned(), "is not there")],
-            ..clean()
-        }),
         (code::TAGS_DROPPED, with_frames(OpenFrames::Nowhere)),
         (code::RULES_UNREAD, Facts {
             nftables: json!({"nftables": [{"chain": {"family": "inet", "table": "guard", "name": "in",

@@ -284,7 +284,11 @@ fn containers(dice: &mut Dice, networks: &[&'static str], text: &mut String) -> 
 
 fn access(dice: &mut Dice, networks: &[&str], containers: &[&str], text: &mut String) {
     // Who says something about a container that does not run is refused, and that is soon told.
-    let parties = if dice.one_in(4) { containers } else { networks };
+    let (parties, verb) = if dice.one_in(4) {
+        (containers, "link")
+    } else {
+        (networks, "allow")
+    };
     if parties.is_empty() {
         return;
     }
@@ -292,7 +296,7 @@ fn access(dice: &mut Dice, networks: &[&str], containers: &[&str], text: &mut St
         let (from, to) = (dice.pick(parties), dice.pick(parties));
         let wide = dice.pick(&["office", "vpn", "outside"]);
         let _ = match dice.below(4) {
-            0 if from != to => writeln!(text, "link {from} -> {to}"),
+            0 if from != to => writeln!(text, "{verb} {from} -> {to}"),
             1 => writeln!(text, "allow {wide} -> {to} : 80/tcp"),
             2 => writeln!(text, "deny {wide} -> {to}"),
             _ if from != to => writeln!(text, "deny {from} -> {to} : 5432/tcp"),

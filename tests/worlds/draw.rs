@@ -13,7 +13,14 @@ const NETWORKS: [(&str, &str, u8); 3] = [
     ("blog", "br-blog", 29),
     ("proxy", "br-proxy", 30),
 ];
-const CONTAINERS: [&str; 5] = ["web", "db", "cache", "admin", "mail"];
+/// A container that both may name, and the network on which either looks for it, most of the time.
+const CONTAINERS: [(&str, &str); 5] = [
+    ("web", "shop"),
+    ("db", "shop"),
+    ("cache", "blog"),
+    ("admin", "proxy"),
+    ("mail", "blog"),
+];
 const PORTS: [&str; 4] = ["80", "5432", "6379", "53/udp"];
 /// The ports of the host's, each used once in a world and once in a policy.
 const HOST_PORTS: [u16; 6] = [8080, 8081, 5432, 6379, 9000, 53];
@@ -30,11 +37,29 @@ pub(super) fn world(seed: u64, engine: &str) -> World {
     }
 }
 
+/// Returns the network of a container: its usual one where that is there, or any.
+fn home(
+    dice: &mut Dice,
+    (_, usual): (&str, &'static str),
+    networks: &[&'static str],
+) -> &'static str {
+    if networks.contains(&usual) && !dice.one_in(8) {
+        usual
+    } else {
+        dice.pick(networks)
+    }
+}
+
+/// Two of the three networks have IPv6, most of the time.
+fn has_ipv6(dice: &mut Dice, number: u8) -> bool {
+    number.is_multiple_of(2) != dice.one_in(8)
+}
+
 struct Machine {
     networks: Vec<&'static str>,
-    containers: Vec<&'static str>,
+    containers: Vec<(&'static str, &'static str)>,
     /// Not yet used.
-    names: Vec<&'static str>,
+    names: Vec<(&'static str, &'static str)>,
     ports: Vec<u16>,
     lines: Vec<String>,
     /// The number of the next subnet.
@@ -64,18 +89,17 @@ impl Machine {
 
     fn network(&mut self, dice: &mut Dice, (name, bridge, number): (&'static str, &str, u8)) {
         let mut line = format!("net {name}");
-        if !dice.one_in(3) {
+        let is_named = !dice.one_in(5);
+        if is_named {
             let _ = write!(line, " -o com.docker.network.bridge.name={bridge}");
         }
-        let number = if dice.one_in(4) { self.next } else { number };
+        let number = if dice.one_in(8) { self.next } else { number };
         self.next += 1;
-        match dice.below(3) {
-            0 => {}
-            1 => drop(write!(line, " --subnet 172.{number}.0.0/16")),
-            _ => drop(write!(
-                line,
-                " --ipv6 --subnet 172.{number}.0.0/16 --subnet fd00:{number}::/64"
-            )),
+        if is_named || !dice.one_in(3) {
+            let _ = write!(line, " --subnet 172.{number}.0.0/16");
+            if has_ipv6(dice, number) {
+                let _ = write!(line, " --ipv6 --subnet fd00:{number}::/64");
+            }
         }
         for (times, option) in [
             (6, " --internal"),
@@ -94,7 +118,8 @@ impl Machine {
             return;
         }
         let name = self.names.remove(dice.below(self.names.len()));
-        let network = dice.pick(&self.networks);
+        let (network, held) = (home(dice, name, &self.networks), name);
+        let name = held.0;
         let mut ports = BTreeSet::from([dice.pick(&PORTS), dice.pick(&PORTS)]);
         // Datagrams need another program, which is slow to start.
         if ports.len() > 1 && !dice.one_in(4) {
@@ -109,7 +134,7 @@ impl Machine {
                 let _ = write!(line, " -p {at}{host}:{port}");
             }
         }
-        self.containers.push(name);
+        self.containers.push(held);
         self.lines.push(line);
     }
 
@@ -138,7 +163,7 @@ impl Machine {
             1 => steps.push("restart".to_owned()),
             2 if !self.containers.is_empty() => {
                 let gone = self.containers.remove(dice.below(self.containers.len()));
-                steps.push(format!("gone {gone}"));
+                steps.push(format!("gone {}", gone.0));
                 self.names.push(gone);
                 self.container(dice);
                 steps.append(&mut self.lines);
@@ -207,7 +232,7 @@ fn policy(dice: &mut Dice) -> String {
 }
 
 fn network(dice: &mut Dice, name: &str, bridge: &str, number: u8) -> String {
-    let six = if dice.one_in(2) {
+    let six = if has_ipv6(dice, number) {
         format!(", fd00:{number}::/64")
     } else {
         String::new()
@@ -226,12 +251,12 @@ fn network(dice: &mut Dice, name: &str, bridge: &str, number: u8) -> String {
 fn containers(dice: &mut Dice, networks: &[&'static str], text: &mut String) -> Vec<&'static str> {
     let mut ports = HOST_PORTS.to_vec();
     let mut declared = Vec::new();
-    for name in CONTAINERS {
+    for held in CONTAINERS {
         if dice.one_in(2) {
             continue;
         }
+        let (name, network) = (held.0, home(dice, held, networks));
         declared.push(name);
-        let network = dice.pick(networks);
         let _ = writeln!(text, "container {name} on {network} {{");
         for _ in 0..=dice.below(2) {
             let port = dice.pick(&PORTS);
@@ -258,12 +283,20 @@ fn containers(dice: &mut Dice, networks: &[&'static str], text: &mut String) -> 
 }
 
 fn access(dice: &mut Dice, networks: &[&str], containers: &[&str], text: &mut String) {
-    let parties = [networks, containers].concat();
+    // Who says something about a container that does not run is refused, and that is soon told.
+    let (parties, verb) = if dice.one_in(4) {
+        (containers, "link")
+    } else {
+        (networks, "allow")
+    };
+    if parties.is_empty() {
+        return;
+    }
     for _ in 0..dice.below(3) {
-        let (from, to) = (dice.pick(&parties), dice.pick(&parties));
+        let (from, to) = (dice.pick(parties), dice.pick(parties));
         let wide = dice.pick(&["office", "vpn", "outside"]);
         let _ = match dice.below(4) {
-            0 if from != to => writeln!(text, "link {from} -> {to}"),
+            0 if from != to => writeln!(text, "{verb} {from} -> {to}"),
             1 => writeln!(text, "allow {wide} -> {to} : 80/tcp"),
             2 => writeln!(text, "deny {wide} -> {to}"),
             _ if from != to => writeln!(text, "deny {from} -> {to} : 5432/tcp"),

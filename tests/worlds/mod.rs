@@ -11,7 +11,6 @@ mod stage;
 mod truth;
 mod world;
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -59,17 +58,17 @@ fn play(engine: &str, worlds: &[World]) {
     let Some(stage) = Stage::open(engine) else {
         return;
     };
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for world in worlds {
         let begun = Instant::now();
         let failures = stage.play(world);
-        eprintln!("{} {:?}: {}", world.name, begun.elapsed(), failures.len());
+        eprintln!("{} {:.1?}", world.name, begun.elapsed());
         if !failures.is_empty() {
-            let failures = failures.join("\n  ");
-            let _ = writeln!(wrong, "\n=== {}\n{world}\n  {failures}", world.name);
+            eprintln!("=== {}\n{world}\n  {}", world.name, failures.join("\n  "));
+            wrong.push(world.name.as_str());
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "wrong in {wrong:?}, see above");
 }
 
 /// How the engine runs in the three tests.

@@ -100,8 +100,9 @@ fn network(value: &Value) -> Option<(String, Network)> {
         subnets: words("Subnet")
             .filter_map(|text| text.parse().ok())
             .collect(),
-        gateways: words("Gateway")
-            .filter_map(|text| text.parse().ok())
+        // Unless somebody chose another one, a bridge has its subnet's first address.
+        gateways: words("Subnet")
+            .filter_map(|text| text.parse::<IpNet>().ok()?.hosts().next())
             .collect(),
         is_internal: value["Internal"] == true,
     };

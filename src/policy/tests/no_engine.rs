@@ -62,8 +62,8 @@ warning[T0350]: `forwarding on` without `forward drop`
 10 |   forwarding on
    |   ^^^^^^^^^^^^^ FORWARD's policy is left as it is
    |
-   = note: Without an engine nobody else sets the policy of FORWARD to DROP. Networks that are not
-           the engine's stay reachable for neighbours.
+   = note: Without an engine nobody else sets the policy of FORWARD to DROP. Networks that are
+           not the engine's stay reachable for neighbours.
 help: add `forward drop` to the block
    |
 10 ~   forwarding on

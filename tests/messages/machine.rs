@@ -1,7 +1,7 @@
 //! What is told when a machine does not do what it should: `error[T05xx]`.
 
-use std::io;
 use std::path::PathBuf;
+use std::{fs, io};
 
 use tidegate::artifact::BundleError;
 use tidegate::cli::failure::Failure;
@@ -11,6 +11,7 @@ use tidegate::host::HostError;
 use tidegate::netfilter::{Family, Table, save};
 
 use super::told;
+use crate::support::files::repository;
 
 fn occupied() -> HostError {
     HostError::Occupied {
@@ -97,6 +98,10 @@ fn unreadable() -> Problem {
 }
 
 /// What a machine can get in the way, each as it comes about in the part that says it.
+fn changed() -> Problem {
+    Problem::Bundle(BundleError::Changed("rules.v4".to_owned()))
+}
+
 fn problems() -> Vec<(Code, Problem)> {
     let writable = HostError::Unsafe {
         path: PathBuf::from("/srv/shop/bundle"),
@@ -143,16 +148,41 @@ fn problems() -> Vec<(Code, Problem)> {
             Problem::NothingBefore("no bundle was in force before".to_owned()),
         ),
         (
+            code::OLDER_COPY,
+            Problem::Damaged {
+                why: Box::new(changed()),
+                policy: "shop.tide".to_owned(),
+                version: "4f2a90c1d3e5".to_owned(),
+            },
+        ),
+        (
+            code::NOTHING_INTACT,
+            Problem::NothingIntact(Box::new(changed())),
+        ),
+        (code::NOTHING_BUT_CLOSED, Problem::NothingButClosed),
+        (
             code::NOT_CUT,
             Problem::Flows("Operation not permitted".to_owned()),
         ),
     ]
 }
 
+/// The one message that is a script's, where nothing of the program is needed.
+#[test]
+fn of_what_cannot_be_closed() {
+    let script = fs::read_to_string(repository().join("packaging/closed/closed")).unwrap();
+    let (_, said) = script.split_once("say 3 '").unwrap();
+    let (said, _) = said.split_once('\'').unwrap();
+    told(code::NOT_CLOSED, said);
+}
+
 #[test]
 fn of_a_machine_that_is_left_as_it_was() {
     for (code, problem) in problems() {
-        let failure = Failure::from(ApplyError::Refused(problem));
+        let failure = Failure::from(match problem {
+            Problem::Damaged { .. } => ApplyError::Instead(problem),
+            _ => ApplyError::Refused(problem),
+        });
         told(code, &failure.text);
     }
 }

@@ -42,7 +42,7 @@ fn nothing_is_found_on_a_machine_that_is_well_kept() {
         well_kept(env);
         let text = examine(&Facts::of(&env.host)).text();
         assert!(
-            text.starts_with("nothing found; looked at: 26 checks, "),
+            text.starts_with("nothing found; looked at: 27 checks, "),
             "{text}"
         );
     });
@@ -177,7 +177,7 @@ fn the_command_says_it_and_has_an_exit_status() {
         assert_eq!(output.status.code(), Some(1));
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(json["findings"][0]["code"], "T0721");
-        assert_eq!(json["looked_at"]["checks"].as_array().unwrap().len(), 26);
+        assert_eq!(json["looked_at"]["checks"].as_array().unwrap().len(), 27);
         well_kept(env);
         let output = run("text");
         let text = String::from_utf8(output.stdout).unwrap();

@@ -1,11 +1,15 @@
 //! Connections that stand for what a policy opens: whoever has the bundle alone can send them past the
 //! rules of others.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
 
 use crate::artifact::Opening;
 use crate::net::Family;
-use crate::policy::ir::{Access, Container, Effect, Exposure, Party, Policy, Protocol, Service};
+use crate::policy::ir::{
+    Access, Container, Effect, Exposure, Network, Party, Policy, Protocol, Service,
+};
 use crate::source::{SourceMap, Span};
 
 /// As many as anybody reads.
@@ -130,7 +134,14 @@ fn senders_of(policy: &Policy, party: Party) -> Vec<Sender> {
                 let network = policy.networks.get(at.0).filter(|it| it.local)?;
                 (Some(address), Some(network.bridge.0.clone()))
             }
-            Party::Host | Party::Network(_) => return None,
+            Party::Network(id) => {
+                let network = policy.networks.get(id.0).filter(|it| it.local)?;
+                (
+                    Some(somebody_on(network, family)?),
+                    Some(network.bridge.0.clone()),
+                )
+            }
+            Party::Host => return None,
         };
         Some(Sender {
             name: policy.name(party).to_owned(),
@@ -140,4 +151,56 @@ fn senders_of(policy: &Policy, party: Party) -> Vec<Sender> {
         })
     };
     Family::BOTH.into_iter().filter_map(sender).collect()
+}
+
+/// Returns the last address of a network's first subnet of a family, which no bridge has by itself.
+fn somebody_on(network: &Network, family: Family) -> Option<IpAddr> {
+    let mut subnets = network.subnets.iter();
+    let subnet = subnets.find(|subnet| family.has(subnet.addr()))?;
+    match subnet {
+        // The very last is the broadcast address.
+        IpNet::V4(net) => {
+            let last = u32::from(net.broadcast()).checked_sub(1)?;
+            Some(IpAddr::from(Ipv4Addr::from(last)))
+        }
+        IpNet::V6(net) => Some(IpAddr::from(net.broadcast())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{LoadError, Loader, load};
+
+    struct One(&'static str);
+
+    impl Loader for One {
+        fn load(&self, _: &str) -> Result<String, LoadError> {
+            Ok(self.0.to_owned())
+        }
+    }
+
+    #[test]
+    fn an_allow_to_the_host_stands_for_somebody_of_each_family() {
+        let text = "trust lan { 10.0.0.0/8 }\n\
+            network shop {\n  bridge br-shop\n  subnet 172.28.0.0/16, fd00:28::/64\n}\n\
+            container web on shop at 172.28.0.2\n\
+            allow shop, web, lan -> host : 22/tcp\n";
+        let loaded = load(&One(text), "p.tide");
+        let found = openings(loaded.policy().expect("no mistakes"), &loaded.sources);
+        let all: Vec<(String, Option<String>)> = found
+            .iter()
+            .map(|it| (it.from.expect("an address").to_string(), it.by.clone()))
+            .collect();
+        let bridge = Some("br-shop".to_owned());
+        for (from, by) in [
+            ("172.28.255.254", &bridge),
+            ("fd00:28::ffff:ffff:ffff:ffff", &bridge),
+            ("172.28.0.2", &bridge),
+            ("10.0.0.0", &None),
+        ] {
+            assert!(all.contains(&(from.to_owned(), by.clone())), "{from}: {all:?}");
+        }
+        assert_eq!(all.len(), 4, "{all:?}");
+    }
 }

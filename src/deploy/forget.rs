@@ -49,7 +49,7 @@ pub fn closed_at_first(host: &dyn Host, policy: &Policy) -> Option<Finding> {
         return None;
     }
     let ports = policy.undeclared.ports.iter();
-    let ports = ports.filter(|port| matches!(port.owner, Owner::Undeclared));
+    let ports = ports.filter(|port| matches!(port.owner, Owner::Neighbour(..) | Owner::Undeclared));
     let ports = ports.map(|port| format!("{} of `{}`", port.outer(), port.container));
     let ports: Vec<String> = ports.collect();
     if ports.is_empty() {

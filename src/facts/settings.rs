@@ -25,6 +25,16 @@ pub struct EngineSettings {
     pub live_restore: Option<bool>,
 }
 
+impl EngineSettings {
+    /// Tells whether it leaves IPv6 to others: before Docker 27, `ip6tables` was off unless somebody wrote it.
+    pub fn leaves_ipv6(&self) -> bool {
+        let major = self.version.split('.').next();
+        let major = major.and_then(|text| text.parse::<u32>().ok());
+        let default = major.is_some_and(|major| major < 27);
+        self.ip6tables.map_or(default, |it| !it)
+    }
+}
+
 /// The daemon's own settings: its command line, then its daemon.json.
 #[derive(Debug, Clone, Copy)]
 pub struct Daemon<'a> {

@@ -44,6 +44,8 @@ pub struct Undeclared {
     pub foreign: Vec<IfName>,
     /// Ports of the host that lead to a container, and that no line opens for that container.
     pub ports: Vec<EnginePort>,
+    /// It has no rule for IPv6: what a FORWARD policy of DROP would end there is let through here.
+    pub leaves_ipv6: bool,
 }
 
 /// Ports of the host that an engine has published.
@@ -81,7 +83,9 @@ pub enum Owner {
     Declared(ContainerId, Exposure),
     /// Somebody else than the container for which a line opens them.
     Taken(Span),
-    /// A container of which the policy says nothing.
+    /// A container of which the policy says nothing, on networks of its own: as if it were exposed to nobody.
+    Neighbour(Vec<NetworkId>, Exposure),
+    /// A container of which the policy says nothing, and of its networks neither.
     Undeclared,
 }
 

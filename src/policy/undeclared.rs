@@ -5,12 +5,13 @@
 
 use std::net::IpAddr;
 
-use crate::facts::{ContainerFacts, Facts, PublishedPort};
+use crate::facts::{ContainerFacts, EngineSettings, Facts, PublishedPort};
 use crate::net::PortRange;
+use crate::source::Span;
 
 use super::ir::{
-    Container, ContainerId, EnginePort, Exposure, IfName, Limits, Owner, Policy, Protocol,
-    Published, Undeclared,
+    Container, ContainerId, EnginePort, Exposure, IfName, Limits, NetworkId, Owner, Policy,
+    Protocol, Published, Undeclared,
 };
 
 /// The label by which Docker Compose says which service a container is of.
@@ -24,15 +25,20 @@ pub(super) fn of(policy: &Policy, facts: &Facts) -> Undeclared {
     let bridges = bridges.filter(|name| !declared.contains(name));
     let mut ports = Vec::new();
     for (name, container) in &facts.containers {
-        let own = own(policy, facts, name, container);
+        let homes = homes(policy, facts, container);
+        let own = own(policy, &homes, name, container);
         let unopened = container.ports.iter();
-        let unopened = unopened.filter_map(|port| Some((port, owner(policy, own, port)?)));
+        let unopened = unopened.filter_map(|port| Some((port, owner(policy, own, &homes, port)?)));
         ports.extend(unopened.map(|(port, owner)| engine_port(name, port, owner)));
     }
     Undeclared {
         bridges: bridges.map(|name| IfName(name.to_owned())).collect(),
         foreign: foreign(facts),
         ports: joined(ports),
+        leaves_ipv6: facts
+            .settings
+            .as_ref()
+            .is_some_and(EngineSettings::leaves_ipv6),
     }
 }
 
@@ -52,19 +58,25 @@ fn is_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Returns the container of the policy that one of the engine's is.
-fn own(policy: &Policy, facts: &Facts, name: &str, engine: &ContainerFacts) -> Option<ContainerId> {
+/// Returns the networks of the policy that a container is on.
+fn homes(policy: &Policy, facts: &Facts, engine: &ContainerFacts) -> Vec<NetworkId> {
     let bridges = engine.networks.keys();
     let bridges: Vec<&str> = bridges
         .filter_map(|network| facts.networks.get(network)?.bridge.as_deref())
         .collect();
-    let is_on = |container: &Container| {
-        let mut homes = container.attachments.iter();
-        homes.any(|at| {
-            let network = policy.networks.get(at.network.0);
-            network.is_some_and(|it| it.local && bridges.contains(&it.bridge.0.as_str()))
-        })
-    };
+    let all = (0..).map(NetworkId).zip(&policy.networks);
+    let homes = all.filter(|(_, it)| it.local && bridges.contains(&it.bridge.0.as_str()));
+    homes.map(|(id, _)| id).collect()
+}
+
+/// Returns the container of the policy that one of the engine's is.
+fn own(
+    policy: &Policy,
+    homes: &[NetworkId],
+    name: &str,
+    engine: &ContainerFacts,
+) -> Option<ContainerId> {
+    let is_on = |container: &Container| homes.iter().any(|home| container.is_on(*home));
     let service = engine.labels.get(SERVICE);
     let is_called = |container: &Container| {
         container.name == written(name) || service.is_some_and(|it| *it == container.name)
@@ -83,7 +95,12 @@ fn written(name: &str) -> String {
 }
 
 /// Returns whose a port is that no line opens for its container; nothing for one that a line opens.
-fn owner(policy: &Policy, own: Option<ContainerId>, port: &PublishedPort) -> Option<Owner> {
+fn owner(
+    policy: &Policy,
+    own: Option<ContainerId>,
+    homes: &[NetworkId],
+    port: &PublishedPort,
+) -> Option<Owner> {
     let exposures = (0..).map(ContainerId).zip(&policy.containers);
     let exposures = exposures.flat_map(|(id, it)| it.exposures.iter().map(move |it| (id, it)));
     let mut taken = None;
@@ -97,8 +114,11 @@ fn owner(policy: &Policy, own: Option<ContainerId>, port: &PublishedPort) -> Opt
     let container = own.and_then(|id| Some((id, policy.containers.get(id.0)?)));
     Some(match (taken, container) {
         (Some(span), _) => Owner::Taken(span),
-        (None, Some((id, container))) => Owner::Declared(id, to_nobody(container, port)),
-        (None, None) => Owner::Undeclared,
+        (None, Some((id, container))) => Owner::Declared(id, to_nobody(container.span, port)),
+        (None, None) => match homes.first().and_then(|id| policy.networks.get(id.0)) {
+            Some(home) => Owner::Neighbour(homes.to_vec(), to_nobody(home.span, port)),
+            None => Owner::Undeclared,
+        },
     })
 }
 
@@ -127,7 +147,7 @@ fn address(port: &PublishedPort) -> Option<IpAddr> {
     port.single_address()
 }
 
-fn to_nobody(container: &Container, port: &PublishedPort) -> Exposure {
+fn to_nobody(span: Span, port: &PublishedPort) -> Exposure {
     Exposure {
         protocol: port.protocol,
         ports: single(port.container),
@@ -135,7 +155,7 @@ fn to_nobody(container: &Container, port: &PublishedPort) -> Exposure {
         from: Vec::new(),
         limits: Limits::default(),
         log: false,
-        span: container.span,
+        span,
     }
 }
 
@@ -178,7 +198,7 @@ fn joined(mut ports: Vec<EnginePort>) -> Vec<EnginePort> {
 
 fn key(port: &EnginePort) -> (&str, Protocol, Option<IpAddr>, u16, u16) {
     let inner = match &port.owner {
-        Owner::Declared(_, exposure) => exposure.ports.first,
+        Owner::Declared(_, exposure) | Owner::Neighbour(_, exposure) => exposure.ports.first,
         Owner::Taken(_) | Owner::Undeclared => 0,
     };
     let (address, ports) = (port.published.address, port.published.ports);
@@ -198,7 +218,8 @@ fn takes_in(last: &mut EnginePort, next: &EnginePort) -> bool {
     match (&mut last.owner, &next.owner) {
         (Owner::Undeclared, Owner::Undeclared) => {}
         (Owner::Taken(one), Owner::Taken(other)) if one == other => {}
-        (Owner::Declared(_, range), Owner::Declared(_, inner)) => {
+        (Owner::Declared(_, range), Owner::Declared(_, inner))
+        | (Owner::Neighbour(_, range), Owner::Neighbour(_, inner)) => {
             let behind = range.ports.first.saturating_add(port - first);
             if behind != inner.ports.first {
                 return false;

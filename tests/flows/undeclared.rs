@@ -38,6 +38,7 @@ networks:
 containers:
   app: {networks: {bridge: [10.0.4.2]}, ports: ['8081->80/tcp']}
   db: {networks: {shop: [10.0.7.2, 'fd00:7::2']}, ports: ['0.0.0.0:9000->5432/tcp']}
+  unnamed: {networks: {shop: [10.0.7.3, 'fd00:7::3']}, ports: ['9001->80/tcp']}
 machine:
   interfaces: {br-lan: {kind: bridge}, virbr0: {kind: bridge}, eth0: {}}
 ";
@@ -72,7 +73,7 @@ const CLOSED: [(&str, &str); 9] = [
     ("eth0", "8081"),
 ];
 
-const AT_HOST: [Flow; 9] = [
+const AT_HOST: [Flow; 14] = [
     ("docker0", "8081", true),
     ("kvm", "8081", true),
     ("br-shop", "8081", true),
@@ -80,6 +81,12 @@ const AT_HOST: [Flow; 9] = [
     ("docker0", "9000", false),
     ("br-lan", "9000", false),
     ("br-shop", "9000", false),
+    // A container that no line names is one of its network all the same.
+    ("eth0", "9001", false),
+    ("docker0", "9001", false),
+    ("kvm", "9001", false),
+    ("br-lan", "9001", false),
+    ("br-shop", "9001", false),
     ("eth0", "22", true),
     ("br-shop", "22", true),
 ];
@@ -112,8 +119,12 @@ fn target(from: usize, to: &str, family: Family) -> SocketAddr {
 }
 
 fn rules(others: &str, uplink: &str) -> [String; 2] {
+    rules_of(FACTS, others, uplink)
+}
+
+fn rules_of(facts: &str, others: &str, uplink: &str) -> [String; 2] {
     let text = format!("host {{\n  engine docker 28.5\n  uplink {uplink}\n{others}}}\n{POLICY}");
-    let facts = Facts::read(FACTS).expect("facts");
+    let facts = Facts::read(facts).expect("facts");
     let compiled = compile_with(
         &Files::one(&text),
         "policy.tide",
@@ -180,6 +191,44 @@ fn the_evaluator_closes_what_no_line_declares() {
     }
 }
 
+/// Docker before 27 has no rule for IPv6, so a FORWARD policy of DROP would end what it never closed.
+#[test]
+fn a_forward_policy_of_drop_takes_nothing_from_undeclared_networks_without_ip6tables() {
+    const FLOWS: [Flow; 9] = [
+        ("docker0", "eth0", true),
+        ("docker0", "br-lan", true),
+        ("docker0", "br-9f86d081884c", true),
+        ("kvm", "eth0", true),
+        ("kvm", "docker0", true),
+        ("wg0", "virbr0", false),
+        ("eth0", "docker0", false),
+        ("br-lan", "kvm", false),
+        ("docker0", "br-shop", false),
+    ];
+    let facts = |settings: &str| {
+        FACTS.replace(
+            "networks:\n  bridge",
+            &format!("settings: {settings}\nnetworks:\n  bridge"),
+        )
+    };
+    let uplink = "eth0, br-lan";
+    let passes_by = |settings: &str, others: &str, from: &str, to: &str| {
+        let [_, rules] = rules_of(&facts(settings), others, uplink);
+        passes(&machine(&rules, Family::V6), from, to)
+    };
+    for (from, to, open) in FLOWS {
+        let found = passes_by("{version: 20.10.24}", "  forward drop\n", from, to);
+        assert_eq!(found, open, "{from} -> {to}");
+        // Its own rules decide, where it has some.
+        let helped = passes_by("{version: 28.5.2}", "  forward drop\n", from, to);
+        assert!(!helped, "{from} -> {to}");
+    }
+    let written = "{version: 20.10.24, ip6tables: true}";
+    assert!(!passes_by(written, "  forward drop\n", "docker0", "eth0"));
+    let left = "  forward drop\n  others leave\n";
+    assert!(passes_by("{version: 20.10.24}", left, "docker0", "eth0"));
+}
+
 struct World {
     host: Namespace,
     sides: Vec<Namespace>,
@@ -196,7 +245,7 @@ impl World {
         for (number, (name, is_bridge)) in SIDES.iter().enumerate() {
             world.attach(number, name, *is_bridge);
         }
-        for port in [22, 8081, 9000] {
+        for port in [22, 8081, 9000, 9001] {
             world.host.run(move || serve_tcp(port));
         }
         for (number, side) in world.sides.iter().enumerate() {

@@ -98,13 +98,23 @@ impl Says<'_> {
     fn elsewhere(&mut self) -> Forward {
         match self.policy.host.others {
             Others::Drop(_) => Forward::dropped(),
-            Others::Leave => Forward::left(),
+            Others::Leave => self.unclosed(),
             Others::Closed(_) => {
                 let (from, into) = (self.engines(Field::Input), self.engines(Field::Output));
                 let closed = self.space.diagrams.except(into, from);
-                self.select(closed, Forward::dropped(), Forward::left())
+                let unclosed = self.unclosed();
+                self.select(closed, Forward::dropped(), unclosed)
             }
         }
+    }
+
+    /// The engine decides; where it has no word of its own about IPv6, whatever comes from its networks passes.
+    fn unclosed(&mut self) -> Forward {
+        if !(self.unhelped() && self.policy.undeclared.leaves_ipv6) {
+            return Forward::left();
+        }
+        let from = self.engines(Field::Input);
+        self.select(from, Forward::granted(), Forward::left())
     }
 
     /// Out of a network, to what this host does not declare.

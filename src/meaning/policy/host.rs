@@ -11,11 +11,19 @@ use crate::policy::ir::{
 
 /// A published port as a socket of the host: the userland proxy's, where there is one.
 pub(super) struct Socket<'p> {
-    container: ContainerId,
+    behind: Behind<'p>,
     exposure: &'p Exposure,
     published: &'p Published,
     /// Yes for packets to it.
     pub(super) here: Node,
+}
+
+/// Who answers at a socket in the end.
+#[derive(Debug, Clone, Copy)]
+enum Behind<'p> {
+    Container(ContainerId),
+    /// A container that no line names, by its networks.
+    Unnamed(&'p [NetworkId]),
 }
 
 impl<'p> Says<'p> {
@@ -139,10 +147,12 @@ impl<'p> Says<'p> {
         before.push(taken);
         let mut before = self.or(&before);
         for port in &self.policy.undeclared.ports {
-            let Owner::Declared(id, exposure) = &port.owner else {
-                continue;
+            let (behind, exposure) = match &port.owner {
+                Owner::Declared(id, exposure) => (Behind::Container(*id), exposure),
+                Owner::Neighbour(homes, exposure) => (Behind::Unnamed(homes), exposure),
+                Owner::Taken(_) | Owner::Undeclared => continue,
             };
-            if let Some(mut socket) = self.socket(*id, exposure) {
+            if let Some(mut socket) = self.socket_of(behind, exposure) {
                 let here = self.space.diagrams.except(socket.here, before);
                 before = self.or(&[before, here]);
                 socket.here = here;
@@ -157,10 +167,14 @@ impl<'p> Says<'p> {
         container: ContainerId,
         exposure: &'p Exposure,
     ) -> Option<Socket<'p>> {
+        self.socket_of(Behind::Container(container), exposure)
+    }
+
+    fn socket_of(&mut self, behind: Behind<'p>, exposure: &'p Exposure) -> Option<Socket<'p>> {
         let published = exposure.published.as_ref()?;
         let here = self.at_port(exposure.protocol, published)?;
         Some(Socket {
-            container,
+            behind,
             exposure,
             published,
             here,
@@ -186,8 +200,8 @@ impl<'p> Says<'p> {
         let allowed = self.named_at(Effect::Allow, network, socket);
         let mut offered = self.offered(exposure);
         let offering = offered;
-        if !exposure.limits.is_none() {
-            let over = self.over(("filter", "limit"), socket.container, exposure);
+        if let (false, Behind::Container(id)) = (exposure.limits.is_none(), socket.behind) {
+            let over = self.over(("filter", "limit"), id, exposure);
             offered = self.space.diagrams.except(offering, over);
         }
         let open = if neighbour {
@@ -225,7 +239,7 @@ impl<'p> Says<'p> {
     /// Returns yes for the ports of a socket that a statement about its container means.
     pub(super) fn meant_at(&mut self, access: &Access, socket: &Socket<'p>) -> Node {
         let mut rights = access.right.iter();
-        if !rights.any(|right| self.covers(*right, socket.container)) {
+        if !rights.any(|right| self.covers(*right, socket.behind)) {
             return Node::NO;
         }
         let (inner, outer) = (socket.exposure.ports, socket.published.ports);
@@ -236,16 +250,23 @@ impl<'p> Says<'p> {
 
     /// Tells whether whoever is on a network is let to a socket by `icc on`.
     pub(super) fn is_neighbour(&self, socket: &Socket<'_>, network: NetworkId) -> bool {
-        self.network(network).icc && self.container(socket.container).is_on(network)
+        self.network(network).icc && self.is_behind(socket.behind, network)
+    }
+
+    /// Tells whether whoever is behind a socket is on a network.
+    fn is_behind(&self, behind: Behind<'_>, network: NetworkId) -> bool {
+        match behind {
+            Behind::Container(id) => self.container(id).is_on(network),
+            Behind::Unnamed(homes) => homes.contains(&network),
+        }
     }
 
     /// Tells whether a right side means a container, whatever its address is.
-    fn covers(&self, party: Party, id: ContainerId) -> bool {
-        let container = self.container(id);
+    fn covers(&self, party: Party, behind: Behind<'_>) -> bool {
         match party {
             Party::Any => true,
-            Party::Container(other) => other == id,
-            Party::Network(network) => container.is_on(network),
+            Party::Container(id) => matches!(behind, Behind::Container(own) if own == id),
+            Party::Network(network) => self.is_behind(behind, network),
             Party::Host | Party::Outside | Party::Trust(_) => false,
         }
     }

@@ -4,9 +4,7 @@ use super::ways::{End, View, Way, ports_of};
 use super::{Chains, limits, meets_policy, network_chain, others, published_key};
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{
-    Access, ContainerId, Effect, Exposure, ForwardPolicy, NetworkId, Party, Protocol,
-};
+use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Party, Protocol};
 
 /// `ICMPv6` types that neighbours on one bridge cannot do without: neighbour solicitation and
 /// advertisement (RFC 4861). Connection tracking does not follow them.
@@ -291,13 +289,9 @@ fn offered_afar(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way, verdic
     }
 }
 
-/// Engines that leave ip6tables alone (all before 27 unless told) have no rule that lets IPv6 out
-/// past a FORWARD policy of DROP, so the policy's own word must do. Without an engine nobody has a
-/// rule for either family.
+/// Where no engine has a rule that lets anything out, the policy's own word must do.
 fn granted_egress(view: &View<'_>) -> bool {
-    let forward = view.policy.host.forward.map(|(policy, _)| policy);
-    let unhelped = view.family == Family::V6 && forward == Some(ForwardPolicy::Drop);
-    unhelped || view.grants_all()
+    view.is_unhelped() || view.grants_all()
 }
 
 fn allows<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Access> + use<'a> {

@@ -7,9 +7,9 @@
 use super::ways::{End, View, Way, between, ports_of};
 use super::{Chains, limits, meets_policy, network_chain, others};
 use crate::net::PortRange;
-use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
+use crate::netfilter::rule::{Conntrack, Interface, Origin, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Owner};
+use crate::policy::ir::{Access, ContainerId, Effect, Exposure, NetworkId, Owner, Party};
 
 pub(super) fn lower(chains: &mut Chains<'_, '_>) {
     let input = ChainName::fixed("INPUT");
@@ -125,12 +125,18 @@ fn decide(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
     others::taken(chains, chain);
     for container in view.container_ids() {
         for exposure in &view.container(container).exposures {
-            published(chains, chain, way, container, exposure);
+            published(chains, chain, way, Behind::Container(container), exposure);
         }
     }
     for port in &view.policy.undeclared.ports {
-        if let Owner::Declared(container, exposure) = &port.owner {
-            published(chains, chain, way, *container, exposure);
+        match &port.owner {
+            Owner::Declared(container, exposure) => {
+                published(chains, chain, way, Behind::Container(*container), exposure);
+            }
+            Owner::Neighbour(homes, exposure) => {
+                published(chains, chain, way, Behind::Somebody(homes), exposure);
+            }
+            Owner::Taken(_) | Owner::Undeclared => {}
         }
     }
     if !matches!(way, Way::HostFrom(_)) {
@@ -178,45 +184,79 @@ fn closed_host(chains: &mut Chains<'_, '_>, chain: &ChainName, network: NetworkI
     );
 }
 
+/// Who is behind a published port.
+#[derive(Debug, Clone, Copy)]
+enum Behind<'a> {
+    Container(ContainerId),
+    /// Somebody on these networks, whom the policy does not name.
+    Somebody(&'a [NetworkId]),
+}
+
+impl Behind<'_> {
+    fn home(self, view: &View<'_>) -> Option<NetworkId> {
+        match self {
+            Behind::Container(id) => Some(view.container(id).attachments.first()?.network),
+            Behind::Somebody(homes) => homes.first().copied(),
+        }
+    }
+
+    fn is_on(self, view: &View<'_>, network: NetworkId) -> bool {
+        match self {
+            Behind::Container(id) => view.container(id).is_on(network),
+            Behind::Somebody(homes) => homes.contains(&network),
+        }
+    }
+
+    /// Tells whether a right side means whoever it is.
+    fn is_meant(self, view: &View<'_>, party: Party) -> bool {
+        match (self, party) {
+            (Behind::Container(id), _) => view.covers(party, id),
+            (Behind::Somebody(_), Party::Any) => true,
+            (Behind::Somebody(homes), Party::Network(id)) => homes.contains(&id),
+            (Behind::Somebody(_), _) => false,
+        }
+    }
+}
+
 fn published(
     chains: &mut Chains<'_, '_>,
     chain: &ChainName,
     way: Way,
-    container: ContainerId,
+    behind: Behind<'_>,
     exposure: &Exposure,
 ) {
     let view = chains.view;
     let Some(socket) = host_socket(exposure, view.family) else {
         return;
     };
-    let home = view.container(container).attachments.first();
-    let closed = home.map_or(Target::Drop, |home| {
-        chains.drop_target(Table::Filter, home.network)
-    });
+    let home = behind.home(view);
+    let closed = home.map_or(Target::Drop, |home| chains.drop_target(Table::Filter, home));
     for access in &view.policy.accesses {
         if access.effect == Effect::Deny {
-            by_statement(chains, chain, way, (container, exposure), access, &closed);
+            by_statement(chains, chain, way, (behind, exposure), access, &closed);
         }
     }
-    let ends = std::slice::from_ref(&socket.end);
-    let rules = view.exposure_rules(container, exposure, way, ends, socket.service);
-    neighbours(chains, chain, way, (container, exposure));
+    neighbours(chains, chain, way, (behind, exposure));
     for access in &view.policy.accesses {
         if access.effect == Effect::Allow {
             by_statement(
                 chains,
                 chain,
                 way,
-                (container, exposure),
+                (behind, exposure),
                 access,
                 &Target::Return,
             );
         }
     }
     // Last of what opens: what is over its limits ends there.
-    let place = (Table::Filter, chain);
-    limits::push(chains, place, (container, exposure), rules, &Target::Return);
-    nobody_else(chains, chain, (container, exposure), &socket, closed);
+    if let Behind::Container(container) = behind {
+        let ends = std::slice::from_ref(&socket.end);
+        let rules = view.exposure_rules(container, exposure, way, ends, socket.service);
+        let place = (Table::Filter, chain);
+        limits::push(chains, place, (container, exposure), rules, &Target::Return);
+    }
+    nobody_else(chains, chain, (behind, exposure), &socket, closed);
 }
 
 /// The host's side of a published exposure.
@@ -251,14 +291,14 @@ fn neighbours(
     chains: &mut Chains<'_, '_>,
     chain: &ChainName,
     way: Way,
-    (container, exposure): (ContainerId, &Exposure),
+    (behind, exposure): (Behind<'_>, &Exposure),
 ) {
     let view = chains.view;
     let Way::HostFrom(network) = way else { return };
     let Some(socket) = host_socket(exposure, view.family) else {
         return;
     };
-    if view.network(network).icc && view.container(container).is_on(network) {
+    if view.network(network).icc && behind.is_on(view, network) {
         let says = "containers of this network may reach each other";
         let origin = Some(view.say_network(network, says));
         let rule = Rule {
@@ -279,7 +319,7 @@ fn by_statement(
     chains: &mut Chains<'_, '_>,
     chain: &ChainName,
     way: Way,
-    (container, exposure): (ContainerId, &Exposure),
+    (behind, exposure): (Behind<'_>, &Exposure),
     access: &Access,
     verdict: &Target,
 ) {
@@ -290,7 +330,7 @@ fn by_statement(
     for &right in access
         .right
         .iter()
-        .filter(|right| view.covers(**right, container))
+        .filter(|right| behind.is_meant(view, **right))
     {
         for ports in ports_of(&access.services, exposure) {
             let said = Some(Service::To(exposure.protocol, ports));
@@ -321,12 +361,18 @@ fn host_ports(exposure: &Exposure, ports: PortRange) -> PortRange {
 fn nobody_else(
     chains: &mut Chains<'_, '_>,
     chain: &ChainName,
-    (container, exposure): (ContainerId, &Exposure),
+    (behind, exposure): (Behind<'_>, &Exposure),
     socket: &Socket,
     target: Target,
 ) {
     let view: &View<'_> = chains.view;
-    let origin = Some(view.say_closed(container, exposure));
+    let origin = Some(match behind {
+        Behind::Container(container) => view.say_closed(container, exposure),
+        Behind::Somebody(_) => Origin {
+            span: exposure.span,
+            says: "no line opens a port of somebody on this network".into(),
+        },
+    });
     let rule = Rule {
         service: socket.service,
         ..between(&End::default(), &socket.end)

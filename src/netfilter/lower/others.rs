@@ -15,6 +15,7 @@ use crate::policy::ir::{ENGINE_BRIDGES, EnginePort, IfName, Others, Owner};
 pub(super) fn forwarded(chains: &mut Chains<'_, '_>, chain: &ChainName) {
     match chains.view.policy.host.others {
         Others::Closed(_) => closed(chains, chain),
+        Others::Leave if is_unhelped(chains.view) => from_bridges(chains, chain),
         Others::Drop(_) => {
             let rule = refusal(chains, Table::Mangle);
             chains.push(Table::Mangle, chain, rule);
@@ -25,10 +26,23 @@ pub(super) fn forwarded(chains: &mut Chains<'_, '_>, chain: &ChainName) {
 
 fn closed(chains: &mut Chains<'_, '_>, chain: &ChainName) {
     let others = ChainName::fixed("OTHERS");
-    for name in called_alike(chains.view) {
+    let alike = called_alike(chains.view);
+    let outer = ChainName::fixed("OUTER");
+    let is_unhelped = is_unhelped(chains.view);
+    if is_unhelped
+        && !alike.is_empty()
+        && !chains.rules.contains_key(&(Table::Mangle, outer.clone()))
+    {
+        from_bridges(chains, &outer);
+    }
+    for name in alike {
         let rule = Rule {
             output: Some(Interface::named(name)),
-            target: Target::Return,
+            target: if is_unhelped {
+                Target::Goto(outer.clone())
+            } else {
+                Target::Return
+            },
             ..Rule::default()
         };
         chains.push(Table::Mangle, chain, rule);
@@ -43,6 +57,50 @@ fn closed(chains: &mut Chains<'_, '_>, chain: &ChainName) {
     }
     if !chains.rules.contains_key(&(Table::Mangle, others.clone())) {
         from_bridges_alone(chains, Table::Mangle, &others);
+    }
+    if is_unhelped {
+        from_bridges(chains, chain);
+    }
+}
+
+/// An engine that leaves IPv6 alone has no rule that lets it past a FORWARD policy of DROP, which the policy
+/// wants: what comes by its bridges goes on as it did before.
+fn is_unhelped(view: &View<'_>) -> bool {
+    view.is_unhelped() && view.policy.undeclared.leaves_ipv6
+}
+
+/// Grants what comes by an engine's bridge.
+fn from_bridges(chains: &mut Chains<'_, '_>, chain: &ChainName) {
+    let free = ChainName::fixed("FREE");
+    for name in called_alike(chains.view) {
+        let rule = Rule {
+            input: Some(Interface::named(name)),
+            target: Target::Return,
+            ..Rule::default()
+        };
+        chains.push(Table::Mangle, chain, rule);
+    }
+    for bridge in bridges(chains.view) {
+        let rule = Rule {
+            input: Some(bridge),
+            target: Target::Goto(free.clone()),
+            ..Rule::default()
+        };
+        chains.push(Table::Mangle, chain, rule);
+    }
+    fill_free(chains, &free);
+}
+
+fn fill_free(chains: &mut Chains<'_, '_>, free: &ChainName) {
+    if chains.rules.contains_key(&(Table::Mangle, free.clone())) {
+        return;
+    }
+    for target in [Target::SetMark, Target::SaveMark] {
+        let rule = Rule {
+            target,
+            ..Rule::default()
+        };
+        chains.push(Table::Mangle, free, rule);
     }
 }
 
@@ -105,6 +163,11 @@ fn to_port(view: &View<'_>, port: &EnginePort) -> Option<Rule> {
 /// Fills a chain that only what comes by an engine's bridge leaves again.
 fn from_bridges_alone(chains: &mut Chains<'_, '_>, table: Table, chain: &ChainName) {
     let refusal = refusal(chains, table);
+    let passing = if table == Table::Mangle && is_unhelped(chains.view) {
+        Target::Goto(ChainName::fixed("FREE"))
+    } else {
+        Target::Return
+    };
     for name in called_alike(chains.view) {
         let input = Some(Interface::named(name));
         let rule = Rule {
@@ -116,7 +179,7 @@ fn from_bridges_alone(chains: &mut Chains<'_, '_>, table: Table, chain: &ChainNa
     for bridge in bridges(chains.view) {
         let rule = Rule {
             input: Some(bridge),
-            target: Target::Return,
+            target: passing.clone(),
             ..Rule::default()
         };
         chains.push(table, chain, rule);

@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv6Net};
 use crate::net::{AddrSet, PortRange};
 use crate::netfilter::Family;
 use crate::netfilter::rule::{Interface, Rule, Service};
-use crate::policy::ir::{self, ContainerId, IfName, NetworkId, Party, Policy};
+use crate::policy::ir::{self, ContainerId, ForwardPolicy, IfName, NetworkId, Party, Policy};
 
 /// What every IPv6 interface has by itself (RFC 4291, 2.5.6).
 pub(super) const LINK_LOCAL: Ipv6Net =
@@ -213,6 +213,13 @@ impl<'a> View<'a> {
     /// Returns true where no rule of an engine accepts: everything that passes must then be granted.
     pub(super) fn grants_all(&self) -> bool {
         !self.policy.host.engine.accepts()
+    }
+
+    /// Returns true where IPv6 meets a FORWARD policy of DROP: engines that leave ip6tables alone (all before
+    /// 27 unless told) have no rule that lets it past.
+    pub(super) fn is_unhelped(&self) -> bool {
+        let forward = self.policy.host.forward.map(|(policy, _)| policy);
+        self.family == Family::V6 && forward == Some(ForwardPolicy::Drop)
     }
 
     fn addresses(

@@ -33,6 +33,7 @@ fn ports(lines: &str, containers: &str) -> Vec<String> {
             let name = &policy.containers[id.0].name;
             format!("closed for {name} {}", exposure.ports)
         }
+        Owner::Neighbour(_, exposure) => format!("closed for a neighbour {}", exposure.ports),
         Owner::Taken(_) => "taken".to_owned(),
         Owner::Undeclared => "undeclared".to_owned(),
     };
@@ -97,6 +98,13 @@ fn a_port_of_somebody_else_is_taken_or_nobodys() {
     assert!(ports(AS_80, &label.replace('N', "shop")).is_empty());
     let db = "  db: {networks: {shop: []}, ports: [80->5432/tcp]}";
     assert_eq!(ports(AS_80, db), ["80/tcp taken"]);
+}
+
+#[test]
+fn a_port_of_somebody_on_a_network_of_the_policys_is_one_of_that_network() {
+    let admin = "  admin: {networks: {shop: [], bridge: []}, ports: [81->6379/tcp, 82->6380/tcp]}";
+    let found = ports(AS_80, admin);
+    assert_eq!(found, ["81-82/tcp closed for a neighbour 6379-6380"]);
 }
 
 #[test]

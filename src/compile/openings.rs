@@ -199,7 +199,10 @@ mod tests {
             ("172.28.0.2", &bridge),
             ("10.0.0.0", &None),
         ] {
-            assert!(all.contains(&(from.to_owned(), by.clone())), "{from}: {all:?}");
+            assert!(
+                all.contains(&(from.to_owned(), by.clone())),
+                "{from}: {all:?}"
+            );
         }
         assert_eq!(all.len(), 4, "{all:?}");
     }

@@ -138,6 +138,9 @@ pub(super) fn resolve(
     for policy in &mut policies {
         policy.undeclared =
             inventory.map_or_else(Undeclared::default, |facts| undeclared::of(policy, facts));
+        if let Some(facts) = inventory {
+            undeclared::keep_out_of_trust(policy, facts);
+        }
     }
     policies
 }

@@ -6,12 +6,12 @@
 use std::net::IpAddr;
 
 use crate::facts::{ContainerFacts, EngineSettings, Facts, PublishedPort};
-use crate::net::PortRange;
+use crate::net::{AddrSet, PortRange};
 use crate::source::Span;
 
 use super::ir::{
-    Container, ContainerId, EnginePort, Exposure, IfName, Limits, NetworkId, Owner, Policy,
-    Protocol, Published, Undeclared,
+    Container, ContainerId, Effect, EnginePort, Exposure, IfName, Limits, NetworkId, Owner, Party,
+    Policy, Protocol, Published, TrustId, Undeclared,
 };
 
 /// The label by which Docker Compose says which service a container is of.
@@ -39,6 +39,29 @@ pub(super) fn of(policy: &Policy, facts: &Facts) -> Undeclared {
             .settings
             .as_ref()
             .is_some_and(EngineSettings::leaves_ipv6),
+    }
+}
+
+/// Takes the containers of networks that no line declares out of trust sets: an address of theirs is one
+/// that the engine chose, not one that somebody trusts. A set that a `deny` names stays whole, so that it
+/// denies no less.
+pub(super) fn keep_out_of_trust(policy: &mut Policy, facts: &Facts) {
+    let local = policy.networks.iter().filter(|network| network.local);
+    let declared: Vec<&str> = local.map(|network| network.bridge.0.as_str()).collect();
+    let bridges = facts.bridges();
+    let others = bridges.filter(|(name, _)| !declared.contains(name));
+    let subnets: Vec<AddrSet> = others
+        .flat_map(|(_, network)| network.subnets.iter().copied().map(AddrSet::prefix))
+        .collect();
+    let subnets = AddrSet::union_of(&subnets);
+    let denials = policy.accesses.iter();
+    let denials = denials.filter(|access| access.effect == Effect::Deny);
+    let named = denials.flat_map(|access| access.left.iter().chain(&access.right));
+    let named: Vec<Party> = named.copied().collect();
+    for (id, trust) in (0..).map(TrustId).zip(&mut policy.trusts) {
+        if !named.contains(&Party::Trust(id)) && trust.set.overlaps(&subnets) {
+            trust.set = trust.set.difference(&subnets);
+        }
     }
 }
 

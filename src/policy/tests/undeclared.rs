@@ -156,3 +156,36 @@ fn no_facts_are_no_reason_to_leave_a_bridge_alone() {
     assert!(policy.is_engines("br-lan"));
     assert!(!policy.is_engines("br-wan"));
 }
+
+#[test]
+fn no_trust_set_holds_a_container_that_no_line_declares() {
+    let facts = "engine: docker 28.5.2
+networks:
+  other: {driver: bridge, bridge: br-0123456789ab, subnets: [172.18.0.0/16, 'fd00:18::/64']}
+  shop: {driver: bridge, bridge: br-shop, subnets: [172.28.0.0/16]}
+";
+    let facts = Facts::read(facts).unwrap();
+    let holds = |lines: &str, address: &str| {
+        let text = format!(
+            "trust lan {{ 172.16.0.0/12, fd00::/16 }}\nnetwork shop {{\n  bridge br-shop\n  \
+             subnet 172.28.0.0/16\n}}\n{lines}\n"
+        );
+        let loaded = load_with(&Files::new(&[("p.tide", &text)]), "p.tide", Some(&facts));
+        let policy = loaded.policy().expect("no mistakes");
+        policy.trusts[0].set.contains(address.parse().unwrap())
+    };
+    let allow = "allow lan -> shop : 80/tcp";
+    for (address, held) in [
+        ("172.18.0.2", false),
+        ("fd00:18::2", false),
+        ("172.19.0.2", true),
+        ("172.17.255.255", true),
+        ("fd00:19::2", true),
+        // A declared network's are told by its bridge.
+        ("172.28.0.2", true),
+    ] {
+        assert_eq!(holds(allow, address), held, "{address}");
+    }
+    // A denial never means less than it says.
+    assert!(holds("deny lan -> shop", "172.18.0.2"));
+}

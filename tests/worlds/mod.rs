@@ -89,7 +89,7 @@ fn drawn(engine: &str) -> Vec<World> {
             .expect("after 1970")
     };
     let seed = number("TIDEGATE_WORLDS_SEED").unwrap_or_else(|| now().as_millis() as u64);
-    let count = number("TIDEGATE_WORLDS").unwrap_or(5);
+    let count = number("TIDEGATE_WORLDS").unwrap_or(2);
     eprintln!("{count} worlds from TIDEGATE_WORLDS_SEED={seed} on");
     (seed..seed + count)
         .map(|seed| draw::world(seed, engine))

@@ -41,13 +41,12 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     if let Some(closed) = deploy::closed_at_first(&host, &wanted.subject.policy) {
         let _ = host::print_coloured(anstream::stderr().lock(), &closed.text());
     }
-    let done = match args.confirm {
-        Some(wait) => on_trial(&host, bundle, warnings, options, wait)?,
-        None => {
-            let mut outcome = deploy::apply(&host, bundle, options)?;
-            outcome.notes.extend(beside::note(&host));
-            said(bundle, &outcome, warnings)
-        }
+    let done = if let Some(wait) = args.confirm {
+        on_trial(&host, bundle, warnings, options, wait)?
+    } else {
+        let mut outcome = deploy::apply(&host, bundle, options)?;
+        outcome.notes.extend(beside::note(&host));
+        said(bundle, &outcome, warnings)
     };
     Ok(looked_after(&host, &wanted, done))
 }

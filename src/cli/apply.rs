@@ -42,13 +42,12 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     for before in unread.iter().chain(&closed) {
         let _ = host::print_coloured(anstream::stderr().lock(), &before.text());
     }
-    let mut done = match args.confirm {
-        Some(wait) => on_trial(&host, bundle, warnings, options, wait)?,
-        None => {
-            let mut outcome = deploy::apply(&host, bundle, options)?;
-            outcome.notes.extend(beside::note(&host));
-            said(bundle, &outcome, warnings)
-        }
+    let mut done = if let Some(wait) = args.confirm {
+        on_trial(&host, bundle, warnings, options, wait)?
+    } else {
+        let mut outcome = deploy::apply(&host, bundle, options)?;
+        outcome.notes.extend(beside::note(&host));
+        said(bundle, &outcome, warnings)
     };
     done.yes &= unread.is_none_or(|it| it.weight != Weight::Error);
     Ok(looked_after(&host, &wanted, done))

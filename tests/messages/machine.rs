@@ -1,7 +1,7 @@
 //! What is told when a machine does not do what it should: `error[T05xx]`.
 
-use std::io;
 use std::path::PathBuf;
+use std::{fs, io};
 
 use tidegate::artifact::BundleError;
 use tidegate::cli::failure::{Failure, left_out, not_compared};
@@ -15,7 +15,7 @@ use tidegate::host::{HostError, LinuxHost, Variant};
 use tidegate::netfilter::{Family, Table, save};
 
 use super::told;
-use crate::support::files::Files;
+use crate::support::files::{Files, repository};
 
 fn occupied() -> HostError {
     HostError::Occupied {
@@ -101,7 +101,7 @@ fn unreadable() -> Problem {
     Problem::Unreadable { family, error }
 }
 
-fn damaged() -> Problem {
+fn changed() -> Problem {
     Problem::Bundle(BundleError::Changed("rules.v4".to_owned()))
 }
 
@@ -161,15 +161,16 @@ fn problems() -> Vec<(Code, Problem)> {
         (
             code::OLDER_COPY,
             Problem::Damaged {
-                why: Box::new(damaged()),
+                why: Box::new(changed()),
                 policy: "shop.tide".to_owned(),
                 version: "0a1b2c3d4e5f".to_owned(),
             },
         ),
         (
             code::NOTHING_INTACT,
-            Problem::NothingIntact(Box::new(damaged())),
+            Problem::NothingIntact(Box::new(changed())),
         ),
+        (code::NOTHING_BUT_CLOSED, Problem::NothingButClosed),
         (
             code::NOT_CUT,
             Problem::Flows("Operation not permitted".to_owned()),
@@ -177,20 +178,20 @@ fn problems() -> Vec<(Code, Problem)> {
     ]
 }
 
+/// The one message that is a script's, where nothing of the program is needed.
+#[test]
+fn of_what_cannot_be_closed() {
+    let script = fs::read_to_string(repository().join("packaging/closed/closed")).unwrap();
+    let (_, said) = script.split_once("say 3 '").unwrap();
+    let (said, _) = said.split_once('\'').unwrap();
+    told(code::NOT_CLOSED, said);
+}
+
 #[test]
 fn of_rules_that_nobody_reads() {
     let table = "IPv4 filter, line 48: a table that iptables cannot show, and nft neither";
     told(code::TABLE_UNREAD, &not_compared(&[table.to_owned()]));
     told(code::ANSWER_OPEN, &left_out("inet guard in (hook input)"));
-}
-
-/// The words of the script that closes containers before their engine starts, where nothing loads its rules.
-#[test]
-fn of_containers_that_cannot_be_closed() {
-    let script = include_str!("../../packaging/closed/closed");
-    let (_, said) = script.split_once("say 3 '").unwrap();
-    let (said, _) = said.split_once('\'').unwrap();
-    told(code::NOT_CLOSED, said);
 }
 
 /// What the first `apply` closes without a word of the policy.
@@ -216,7 +217,10 @@ fn of_ports_that_are_closed_at_first() {
 #[test]
 fn of_a_machine_that_is_left_as_it_was() {
     for (code, problem) in problems() {
-        let failure = Failure::from(ApplyError::Refused(problem));
+        let failure = Failure::from(match problem {
+            Problem::Damaged { .. } => ApplyError::Instead(problem),
+            _ => ApplyError::Refused(problem),
+        });
         told(code, &failure.text);
     }
 }

@@ -206,7 +206,7 @@ fn the_command_says_it_and_has_an_exit_status() {
         assert_eq!(output.status.code(), Some(1));
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(json["findings"][0]["code"], "T0721");
-        assert_eq!(json["looked_at"]["checks"].as_array().unwrap().len(), 32);
+        assert_eq!(json["looked_at"]["checks"].as_array().unwrap().len(), 33);
         well_kept(env);
         let output = run("text");
         let text = String::from_utf8(output.stdout).unwrap();

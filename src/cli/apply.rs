@@ -37,18 +37,19 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     };
     let wanted = target::wanted(&host, path, &with)?;
     let (bundle, warnings) = (&wanted.subject.bundle, wanted.warnings.clone());
-    deploy::forgets_nothing(&host, bundle, wanted.engine.facts(), &args.forget)?;
-    if let Some(closed) = deploy::closed_at_first(&host, &wanted.subject.policy) {
-        let _ = host::print_coloured(anstream::stderr().lock(), &closed.text());
+    let unread = deploy::forgets_nothing(&host, bundle, wanted.engine.facts(), &args.forget)?;
+    let closed = deploy::closed_at_first(&host, &wanted.subject.policy);
+    for before in unread.iter().chain(&closed) {
+        let _ = host::print_coloured(anstream::stderr().lock(), &before.text());
     }
-    let done = match args.confirm {
-        Some(wait) => on_trial(&host, bundle, warnings, options, wait)?,
-        None => {
-            let mut outcome = deploy::apply(&host, bundle, options)?;
-            outcome.notes.extend(beside::note(&host));
-            said(bundle, &outcome, warnings)
-        }
+    let mut done = if let Some(wait) = args.confirm {
+        on_trial(&host, bundle, warnings, options, wait)?
+    } else {
+        let mut outcome = deploy::apply(&host, bundle, options)?;
+        outcome.notes.extend(beside::note(&host));
+        said(bundle, &outcome, warnings)
     };
+    done.yes &= unread.is_none_or(|it| it.weight != Weight::Error);
     Ok(looked_after(&host, &wanted, done))
 }
 

@@ -7,6 +7,7 @@ use super::failure::{Failure, FailureKind};
 use super::target::Wanted;
 use super::{Done, notes, policy, target};
 use crate::deploy;
+use crate::diag::finding::{Finding, Weight};
 use crate::facts::Facts;
 use crate::host;
 
@@ -24,11 +25,11 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     };
     let Wanted {
         subject,
-        warnings,
+        mut warnings,
         engine,
     } = target::wanted(&host, &args.what, &with)?;
     let bundle = subject.bundle;
-    deploy::forgets_nothing(&host, &bundle, engine.facts(), &args.forget)?;
+    let unread = deploy::forgets_nothing(&host, &bundle, engine.facts(), &args.forget)?;
     deploy::install(&host, &bundle, watched.as_deref())?;
     deploy::report_only(&host, args.report_only)?;
     let mut lines = vec!["keep the policy itself in /etc/tidegate".to_owned()];
@@ -42,10 +43,11 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let (policy, version) = (&bundle.manifest().policy, bundle.short_version());
     let text = format!("{policy}, version {version}: installed, in force from the next boot\n");
     let text = text + &notes(&lines);
+    warnings.extend(unread.iter().map(Finding::text));
     Ok(Done {
         text,
         warnings,
-        yes: true,
+        yes: unread.is_none_or(|it| it.weight != Weight::Error),
     })
 }
 

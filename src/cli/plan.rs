@@ -45,7 +45,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
         all.push(found.map_err(|error| unknown(&error))?);
         machines.push(after.machine);
     }
-    let would = would(&subject, &engine, &machines);
+    let would = would(&subject, &engine, &machines) + &refusal(&host, &subject, &engine);
     let diff = Diff::of(all);
     let fate = established(&preview, cut.map(|(_, count)| count));
     let done = Done {
@@ -75,6 +75,14 @@ fn would(subject: &Subject, engine: &Engine, machines: &[Machine]) -> String {
     let found = under_rules(world, Ok(machines)).into_iter();
     let found = found.chain(against_others(world, openings, machines));
     found.map(|finding| finding.text()).collect()
+}
+
+/// Says why `apply` would refuse the bundle for networks that it forgets, or that nobody knows which.
+fn refusal(host: &dyn Host, subject: &Subject, engine: &Engine) -> String {
+    match deploy::forgets_nothing(host, &subject.bundle, engine.facts(), &[]) {
+        Ok(unread) => unread.map_or_else(String::new, |finding| finding.text()),
+        Err(error) => Failure::from(error).text,
+    }
 }
 
 /// Returns the running machine, and itself with the new rules loaded and the new routes set.

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use super::World;
+use ipnet::IpNet;
+
 use crate::facts::PublishedPort;
 use crate::net::Family;
 use crate::netfilter::dump::States;
@@ -106,7 +108,7 @@ pub(super) fn own(machine: &Machine, name: &str) -> Option<IpAddr> {
         } else {
             &mut others
         };
-        let addresses = link.addresses.iter().map(|net| net.addr());
+        let addresses = link.addresses.iter().map(IpNet::addr);
         list.extend(addresses.filter(|it| !it.is_loopback()));
     }
     here.into_iter().chain(others).next()

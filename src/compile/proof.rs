@@ -25,11 +25,11 @@ pub(super) fn budget() -> Budget {
 
 /// Holds every chain that was written against what iptables and the kernel take.
 pub(super) fn loadable(bundle: &Bundle) -> Option<Diagnostic> {
-    let checked = at_once(&Family::BOTH, |family| {
-        let checked = bounds::check(bundle.rules(*family));
-        checked.map_err(|beyond| not_loadable(*family, &beyond))
+    let beyond = at_once(&Family::BOTH, |family| {
+        let beyond = bounds::check(bundle.rules(*family)).err()?;
+        Some(not_loadable(*family, &beyond))
     });
-    checked.into_iter().find_map(Result::err)
+    beyond.into_iter().flatten().next()
 }
 
 pub(super) fn not_loadable(family: Family, beyond: &Beyond) -> Diagnostic {

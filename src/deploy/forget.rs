@@ -2,6 +2,7 @@
 
 use super::apply::refused;
 use super::error::{ApplyError, Problem};
+use super::intact::{Copy, Intact, is_damage, newest};
 use super::store;
 use crate::artifact::{Bundle, NetworkEntry, Parties};
 use crate::diag::code;
@@ -19,27 +20,84 @@ pub struct Forgotten {
 
 /// Refuses a bundle that is not about a network which the installed one closes and the engine still has,
 /// unless it is among those `meant`. Where no facts are known, the engine may have any.
+///
+/// Returns what is to be said where the installed bundle cannot be read: which copy was asked instead, or that
+/// nothing is known.
 pub fn forgets_nothing(
     host: &dyn Host,
     bundle: &Bundle,
     facts: Option<&Facts>,
     meant: &[String],
-) -> Result<(), ApplyError> {
-    // What cannot be read is replaced like what is out of date, and nothing is known of it.
-    let Ok(Some(installed)) = store::installed(host) else {
-        return Ok(());
+) -> Result<Option<Finding>, ApplyError> {
+    let (installed, said) = in_force(host).map_err(refused)?;
+    let Some(installed) = installed else {
+        return Ok(said);
     };
-    let old = installed
-        .parties()
-        .map_err(Problem::from)
-        .map_err(refused)?;
+    let old = match installed.parties() {
+        Ok(old) => old,
+        Err(error) => return Ok(Some(unknown(&error.to_string()))),
+    };
     let new = bundle.parties().map_err(Problem::from).map_err(refused)?;
     let mut found = forgotten(old, new, facts);
     found.retain(|network| !meant.contains(&network.name));
     if found.is_empty() {
-        return Ok(());
+        return Ok(said);
     }
     Err(refused(Problem::Forgets(found)))
+}
+
+/// Returns the installed bundle; where that is damaged or gone, the newest intact copy, and what to say of it.
+fn in_force(host: &dyn Host) -> Result<(Option<Bundle>, Option<Finding>), Problem> {
+    let damage = match store::installed(host) {
+        Ok(Some(installed)) => return Ok((Some(installed), None)),
+        Ok(None) => Problem::NotInstalled,
+        Err(problem) if is_damage(&problem) => problem,
+        Err(problem) => return Err(problem),
+    };
+    match newest(host) {
+        Ok(Intact {
+            copy: Copy::Whole(bundle),
+            ..
+        }) => {
+            let said = Some(of_a_copy(&bundle, &damage));
+            Ok((Some(*bundle), said))
+        }
+        Ok(Intact {
+            copy: Copy::Rules(error, _),
+            ..
+        }) => Ok((None, Some(unknown(&error.to_string())))),
+        Err(Problem::NotInstalled) => Ok((None, None)),
+        Err(Problem::NothingIntact(why)) => Ok((None, Some(unknown(&why.to_string())))),
+        Err(problem) => Err(problem),
+    }
+}
+
+fn of_a_copy(copy: &Bundle, damage: &Problem) -> Finding {
+    let (policy, version) = (&copy.manifest().policy, copy.short_version());
+    let seen = format!(
+        "the installed bundle cannot be read: {}",
+        in_a_line(&damage.to_string())
+    );
+    Finding::new(code::OLDER_COPY, Weight::Warning, seen)
+        .why(format!(
+            "which networks are closed is read from {policy}, version {version}, the newest copy that is \
+             intact"
+        ))
+        .remedy("nothing: the bundle that is applied takes its place")
+}
+
+fn unknown(why: &str) -> Finding {
+    let seen = format!(
+        "which networks the policy in force closes is not known, for no copy can be read: {}",
+        in_a_line(why)
+    );
+    Finding::new(code::NOTHING_INTACT, Weight::Error, seen)
+        .why("one that the policy does not name is left to the engine from now on")
+        .remedy("compare the policy with the networks that the engine has")
+}
+
+fn in_a_line(text: &str) -> String {
+    text.replace('\n', ": ")
 }
 
 /// Returns what a first policy closes without a word of it: published ports of networks that it does not

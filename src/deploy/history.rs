@@ -30,18 +30,18 @@ fn folder(version: &str) -> String {
 }
 
 /// Returns the bundles that are kept, the newest first.
-pub(super) fn list(host: &dyn Host) -> Result<Vec<Past>, HostError> {
+pub(super) fn list(host: &dyn Host) -> Vec<Past> {
     // A list that is damaged is begun anew: bundles in force are kept elsewhere as well.
     let text = host.read(LIST).ok().flatten().unwrap_or_default();
     let all: Vec<Past> = serde_json::from_str(&text).unwrap_or_default();
     let is_there = |past: &Past| is_version(&past.version) && host.exists(&folder(&past.version));
-    Ok(all.into_iter().filter(is_there).collect())
+    all.into_iter().filter(is_there).collect()
 }
 
 /// Returns the folders of all bundles that are kept, the newest first; behind those that the list names,
 /// what it has lost, by the time of writing.
 pub(super) fn folders(host: &dyn Host) -> Result<Vec<String>, HostError> {
-    let listed: Vec<String> = list(host)?.into_iter().map(|past| past.version).collect();
+    let listed: Vec<String> = list(host).into_iter().map(|past| past.version).collect();
     let mut lost = Vec::new();
     for name in host.names(FOLDER)? {
         if is_version(&name) && !listed.contains(&name) {
@@ -78,7 +78,7 @@ pub(super) fn remember(host: &dyn Host, bundle: &Bundle, since: u64) -> Result<(
         host.remove_folder(&folder(version))?;
         host.rename(NEW, &folder(version))?;
     }
-    let mut all = list(host)?;
+    let mut all = list(host);
     all.retain(|past| past.version != version);
     all.insert(
         0,
@@ -108,7 +108,7 @@ pub(super) fn find(host: &dyn Host, version: Option<&str>) -> Result<Bundle, Pro
             .ok_or_else(|| Problem::NothingBefore("no bundle was in force before".to_owned()))?;
         return Ok(Bundle::read(files)?);
     };
-    let all = list(host)?;
+    let all = list(host);
     let wanted = digits.to_ascii_lowercase();
     let fits: Vec<&Past> = all
         .iter()

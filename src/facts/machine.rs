@@ -67,7 +67,7 @@ pub struct Printed<'t> {
     pub addresses: &'t str,
     /// `ip -json route` of each family, ip-route(8).
     pub routes: [(Family, &'t str); 2],
-    /// Files of `/proc/net`, proc_pid_net(5), by their names: `tcp`, `tcp6`, `udp`, `udp6`.
+    /// Files of `/proc/net`, `proc_pid_net(5)`, by their names: `tcp`, `tcp6`, `udp`, `udp6`.
     pub sockets: [(&'t str, &'t str); 4],
 }
 

@@ -260,12 +260,9 @@ fn ports(all: impl Iterator<Item = PublishedPort>) -> Vec<PublishedPort> {
         };
         port.address.is_some_and(|it| it.is_unspecified()) && every.into_iter().all(has)
     };
-    let merged = all.iter().map(|port| match both(port) {
-        true => PublishedPort {
-            address: None,
-            ..port.clone()
-        },
-        false => port.clone(),
+    let merged = all.iter().map(|port| PublishedPort {
+        address: port.address.filter(|_| !both(port)),
+        ..port.clone()
     });
     merged.collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -162,13 +162,11 @@ mod tests {
 
     /// Returns a text whose hook leads through so many chains below each other.
     fn nested(depth: usize) -> String {
-        let declared: String = (1..=depth)
-            .map(|at| format!(":TIDE-{at} - [0:0]\n"))
-            .collect();
-        let leads: String = (1..depth)
-            .map(|at| format!("-A TIDE-{at} -g TIDE-{}\n", at + 1))
-            .collect();
-        format!("*mangle\n{declared}{leads}-I FORWARD -j TIDE-1\nCOMMIT\n")
+        let declared = (1..=depth).map(|at| format!(":TIDE-{at} - [0:0]\n"));
+        let leads = (1..depth).map(|at| format!("-A TIDE-{at} -g TIDE-{}\n", at + 1));
+        let chains: Vec<String> = declared.chain(leads).collect();
+        let chains = chains.concat();
+        format!("*mangle\n{chains}-I FORWARD -j TIDE-1\nCOMMIT\n")
     }
 
     fn of_rule(rule: &str) -> Result<(), Beyond> {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::policy::ir::Policy;
+use crate::policy::ir::{Access, Policy};
 use crate::source::SourceMap;
 
 /// The name of the table; its family is `bridge`.
@@ -34,7 +34,7 @@ impl Closed {
     /// Returns what a policy needs; nothing where no rule is about containers of one bridge.
     pub fn of(policy: &Policy) -> Option<Self> {
         policy.filters_bridges()?;
-        let denied = policy.accesses.iter().any(|access| access.denies_inside());
+        let denied = policy.accesses.iter().any(Access::denies_inside);
         let local = policy.networks.iter().filter(|network| network.local);
         let needy = local.filter(|network| denied || !network.icc || network.antispoof);
         let bridges: BTreeSet<String> = needy.map(|network| network.bridge.0.clone()).collect();
@@ -240,9 +240,9 @@ mod tests {
             ("\"op\": \"!=\"", "\"op\": \"==\""),
         ];
         for (from, to) in changes {
-            let changed = whole.replace(from, to);
-            assert_ne!(changed, whole, "{from}");
-            assert_eq!(Closed::of_listing(&changed), None, "{to}");
+            let other = whole.replace(from, to);
+            assert_ne!(other, whole, "{from}");
+            assert_eq!(Closed::of_listing(&other), None, "{to}");
         }
         let accepting = listing("{\"accept\": null}");
         assert_eq!(Closed::of_listing(&accepting), None);

@@ -415,9 +415,10 @@ impl View<'_> {
     fn kept_apart(&self, network: &Network) -> String {
         let [chain, _] = self.isolation_chains();
         let bridge = &network.bridge.0;
-        let (no_input, no_output) = match self.v6 && self.setup.since(28, 0) {
-            true => (format!("! -i {bridge} "), format!("! -o {bridge} ")),
-            false => Default::default(),
+        let (no_input, no_output) = if self.v6 && self.setup.since(28, 0) {
+            (format!("! -i {bridge} "), format!("! -o {bridge} "))
+        } else {
+            Default::default()
         };
         let subnets = network.subnets.iter();
         let subnets = subnets.filter(|subnet| subnet.addr().is_ipv6() == self.v6);

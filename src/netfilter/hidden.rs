@@ -71,8 +71,12 @@ impl Hidden {
     /// nothing where all were. It changes no rule; with `--test`, iptables would list none.
     pub fn question(&self) -> Option<String> {
         let left = self.chains.get(self.asked..).filter(|it| !it.is_empty())?;
-        let lines: String = left.iter().map(|it| format!("-S {}\n", it.name)).collect();
-        Some(format!("*{}\n{lines}COMMIT\n", self.name))
+        let mut text = format!("*{}\n", self.name);
+        for chain in left {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "-S {}", chain.name);
+        }
+        Some(text + "COMMIT\n")
     }
 
     /// Takes what iptables answered. It stops at the first chain that it cannot list, which is passed over.

@@ -272,9 +272,8 @@ impl Run {
 impl Reader {
     fn line(&mut self, line: &str) -> Result<(), SaveErrorKind> {
         match line.as_bytes().first() {
-            None => Ok(()),
             Some(b'#') if hidden_table(line).is_some() => Err(SaveErrorKind::Incompatible),
-            Some(b'#') => Ok(()),
+            None | Some(b'#') => Ok(()),
             Some(b'*') => self.open(line.trim_start_matches('*')),
             Some(_) => self.inside(line),
         }

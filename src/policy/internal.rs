@@ -82,12 +82,10 @@ impl View<'_> {
     }
 
     fn first_apart(&self, left: &[Party], right: &[Party]) -> Option<Apart> {
-        let pairs = left
+        let mut pairs = left
             .iter()
             .flat_map(|l| right.iter().map(move |r| (*l, *r)));
-        pairs
-            .filter_map(|(left, right)| self.apart(left, right))
-            .next()
+        pairs.find_map(|(left, right)| self.apart(left, right))
     }
 
     /// The engine publishes no port of a container that is on internal networks alone.

@@ -131,10 +131,20 @@ pub(super) fn resolve(
         names: names(&items),
         undeclared: Undeclared::default(),
     };
+    for_hosts(hosts, (&networks, shared), inventory, diagnostics)
+}
+
+/// Makes the policy of each host, and says what internal networks make empty.
+fn for_hosts(
+    hosts: Hosts,
+    (networks, shared): (&[networks::Draft], Policy),
+    inventory: Option<&Facts>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Policy> {
     let apart = (0..).zip(&shared.networks).filter(|(_, it)| it.internal);
     let apart: Vec<NetworkId> = apart.map(|(id, _)| NetworkId(id)).collect();
     diagnostics.extend(internal::check(&shared, &apart, "the inventory"));
-    let mut policies = hosts.split(&networks, shared, diagnostics);
+    let mut policies = hosts.split(networks, shared, diagnostics);
     for policy in &mut policies {
         policy.undeclared =
             inventory.map_or_else(Undeclared::default, |facts| undeclared::of(policy, facts));

@@ -121,12 +121,8 @@ fn is_bounded(policy: &str) {
         .output()
         .expect("util-linux is there");
     let said = text(&output.stderr) + &text(&output.stdout);
-    let end: String = said
-        .lines()
-        .rev()
-        .take(12)
-        .map(|it| format!("{it}\n"))
-        .collect();
+    let end: Vec<&str> = said.lines().rev().take(12).collect();
+    let end = end.join("\n");
     match output.status.code() {
         Some(0) => {}
         Some(1) => assert!(

@@ -130,10 +130,10 @@ fn status_looks_at_the_rules() {
 
 /// Returns a bundle whose chains lie deeper than nftables follows.
 fn deep() -> tidegate::artifact::Bundle {
-    let declared: String = (0..20).map(|at| format!(":TIDE-D{at} - [0:0]\n")).collect();
-    let leads: String = (0..19)
-        .map(|at| format!("-A TIDE-D{at} -g TIDE-D{}\n", at + 1))
-        .collect();
+    let declared = (0..20).map(|at| format!(":TIDE-D{at} - [0:0]\n"));
+    let declared = declared.collect::<Vec<_>>().concat();
+    let leads = (0..19).map(|at| format!("-A TIDE-D{at} -g TIDE-D{}\n", at + 1));
+    let leads = leads.collect::<Vec<_>>().concat();
     let gate = format!("{leads}-A TIDE-GATE -o br-deep -g TIDE-D0\n-A TIDE-GATE -o br-shop");
     Sample::shop()
         .with(Family::V6, ":TIDE-GATE", &format!("{declared}:TIDE-GATE"))

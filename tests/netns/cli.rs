@@ -11,7 +11,7 @@ use crate::support::bundle::{Sample, write};
 use crate::support::env::{Env, on};
 use crate::support::files::repository;
 
-fn tidegate(env: &Env, arguments: &[&str]) -> Output {
+pub(super) fn tidegate(env: &Env, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tidegate"))
         .args(arguments)
         .args(["--iptables", env.variant_name(), "--root"])
@@ -21,7 +21,7 @@ fn tidegate(env: &Env, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn ends(output: &Output, code: i32) -> String {
+pub(super) fn ends(output: &Output, code: i32) -> String {
     let text = [&output.stdout[..], &output.stderr].concat();
     let text = String::from_utf8(text).unwrap();
     assert_eq!(output.status.code(), Some(code), "{text}");

@@ -149,6 +149,35 @@ fn files_and_units() {
     );
 }
 
+/// Each engine's drop-in, and the script that they run.
+#[test]
+fn what_closes_at_boot_is_whole() {
+    let edited = |path: &'static str| {
+        move |env: &Env| {
+            let text = env.host.read_linked(path).unwrap().unwrap();
+            env.host
+                .write(path, &text.replacen('\n', "\n\n", 1))
+                .unwrap();
+        }
+    };
+    for path in [
+        "/usr/lib/tidegate/closed",
+        "/etc/systemd/system/docker.service.d/50-tidegate.conf",
+        "/etc/systemd/system/podman.service.d/50-tidegate.conf",
+        "/etc/systemd/system/podman-restart.service.d/50-tidegate.conf",
+    ] {
+        finds(|env| env.host.remove(path).unwrap(), &["T0731"]);
+        finds(edited(path), &["T0731"]);
+    }
+    on(Variant::Nft, |env| {
+        well_kept(env);
+        env.host.remove("/usr/lib/tidegate/closed").unwrap();
+        let text = examine(&Facts::of(&env.host)).text();
+        let said = "warning[T0731]: /usr/lib/tidegate/closed is not there";
+        assert!(text.contains(said), "{text}");
+    });
+}
+
 #[test]
 fn what_cannot_be_read_is_told() {
     on(Variant::Nft, |env| {

@@ -3,12 +3,14 @@
 mod apply;
 mod boot;
 mod cli;
+mod closed;
 mod confirm;
 mod cut;
 mod doctor;
 mod drift;
 mod faults;
 mod foreign;
+mod forget;
 mod frames;
 mod no_engine;
 mod routes;

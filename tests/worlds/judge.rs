@@ -176,7 +176,7 @@ pub(super) fn compare(oracle: &Oracle<'_>, tries: &[Try], before: &Before) -> Fi
             (Verdict::Closed, true) => findings.open.push(attempt.clone()),
             (Verdict::Open, false) if !attempt.is_hopeless => findings.dead.push(attempt.clone()),
             (Verdict::Left, false) if before.was_open(attempt) => {
-                findings.cut.push(attempt.clone())
+                findings.cut.push(attempt.clone());
             }
             _ => {}
         }

@@ -44,7 +44,8 @@ impl World {
                 policies.insert(next.to_owned(), String::new());
             } else if let Some(file) = &file {
                 let policy = policies.get_mut(file).expect("begun");
-                *policy += &format!("{line}\n");
+                policy.push_str(line);
+                policy.push('\n');
             } else if !line.trim().is_empty() && !line.starts_with('#') {
                 steps.push(line.to_owned());
             }

@@ -95,10 +95,10 @@ impl Says<'_> {
             afar
         };
         let may_stay = self.or(&[afar, between]);
-        let hidden = if !self.engine().translates() {
-            self.masked()
-        } else {
+        let hidden = if self.engine().translates() {
             Node::NO
+        } else {
+            self.masked()
         };
         Sources {
             kept,

@@ -103,8 +103,8 @@ impl<'p> Says<'p> {
                 self.and(&[asks, to])
             }
             Family::V6 => {
-                let free = self.to_group("ff02::1:ff00:0/104", &[135]);
-                let groups = self.to_group("ff02::/16", &[131, 132, 143]);
+                let free = self.sent_to_group("ff02::1:ff00:0/104", &[135]);
+                let groups = self.sent_to_group("ff02::/16", &[131, 132, 143]);
                 self.or(&[free, groups])
             }
         };
@@ -112,7 +112,7 @@ impl<'p> Says<'p> {
         self.and(&[nobody, all])
     }
 
-    fn to_group(&mut self, group: &str, kinds: &[u8]) -> Node {
+    fn sent_to_group(&mut self, group: &str, kinds: &[u8]) -> Node {
         let group: Option<IpNet> = group.parse().ok();
         let to = self.space.within(Field::Destination, &prefixes(&group));
         let kinds = self.icmp(kinds);

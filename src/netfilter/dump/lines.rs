@@ -175,7 +175,10 @@ impl Reader<'_> {
     fn line(&mut self, line: &str, number: usize) -> Result<(), DumpErrorKind> {
         match line.as_bytes().first() {
             None => Ok(()),
-            Some(b'#') => Ok(self.comment(line, number)),
+            Some(b'#') => {
+                self.comment(line, number);
+                Ok(())
+            }
             Some(b'*') => self.open(line.trim_start_matches('*').trim()),
             Some(_) if line == "COMMIT" && !self.bare => {
                 self.table.take().map(|_| ()).ok_or(DumpErrorKind::Outside)
@@ -271,7 +274,10 @@ impl Reader<'_> {
                 self.delete(chain, place)?;
                 self.insert(chain, &format!("{place} {rest}"), number)
             }
-            ('F', _) => Ok(chain_of(self.here()?, chain)?.rules.clear()),
+            ('F', _) => {
+                chain_of(self.here()?, chain)?.rules.clear();
+                Ok(())
+            }
             ('E', _) => self.rename(chain, rest),
             ('X', _) => {
                 let gone = self.here()?.chains.remove(chain);

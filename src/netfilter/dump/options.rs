@@ -136,7 +136,8 @@ impl<'l> Options<'l> {
                 if self.modules.is_empty() {
                     // A match by the protocol's name is loaded where an option asks for it.
                     let name = self.protocol().ok_or(DumpErrorKind::Line)?;
-                    return Ok(self.give(name, opt));
+                    self.give(name, opt);
+                    return Ok(());
                 }
                 let last = self.modules.last_mut();
                 last.ok_or(DumpErrorKind::Line)?.options.push(opt);

@@ -1,4 +1,4 @@
-//! Options written shorter or in one word, as getopt_long(3) takes them.
+//! Options written shorter or in one word, as `getopt_long(3)` takes them.
 
 /// Options that need no module, and those that stand for a command.
 const PLAIN: [&str; 16] = [
@@ -86,6 +86,12 @@ fn of_module(name: &str) -> &'static [&'static str] {
             "--syn",
             "--tcp-option",
         ],
+        _ => of_target(name),
+    }
+}
+
+fn of_target(name: &str) -> &'static [&'static str] {
+    match name {
         "CONNMARK" => &[
             "--set-xmark",
             "--set-mark",

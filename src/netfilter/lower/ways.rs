@@ -255,9 +255,8 @@ impl<'a> View<'a> {
             Party::Network(id) if way.may_come_from(id) => vec![self.bridge_source(id, way)],
             Party::Outside if matches!(way, Way::In(_) | Way::HostIn) => self.uplinks(),
             Party::Host if way.is_from_host() => vec![End::default()],
-            Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
             Party::Trust(id) if way.is_from_stranger() => self.senders_of(id, way),
-            Party::Trust(_) => Vec::new(),
+            Party::Host | Party::Network(_) | Party::Outside | Party::Trust(_) => Vec::new(),
         }
     }
 
@@ -364,9 +363,8 @@ impl<'a> View<'a> {
             }
             Party::Network(id) if way.target() == Some(id) => vec![End::default()],
             Party::Outside if matches!(way, Way::HostOut | Way::Out(_)) => self.uplinks(),
-            Party::Host | Party::Network(_) | Party::Outside => Vec::new(),
             Party::Trust(id) if way.is_to_stranger() => self.set(id, self.may_receive(way)),
-            Party::Trust(_) => Vec::new(),
+            Party::Host | Party::Network(_) | Party::Outside | Party::Trust(_) => Vec::new(),
         }
     }
 

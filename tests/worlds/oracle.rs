@@ -361,6 +361,10 @@ impl Oracle<'_> {
                 let uplinks = &self.policy.uplinks;
                 uplinks.is_empty() || uplinks.iter().any(|uplink| uplink == interface)
             }
+            // Without an uplink that is every interface that is no declared bridge.
+            ("outside", Sender::Container(sender)) => {
+                self.policy.uplinks.is_empty() && !self.is_declared(sender)
+            }
             (_, Sender::Wire { addresses, .. }) => {
                 let mut same = addresses
                     .iter()

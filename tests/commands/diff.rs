@@ -143,7 +143,6 @@ fn saved_rules_are_compared_with_each_other_and_with_a_policy() {
       host -> host: 8080/tcp, now to web:80 (IPv4)
     opens: some packets to addresses that several receive
     closes: some packets to addresses that several receive
-    opens: some connections from addresses that belong to another network
     closes: some connections from addresses that belong to another network
     ");
     let (status, _, error) = diff(&desk, &["a.v4", "b.v4", "-6"]);

@@ -46,7 +46,7 @@ pub fn inventory(socket: &Path) -> Result<Facts, HostError> {
         let (is_podman, version) = (podman::is_it(&told), told.version.unwrap_or_default());
         let info = engine.info().await?;
         let networks = engine.list_networks(None).await?;
-        let containers = engine.list_containers(None).await?;
+        let containers = containers(&engine.list_containers(None).await?);
         Ok(Facts {
             engine: Some(if is_podman {
                 format!("podman {version}")
@@ -59,7 +59,11 @@ pub fn inventory(socket: &Path) -> Result<Facts, HostError> {
             } else {
                 by_name(&networks)
             },
-            containers: self::containers(&containers),
+            containers: if is_podman {
+                podman::containers(&engine, containers).await?
+            } else {
+                containers
+            },
             ..Facts::default()
         })
     })
@@ -247,7 +251,7 @@ fn port(port: &PortSummary) -> Option<PublishedPort> {
 }
 
 /// An engine tells a port of every address once for each family.
-fn ports(all: impl Iterator<Item = PublishedPort>) -> Vec<PublishedPort> {
+pub(super) fn ports(all: impl Iterator<Item = PublishedPort>) -> Vec<PublishedPort> {
     let all: BTreeSet<PublishedPort> = all.collect();
     let both = |port: &PublishedPort| {
         let every = [IpAddr::from([0_u8; 4]), IpAddr::from([0_u8; 16])];

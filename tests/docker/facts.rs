@@ -11,7 +11,7 @@ use crate::support::lab::{Host, docker_host};
 fn up(host: &Host) -> NetworkFacts {
     host.run("docker network create shop_default");
     host.run(&format!(
-        "{RUN} --name web --network shop_default -p 8080:80 -p 9000:81 box 80 81"
+        "{RUN} --name web -h web --network shop_default -p 8080:80 -p 9000:81 box 80 81"
     ));
     let facts = Facts::read(&host.run("tidegate inventory")).expect("it is in order");
     facts.networks["shop_default"].clone()

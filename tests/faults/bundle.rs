@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tidegate::artifact::{Bundle, sha256};
+use tidegate::artifact::{Bundle, FORMAT, sha256};
 use tidegate::host::Variant;
 
 use super::place::Place;
@@ -168,13 +168,12 @@ fn a_manifest_edited_by_hand_cannot_open_anything() {
                 }
             });
         }
-        let formats = [
-            ("\"format\": 3", "\"format\": 4"),
-            ("\"format\": 3", "\"format\": 99999999999"),
-        ];
-        for (from, to) in formats {
+        let format = |number: u64| format!("\"format\": {number}");
+        let ours = format(FORMAT.into());
+        for other in [u64::from(FORMAT) + 1, 99_999_999_999] {
             tally.fault(|| {
-                fs::write(&path, text.replace(from, to)).unwrap();
+                assert!(text.contains(&ours), "{text}");
+                fs::write(&path, text.replace(&ours, &format(other))).unwrap();
                 fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
                 let text = place.fails(&APPLY, 1, 3);
                 assert!(

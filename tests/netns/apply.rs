@@ -96,7 +96,7 @@ fn forward_accepts_again_where_the_engine_moves_to_nftables() {
     on_both(|env| {
         let policy = |family: Family| {
             let rules = env.rules(family);
-            rules.iter().any(|rule| rule.starts_with(":FORWARD DROP"))
+            rules.contains(&"filter :FORWARD DROP".to_owned())
         };
         deploy::apply(&env.host, &Sample::shop().bundle(), Options::default()).unwrap();
         assert!(Family::BOTH.into_iter().all(policy));
@@ -113,7 +113,7 @@ fn forward_accepts_again_where_the_engine_moves_to_nftables() {
             outcome.notes
         );
 
-        env.iptables(Family::V4, "-P FORWARD DROP");
+        env.load(Family::V4, "*filter\n:FORWARD DROP [0:0]\nCOMMIT\n");
         let outcome = deploy::apply(&env.host, &moved(), Options::default()).unwrap();
         assert!(policy(Family::V4), "another program's policy is left alone");
         assert!(

@@ -48,6 +48,10 @@ pub(super) struct Shop {
     pub(super) lab: Lab,
 }
 
+/// Nothing of tidegate's own differs. What the engine had written itself may be gone until it restarts,
+/// which is told as well.
+const WHOLE: &str = r#"tidegate drift --format json | grep -q '"drifts": \[\]'"#;
+
 impl Shop {
     /// Sets up the shop, shows that the engine alone lets everybody in, installs tidegate, and boots
     /// into a storm. `masked` are units that this machine shall not start yet.
@@ -153,7 +157,7 @@ impl Shop {
         assert_eq!(self.host.run(&heard).trim(), "0", "datagrams that came in");
     }
 
-    /// Does something to the rules, waits until `tidegate drift` finds nothing, and returns the units
+    /// Does something to the rules, waits until nothing of tidegate's differs, and returns the units
     /// that ran in between.
     #[track_caller]
     pub(super) fn heals(
@@ -183,7 +187,7 @@ impl Shop {
     /// for it was told that it is over. Returns after how long they were.
     fn whole_for_good(&self, started: Instant) -> Duration {
         loop {
-            until(&self.host, "tidegate drift");
+            until(&self.host, WHOLE);
             let whole = started.elapsed();
             self.storm.goes_on_for(100);
             let through = self.storm.through();
@@ -191,7 +195,7 @@ impl Shop {
             while Instant::now() < end {
                 self.storm.goes_on_for(50);
             }
-            let stayed = self.host.attempt("tidegate drift").status.success();
+            let stayed = self.host.attempt(WHOLE).status.success();
             if stayed && self.storm.through() == through {
                 return whole;
             }

@@ -25,7 +25,7 @@ fn policy(network: &NetworkFacts) -> String {
     let bridge = network.bridge.as_deref().expect("a bridge");
     let subnets: Vec<String> = network.subnets.iter().map(ToString::to_string).collect();
     format!(
-        "host {{\n  uplink eth0\n}}\ntrust office {{\n  198.51.100.0/24\n}}\n\
+        "host {{\n  uplink eth0\n}}\ntrust office {{\n  192.0.2.10\n}}\n\
          network shop_default {{\n  bridge {bridge}\n  subnet {}\n}}\n\
          container web on shop_default {{\n  expose 80/tcp as 8080 from office\n}}\n",
         subnets.join(", ")

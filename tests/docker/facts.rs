@@ -51,8 +51,9 @@ fn a_network_made_anew_is_told_by_every_command() {
     apply(&host, &policy(&before));
     lab.office.is_served("192.0.2.1:8080", "web");
     lab.outside.is_refused("192.0.2.1:8080");
-    // The proxy serves what no line is about: said as it is.
-    ends(&host.attempt("tidegate drift"), 1, "T0809");
+    // Published, and no line is about it: closed behind the proxy as well, and told.
+    lab.outside.is_refused("192.0.2.1:9000");
+    ends(&host.attempt("tidegate drift"), 0, "T0808");
 
     down(&host);
     ends(&host.attempt("tidegate drift"), 0, "T0801");

@@ -1,5 +1,7 @@
 //! `allow`, `deny`, `link` and `expect`.
 
+use std::sync::Arc;
+
 use crate::diag::{Diagnostic, Diagnostics, code};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -22,7 +24,7 @@ pub(super) struct Reading<'a, 'r> {
 
 /// Both sides of a statement.
 pub(super) struct Sides {
-    pub(super) left: Vec<Party>,
+    pub(super) left: Arc<[Party]>,
     pub(super) right: Vec<Party>,
 }
 
@@ -73,7 +75,7 @@ impl<'a> Reading<'a, '_> {
     fn sides(&mut self, left: &'a [Name], right: &'a [Name]) -> Option<Sides> {
         let (left, right) = (self.scope.parties(left), self.scope.parties(right));
         Some(Sides {
-            left: left?,
+            left: left?.into(),
             right: right?,
         })
     }
@@ -105,7 +107,7 @@ impl<'a> Reading<'a, '_> {
         );
         let (left, right) = (left?, right?);
         let sides = Sides {
-            left: vec![left],
+            left: [left].into(),
             right: vec![right],
         };
         self.check_declared(written.span, &sides)?;
@@ -129,7 +131,7 @@ impl<'a> Reading<'a, '_> {
     }
 
     fn check_link_sides(&mut self, written: &ast::Access, sides: &Sides) -> bool {
-        let left = written.left.iter().zip(&sides.left);
+        let left = written.left.iter().zip(sides.left.iter());
         let both = left.chain(written.right.iter().zip(&sides.right));
         let wrong = both.filter(|(_, party)| !matches!(party, Party::Container(_)));
         let wrong: Vec<_> = wrong.map(|(name, party)| link_side(name, *party)).collect();
@@ -139,7 +141,7 @@ impl<'a> Reading<'a, '_> {
     }
 
     fn use_containers(&mut self, written: &ast::Access, sides: &Sides, need: Need) {
-        let left = written.left.iter().zip(&sides.left);
+        let left = written.left.iter().zip(sides.left.iter());
         for (name, party) in left.chain(written.right.iter().zip(&sides.right)) {
             if let Party::Container(container) = *party {
                 let span = name.span;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -415,7 +416,8 @@ pub enum Effect {
 #[derive(Debug, Clone)]
 pub struct Access {
     pub effect: Effect,
-    pub left: Vec<Party>,
+    /// Shared by the accesses that one `link` becomes, and by all hosts.
+    pub left: Arc<[Party]>,
     pub right: Vec<Party>,
     /// Empty means all protocols and ports.
     pub services: Vec<Service>,

@@ -175,7 +175,8 @@ fn an_engine_that_starts_again_is_followed_again() {
 
     // A subnet that the policy does not have would hold addresses that no rule knows.
     host.run(
-        "docker rm -f $(docker ps -aq) >/dev/null && docker network rm shop >/dev/null
+        "docker rm -f $(docker ps -aq) >/dev/null
+         while ! docker network rm shop >/dev/null 2>&1; do sleep 0.1; done
          docker network create --subnet 172.31.0.0/16 -o com.docker.network.bridge.name=br-shop shop",
     );
     until(&host, "a contradiction", "grep -q T0357 /var/log/watch.log");

@@ -28,7 +28,9 @@ pub fn mended(policy: &Policy, found: &Diagnostic) -> Option<Policy> {
         code::REDUNDANT_NAME => {
             each_at(&mut policy, span, |exposure| shorten(&mut exposure.from));
             for access in policy.accesses.iter_mut().filter(|it| it.span == span) {
-                shorten(&mut access.left);
+                let mut left = access.left.to_vec();
+                shorten(&mut left);
+                access.left = left.into();
                 shorten(&mut access.right);
             }
         }
@@ -38,7 +40,9 @@ pub fn mended(policy: &Policy, found: &Diagnostic) -> Option<Policy> {
             let others = |list: &mut Vec<Party>| list.retain(|it| whole.name(*it) != name);
             each_at(&mut policy, span, |exposure| others(&mut exposure.from));
             for access in policy.accesses.iter_mut().filter(|it| it.span == span) {
-                others(&mut access.left);
+                let mut left = access.left.to_vec();
+                others(&mut left);
+                access.left = left.into();
             }
         }
         code::REPEATED => policy.accesses.retain(|access| access.span != span),

@@ -44,7 +44,7 @@ pub fn spare_sources(policies: &[Policy], budget: &Budget) -> Result<Vec<Spare>,
 
 fn lists(policy: &Policy) -> Vec<(Span, &[Party])> {
     let accesses = policy.accesses.iter();
-    let mut all: Vec<_> = accesses.map(|it| (it.span, it.left.as_slice())).collect();
+    let mut all: Vec<_> = accesses.map(|it| (it.span, &*it.left)).collect();
     let exposures = policy.containers.iter().flat_map(|it| &it.exposures);
     all.extend(exposures.map(|it| (it.span, it.from.as_slice())));
     // Links and lists of ports are several things with one list.

@@ -30,7 +30,7 @@ pub(super) fn check(policy: &Policy) -> Vec<Diagnostic> {
 }
 
 fn sides(statement: &[Access]) -> [Vec<Party>; 2] {
-    let left = statement.first().map(|it| it.left.clone());
+    let left = statement.first().map(|it| it.left.to_vec());
     let right = statement.iter().flat_map(|it| it.right.iter().copied());
     [left.unwrap_or_default(), right.collect()]
 }

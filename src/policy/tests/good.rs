@@ -170,7 +170,10 @@ fn a_link_is_one_access_for_each_right_side() {
     };
     let container = |id| vec![Party::Container(ContainerId(id))];
     assert!(to_db.link && to_x.link);
-    assert_eq!((&to_db.left, &to_db.right), (&container(0), &container(1)));
+    assert_eq!(
+        (&*to_db.left, &to_db.right),
+        (&*container(0), &container(1))
+    );
     assert_eq!(to_db.services, [tcp(5432)]);
     assert_eq!(to_x.right, container(2));
     let udp = Service::Ports(Protocol::Udp, Some(ports(1, 2)));
@@ -199,7 +202,7 @@ fn allows_and_denies_keep_their_sides_and_services() {
         panic!("two accesses");
     };
     assert_eq!((allow.effect, allow.link), (Effect::Allow, false));
-    assert_eq!(allow.left, [Party::Trust(TrustId(0)), Party::Host]);
+    assert_eq!(*allow.left, [Party::Trust(TrustId(0)), Party::Host]);
     assert_eq!(allow.right, [Party::Network(NetworkId(0))]);
     assert_eq!(allow.services[..2], [tcp(22), tcp(80)]);
     let Service::Icmp(Some(echo)) = allow.services[2] else {

@@ -136,7 +136,9 @@ fn where_no_copy_can_be_read_that_is_said_and_the_answer_is_not_yes() {
     on_a_machine(|env| {
         run(env, "apply both.tide", 0);
         let spoil = || {
-            history(env).iter().for_each(|folder| edit(env, folder));
+            for folder in &history(env) {
+                edit(env, folder);
+            }
             edit(env, store::CURRENT);
             if env.host.exists(store::PREVIOUS) {
                 env.host.remove_folder(store::PREVIOUS).unwrap();

@@ -179,7 +179,7 @@ fn an_engine_that_starts_again_is_followed_again() {
          while ! docker network rm shop >/dev/null 2>&1; do sleep 0.1; done
          docker network create --subnet 172.31.0.0/16 -o com.docker.network.bridge.name=br-shop shop",
     );
-    until(&host, "a contradiction", "grep -q T0357 /var/log/watch.log");
+    until(&host, "a contradiction", "grep -q T0803 /var/log/watch.log");
     lab.outside.is_refused("192.0.2.1:8080");
 }
 

@@ -153,6 +153,7 @@ pub fn compile_with(
                 break;
             }
             if let Some(rulesets) = rulesets(policy, how.rules, &mut diagnostics) {
+                budget.take(proof::written(&rulesets));
                 let bundle = bundle(policy, rulesets, &sources, main);
                 diagnostics.extend(loadable(&bundle).or_else(|| match how.proof {
                     Proof::Needed => prove(policy, &bundle, &budget),

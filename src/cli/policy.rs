@@ -30,7 +30,7 @@ pub(super) fn subject(
 ) -> Result<(Subject, String), Failure> {
     let compiled = match &with.engine {
         None => read(path, with.inventory, trust, How::default())?,
-        Some(engine) => compiled(path, Some(engine), trust)?,
+        Some(engine) => compiled(path, Some(engine), trust, How::default())?,
     };
     of_host(path, compiled, with.host, consequence)
 }
@@ -125,23 +125,18 @@ pub(super) fn read(
     how: How,
 ) -> Result<Compiled, Failure> {
     let inventory = inventory.map(|path| read_inventory(path, trust));
-    let (loader, main) = FolderLoader::of_policy(path, trust)?;
-    Ok(compile_with(
-        &loader,
-        &main,
-        inventory.transpose()?.as_ref(),
-        how,
-    ))
+    compiled(path, inventory.transpose()?.as_ref(), trust, how)
 }
 
 /// Like [`read`], with facts that are known already.
 pub(super) fn compiled(
     path: &Path,
-    inventory: Option<&Facts>,
+    facts: Option<&Facts>,
     trust: Trust,
+    how: How,
 ) -> Result<Compiled, Failure> {
     let (loader, main) = FolderLoader::of_policy(path, trust)?;
-    Ok(compile_with(&loader, &main, inventory, How::default()))
+    Ok(compile_with(&loader, &main, facts, how))
 }
 
 pub(super) fn read_inventory(path: &Path, trust: Trust) -> Result<Facts, Failure> {

@@ -140,7 +140,7 @@ fn policy(
     let facts = with.engine.as_ref().or(engine.facts());
     let mut compiled = match with.inventory {
         Some(file) => policy::read(path, Some(file), Trust::Root, How::default())?,
-        None => policy::compiled(path, facts, Trust::Root)?,
+        None => policy::compiled(path, facts, Trust::Root, How::default())?,
     };
     let found = match (compiled.policies.is_empty(), engine.facts()) {
         // An address may be missing because of what is to be told.
@@ -149,7 +149,7 @@ fn policy(
                 complete: true,
                 ..facts.clone()
             };
-            let closed = policy::compiled(path, Some(&closed), Trust::Root)?;
+            let closed = policy::compiled(path, Some(&closed), Trust::Root, How::default())?;
             differences_of(&closed.policies, with.host, engine)
         }
         _ => differences_of(&compiled.policies, with.host, engine),

@@ -6,7 +6,7 @@ use crate::artifact::Bundle;
 use crate::diag::{Diagnostic, code};
 use crate::diagram::Budget;
 use crate::meaning::{Difference, Invalid, validate};
-use crate::netfilter::Family;
+use crate::netfilter::{Family, Ruleset};
 use crate::netfilter::bounds::{self, Beyond};
 use crate::policy::ir::Policy;
 use crate::question::{self, HostRules, Unkept, Why};
@@ -17,10 +17,20 @@ const EDGES: [usize; 2] = [12_000_000, 16_000_000];
 /// Most steps of work for all hosts, families and expectations of a compile.
 const STEPS: u64 = 200_000_000;
 
+/// Steps that a rule stands for, from the policy to the text and back, before any comparison.
+const STEPS_PER_RULE: u64 = 300;
+
 /// Returns what all comparisons of a compile share.
 pub(super) fn budget() -> Budget {
     let [each, all] = EDGES;
     Budget::new(each, all, STEPS)
+}
+
+/// Returns the steps that writing and reading rules stands for.
+pub(super) fn written(rulesets: &[Ruleset]) -> u64 {
+    let chains = rulesets.iter().flat_map(|rules| rules.chains.values());
+    let rules: usize = chains.map(Vec::len).sum();
+    rules as u64 * STEPS_PER_RULE
 }
 
 /// Holds every chain that was written against what iptables and the kernel take.

@@ -1,9 +1,7 @@
 //! Many functions at once. Going through their values side by side makes no node that is not part of
 //! what they become, where joining two at a time makes one for each half of each half.
 
-use std::collections::HashMap;
-
-use super::store::{Level, Manager, Node};
+use super::store::{Level, Manager, Memo, Node};
 
 /// Most functions that are looked at for all values of a level, as a multiple of what each of them says of
 /// it. Those that overlap more are joined by halves.
@@ -19,7 +17,7 @@ enum Join {
 }
 
 /// Lists that were joined before.
-type Known = HashMap<Vec<Node>, Node>;
+type Known = Memo<Vec<Node>>;
 
 /// Where one of the functions leads for some values, unless it says no.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +40,12 @@ struct Swept {
 impl Manager {
     /// Returns the first answer that is not 0, of all functions in their order.
     pub fn first_of(&mut self, all: &[Node]) -> Node {
-        self.join(Join::First, all, &mut Known::new())
+        self.join(Join::First, all, &mut Known::default())
     }
 
     /// Returns how many conditions hold: 0, 1, or 2 for more than one.
     pub fn count(&mut self, all: &[Node]) -> Node {
-        self.join(Join::Sum, all, &mut Known::new())
+        self.join(Join::Sum, all, &mut Known::default())
     }
 
     fn join(&mut self, join: Join, all: &[Node], known: &mut Known) -> Node {

@@ -96,9 +96,10 @@ pub enum Atom {
 /// answer depends on what came before.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Unknown {
-    pub text: String,
-    /// Table, chain, and how many of the same text come before in that chain.
+    /// Table, chain, and how many of the same text come before in that chain. It comes first, so that those
+    /// of one chain stand in a row.
     pub place: Option<(String, String, usize)>,
+    pub text: String,
 }
 
 /// The functions of one family's packets.
@@ -118,6 +119,8 @@ pub struct Space {
 
 /// Of [`Field::State`].
 const UNTRACKED: u128 = 4;
+/// Steps that telling one interface from all others stands for.
+const STEPS_PER_ATOM: u64 = 200;
 /// Most matches that only the kernel can answer.
 const MAX_UNKNOWN: usize = 4_000;
 
@@ -131,8 +134,10 @@ impl Space {
         names: &[&str],
         budget: impl Into<Budget>,
     ) -> Self {
-        let mut diagrams = Manager::new(budget);
         let atoms = atoms(dumps, names);
+        let budget = budget.into();
+        budget.take(atoms.len() as u64 * STEPS_PER_ATOM);
+        let mut diagrams = Manager::new(budget);
         let level = |field: Field| diagrams.add_level(field.max(family, atoms.len()));
         let fields = Field::ALL.map(level).to_vec();
         let marks = (0..64).map(|_| diagrams.add_level(1)).collect();
@@ -183,6 +188,25 @@ impl Space {
     /// Returns all matches so far that only the kernel can answer.
     pub fn all_unknown(&self) -> impl Iterator<Item = (&Unknown, Level)> {
         self.unknown.iter().map(|(what, level)| (what, *level))
+    }
+
+    /// Returns those that are of the rules of one chain.
+    pub fn unknown_of<'s>(
+        &'s self,
+        table: &'s str,
+        chain: &'s str,
+    ) -> impl Iterator<Item = (&'s Unknown, Level)> {
+        let first = Unknown {
+            place: Some((table.to_owned(), chain.to_owned(), 0)),
+            text: String::new(),
+        };
+        let of_chain = move |what: &Unknown| {
+            let mut place = what.place.iter();
+            place.any(|(of, at, _)| of == table && at == chain)
+        };
+        let all = self.unknown.range(first..);
+        all.map(|(what, level)| (what, *level))
+            .take_while(move |(what, _)| of_chain(what))
     }
 
     pub fn atoms(&self) -> &[Atom] {

@@ -122,7 +122,7 @@ fn disturbed(text: &str, tape: &mut Tape<'_>) -> String {
         let within_value = matches!(letter, '/' | ':') && !before.starts_with(char::is_alphabetic);
         let line_may_end = matches!(letter, ',' | '\n' | '{' | '[')
             || letter == '>'
-            || letter == ':' && new.ends_with(' ');
+            || letter == ':' && new.ends_with(' ') && rest.starts_with(' ');
         if letter == '\n' && tape.below(4) == 0 {
             let _ = write!(new, " {}", comment(tape));
         }

@@ -121,7 +121,7 @@ proptest! {
 #[test]
 fn random_policies_have_trees() {
     let (mut into, mut ways) = (0, 0);
-    for seed in 0..40 {
+    for seed in 0..160 {
         let found = check(&super::bytes(seed), seed % 2 == 0).expect("trees and lists agree");
         into += found.into;
         ways += found.ways;

@@ -87,6 +87,7 @@ fn is_exact(found: &Diagnostic) -> bool {
     [
         code::CANCELLED,
         code::DENIES_NOTHING,
+        code::HOST_LEFT_OPEN,
         code::NOTHING_NEW,
         code::REPEATED,
         code::SPARE_SOURCE,
@@ -179,13 +180,15 @@ proptest! {
 }
 
 /// Returns a policy's text without a statement that is told; of a port that is not published the `from` goes.
+/// A published port is closed to all others by its statement, so that cannot go.
 fn cut(text: &str, told: &Diagnostic) -> Option<String> {
     let span = told.labels.iter().find(|label| label.primary)?.span;
     let (start, end) = (span.start as usize, span.end as usize);
     let said = &text[start..end];
     let kept = match said.find(" from ") {
-        Some(from) if !said.contains(" as ") => &said[..from],
-        _ => "",
+        Some(_) if said.contains(" as ") => return None,
+        Some(from) => &said[..from],
+        None => "",
     };
     Some(format!("{}{kept}{}", &text[..start], &text[end..]))
 }
@@ -215,8 +218,9 @@ fn agrees_with_diff(bytes: &[u8]) -> Result<usize, TestCaseError> {
     let mut told = lint(std::slice::from_ref(policy));
     told.retain(|it| it.code == code::NOTHING_NEW || it.code == code::DENIES_NOTHING);
     for it in &told {
-        let cut = cut(&text, it).expect("a place");
-        prop_assert!(are_one(&text, &cut), "{text}\n{it:#?}\n{cut}");
+        if let Some(cut) = cut(&text, it) {
+            prop_assert!(are_one(&text, &cut), "{text}\n{it:#?}\n{cut}");
+        }
     }
     Ok(told.len())
 }
@@ -275,7 +279,7 @@ fn needed(bytes: &[u8]) -> Result<usize, TestCaseError> {
     };
     let (bare, told) = bare(policy);
     // Without what it cancels, a denial has nothing to deny.
-    let opens = [code::CANCELLED, code::NOTHING_NEW];
+    let opens = [code::CANCELLED, code::HOST_LEFT_OPEN, code::NOTHING_NEW];
     let denials: Vec<Diagnostic> = told
         .into_iter()
         .filter(|it| !opens.contains(&it.code))

@@ -67,7 +67,9 @@ pub(super) fn untrue(said: &[Said], findings: &Findings, truth: &Truth) -> Vec<S
                 let (from, to, more) = (&first.from, &first.to, rest.len());
                 let (command, code) = (said.command, said.code);
                 untrue.push(format!(
-                    "`{command}` ({code:?}) does not tell that {from} -> {to} is {kind}, nor {more} more"
+                    "`{command}` ({code:?}) does not tell that {from} -> {to} is {kind}, nor {more} more, \
+                     but: {}",
+                    said.text
                 ));
             }
         }

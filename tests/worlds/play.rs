@@ -32,6 +32,8 @@ pub(super) struct Play<'a> {
     in_force: Option<String>,
     /// Nothing has changed since it was applied.
     is_fresh: bool,
+    /// What `apply` said, until it was held against the machine.
+    applied: Option<Said>,
 }
 
 impl<'a> Play<'a> {
@@ -49,6 +51,7 @@ impl<'a> Play<'a> {
             policies: BTreeMap::new(),
             in_force: None,
             is_fresh: false,
+            applied: None,
         }
     }
 
@@ -199,6 +202,7 @@ impl<'a> Play<'a> {
         if output.status.success() {
             self.in_force = Some(file.to_owned());
             self.is_fresh = true;
+            self.applied = Some(said);
         }
     }
 
@@ -230,7 +234,8 @@ impl<'a> Play<'a> {
             findings.dead.extend::<Vec<Try>>(told);
             findings.cut = cut;
         }
-        let said = claims::all(&self.stage.host, &format!("{FOLDER}/{file}"));
+        let mut said = claims::all(&self.stage.host, &format!("{FOLDER}/{file}"));
+        said.extend(self.applied.take().filter(|_| self.is_fresh));
         self.connections(&oracle, &findings, is_told);
         for untrue in claims::untrue(&said, &findings, &truth) {
             self.fail(&untrue);

@@ -58,17 +58,14 @@ impl Says<'_> {
     /// Finds the counter of the exposure's chain that counts what is wanted; where there is none, no
     /// rule can agree with the one that is made.
     fn counter(&mut self, table: &str, chain: &str, wanted: &Wanted) -> Level {
-        let here = |what: &Unknown| match &what.place {
-            Some((at, of, _)) => at == table && of == chain,
-            None => false,
-        };
         let whole = self.family();
-        let found = self
-            .space
-            .all_unknown()
-            .find(|(what, _)| here(what) && wanted.is(&what.text, whole));
+        let found = {
+            let mut all = self.space.unknown_of(table, chain);
+            all.find(|(what, _)| wanted.is(&what.text, whole))
+                .map(|(_, level)| level)
+        };
         match found {
-            Some((_, level)) => level,
+            Some(level) => level,
             None => self.space.unknown(Unknown {
                 text: format!("{wanted:?} in {chain}"),
                 place: None,

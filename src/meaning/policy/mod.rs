@@ -10,6 +10,7 @@ mod parties;
 mod raw;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::packet::Sample;
 use super::space::{Atom, Field, Space, prefixes};
@@ -36,6 +37,13 @@ pub fn interfaces(policy: &Policy) -> Vec<String> {
     named.chain(starts).chain(["lo".to_owned()]).collect()
 }
 
+/// Returns the bridges of the networks of this host, as values of an interface.
+fn bridges(space: &Space, policy: &Policy) -> IntervalSet {
+    let local = policy.networks.iter().filter(|network| network.local);
+    let atoms = local.map(|network| space.atom(&network.bridge.0));
+    IntervalSet::from_ranges(atoms.map(|atom| (atom, atom)).collect())
+}
+
 /// A policy as one family's packets see it.
 #[derive(Debug)]
 pub(super) struct Says<'p> {
@@ -44,15 +52,25 @@ pub(super) struct Says<'p> {
     /// Sources of the parties that were asked for.
     sources: HashMap<Party, Node>,
     senders: HashMap<Party, (IntervalSet, Node)>,
+    /// The bridges of this host's networks, as values of an interface.
+    bridges: IntervalSet,
+    /// Functions that hold on any of them, of the fields that were asked for.
+    any_bridge: HashMap<Field, Node>,
+    /// Sources of the lists of parties that were asked for, by where each list lies; it is kept, so that no
+    /// other comes to lie there.
+    lefts: HashMap<usize, (Arc<[Party]>, Node)>,
 }
 
 impl<'p> Says<'p> {
     pub(super) fn new(space: Space, policy: &'p Policy) -> Self {
         Says {
+            bridges: bridges(&space, policy),
             space,
             policy,
+            any_bridge: HashMap::new(),
             sources: HashMap::new(),
             senders: HashMap::new(),
+            lefts: HashMap::new(),
         }
     }
 
@@ -120,15 +138,12 @@ impl<'p> Says<'p> {
 
     /// Returns yes where a packet comes, or goes, by the bridge of any network of this host.
     fn any_bridge(&mut self, field: Field) -> Node {
-        let bridges = self.bridges();
-        self.space.within(field, &bridges)
-    }
-
-    /// Returns the bridges of the networks of this host, as values of an interface.
-    fn bridges(&self) -> IntervalSet {
-        let local = self.local().into_iter();
-        let atoms = local.map(|(_, network)| self.space.atom(&network.bridge.0));
-        IntervalSet::from_ranges(atoms.map(|atom| (atom, atom)).collect())
+        if let Some(known) = self.any_bridge.get(&field) {
+            return *known;
+        }
+        let node = self.space.within(field, &self.bridges);
+        self.any_bridge.insert(field, node);
+        node
     }
 
     /// Returns yes where a packet comes, or goes, by a bridge of the engine's, declared or not.

@@ -73,7 +73,7 @@ impl Says<'_> {
             Party::Host => (none, Node::YES),
             // Which addresses are the host's, no policy says.
             Party::Trust(id) => {
-                let inside = none.union(&self.bridges());
+                let inside = none.union(&self.bridges);
                 (all.difference(&inside), self.in_set(id, Field::Source))
             }
             Party::Container(_) | Party::Network(_) | Party::Outside => return None,
@@ -209,10 +209,16 @@ impl Says<'_> {
         self.space.all_within(&here, Node::YES)
     }
 
-    /// Returns yes where a statement names who sends.
+    /// Returns yes where a statement names who sends; many statements share a list of such.
     pub(super) fn left(&mut self, access: &Access) -> Node {
+        let place = access.left.as_ptr().addr();
+        if let Some((_, known)) = self.lefts.get(&place) {
+            return *known;
+        }
         let all: Vec<Node> = access.left.iter().map(|it| self.source(*it)).collect();
-        self.or(&all)
+        let node = self.or(&all);
+        self.lefts.insert(place, (access.left.clone(), node));
+        node
     }
 
     /// Returns yes where a statement names a packet by its ends and its service.

@@ -418,7 +418,7 @@ fn permits(chains: &mut Chains<'_, '_>, chain: &ChainName, way: Way) {
     let (Some(network), view) = (way.target(), chains.view) else {
         return;
     };
-    for access in allows(view) {
+    for access in view.allows_to(network) {
         accesses(chains, chain, way, access, &Target::SetMark);
     }
     // What is alike stands together. Limits come last: what is over one of them has no other way.

@@ -11,7 +11,7 @@ use super::{Chains, network_chain};
 use crate::net::PortRange;
 use crate::netfilter::rule::{Conntrack, Interface, Rule, Service, Target};
 use crate::netfilter::{ChainName, Family, Table};
-use crate::policy::ir::{Effect, NetworkId, Protocol};
+use crate::policy::ir::{NetworkId, Protocol};
 
 /// The host's own addresses that no packet from elsewhere may have (RFC 6890).
 pub(super) const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
@@ -292,8 +292,7 @@ fn reply(view: &View<'_>, network: NetworkId, rule: &Rule) -> Rule {
 
 /// Everything that statements open in `network` without the help of a published port.
 fn openings(view: &View<'_>, way: Way, network: NetworkId) -> Vec<Rule> {
-    let accesses = view.policy.accesses.iter();
-    let allows = accesses.filter(|access| access.effect == Effect::Allow);
+    let allows = view.allows_to(network).iter();
     let mut rules: Vec<Rule> = allows
         .flat_map(|access| view.routed_rules(access, way, network))
         .collect();

@@ -4,7 +4,7 @@
 //! party that the chain's own position already implies expands to one empty condition.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv6Net};
 use crate::net::{AddrSet, PortRange};
 use crate::netfilter::Family;
 use crate::netfilter::rule::{Interface, Rule, Service};
-use crate::policy::ir::{self, ContainerId, ForwardPolicy, IfName, NetworkId, Party, Policy};
+use crate::policy::ir::{self, Access, ContainerId, ForwardPolicy, IfName, NetworkId, Party, Policy};
 
 /// What every IPv6 interface has by itself (RFC 4291, 2.5.6).
 pub(super) const LINK_LOCAL: Ipv6Net =
@@ -120,6 +120,39 @@ impl End {
     }
 }
 
+/// Sorts what opens something by the networks that it leads to: with many of both, nobody asks all for each.
+fn allows(policy: &Policy) -> Vec<Vec<&Access>> {
+    let mut allows = vec![Vec::new(); policy.networks.len()];
+    let is_allow = |access: &&Access| access.effect == ir::Effect::Allow;
+    for access in policy.accesses.iter().filter(is_allow) {
+        for network in aims(policy, access) {
+            if let Some(list) = allows.get_mut(network) {
+                list.push(access);
+            }
+        }
+    }
+    allows
+}
+
+/// Returns the networks that a statement may lead to, by their places.
+fn aims(policy: &Policy, access: &Access) -> BTreeSet<usize> {
+    let mut aims = BTreeSet::new();
+    for right in &access.right {
+        match right {
+            Party::Network(id) => aims.extend([id.0]),
+            Party::Container(id) => {
+                let container = policy.containers.get(id.0).into_iter();
+                let attachments = container.flat_map(|it| &it.attachments);
+                aims.extend(attachments.map(|at| at.network.0));
+            }
+            Party::Any | Party::Host | Party::Outside | Party::Trust(_) => {
+                aims.extend(0..policy.networks.len());
+            }
+        }
+    }
+    aims
+}
+
 /// A policy seen by one family, with what every chain asks for worked out once.
 #[derive(Debug)]
 pub(super) struct View<'a> {
@@ -131,6 +164,8 @@ pub(super) struct View<'a> {
     pub(super) ends: RefCell<HashMap<(ir::TrustId, Way), Vec<End>>>,
     /// Containers on each network.
     residents: Vec<Vec<ContainerId>>,
+    /// What may open each network, in the order written.
+    allows: Vec<Vec<&'a Access>>,
 }
 
 impl<'a> View<'a> {
@@ -154,7 +189,13 @@ impl<'a> View<'a> {
             sets,
             ends: RefCell::default(),
             residents,
+            allows: allows(policy),
         }
+    }
+
+    /// Returns the statements that may open a network, in the order written.
+    pub(super) fn allows_to(&self, id: NetworkId) -> &[&'a Access] {
+        self.allows.get(id.0).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the containers on a network in the order written.

@@ -1,7 +1,7 @@
 //! What a statement does to the host, or does not do, where its words may say otherwise.
 
 use crate::diag::{Diagnostic, code};
-use crate::policy::ir::{Access, Effect, NetworkId, Party, Policy};
+use crate::policy::ir::{Access, Effect, Network, NetworkId, Party, Policy};
 
 /// Warns of each `allow … -> host` for such as reach it without.
 pub(super) fn closes_nothing(policies: &[Policy]) -> Vec<Diagnostic> {
@@ -35,15 +35,17 @@ pub(super) fn closes_nothing(policies: &[Policy]) -> Vec<Diagnostic> {
 
 /// Tells whether nothing of the policy keeps a party from the host's ports.
 fn reaches_host(policies: &[Policy], party: Party) -> bool {
+    let is_open = |network: &Network| !network.local || network.host_access;
     let open = |id: NetworkId| {
         let mut all = policies
             .iter()
             .filter_map(|policy| policy.networks.get(id.0));
-        all.all(|network| !network.local || network.host_access)
+        all.all(is_open)
     };
     match party {
         Party::Host => false,
-        Party::Any | Party::Outside | Party::Trust(_) => true,
+        Party::Any => policies.iter().flat_map(|it| &it.networks).all(is_open),
+        Party::Outside | Party::Trust(_) => true,
         Party::Network(id) => open(id),
         Party::Container(id) => {
             let policy = policies.first();

@@ -6,8 +6,8 @@ use crate::artifact::Bundle;
 use crate::diag::{Diagnostic, code};
 use crate::diagram::Budget;
 use crate::meaning::{Difference, Invalid, validate};
-use crate::netfilter::{Family, Ruleset};
 use crate::netfilter::bounds::{self, Beyond};
+use crate::netfilter::{Family, Ruleset};
 use crate::policy::ir::Policy;
 use crate::question::{self, HostRules, Unkept, Why};
 

@@ -10,6 +10,9 @@ const MEMORY: u64 = 1 << 30;
 /// Seconds of processor time that no budget lasts for, however slow the machine.
 const HANGS: u64 = 600;
 
+/// What a policy is told that is too much: for iptables, for a proof, or to be loaded.
+const TOO_MUCH: [&str; 3] = ["error[T0401]", "error[T0403]", "error[T0407]"];
+
 /// Writes lines until a text is as long as a policy's file may be.
 fn until_full(head: &str, line: impl Fn(usize) -> Option<String>) -> String {
     let mut policy = head.to_owned();
@@ -57,6 +60,22 @@ fn linked_hosts(count: usize) -> String {
     let names: Vec<String> = (0..count).map(|id| format!("c{id}")).collect();
     let names = names.join(", ");
     let _ = writeln!(policy, "link {names} -> {names}");
+    policy
+}
+
+/// Hosts with a network and a published port each.
+fn published_on_hosts(count: usize) -> String {
+    let mut policy = String::new();
+    for id in 0..count {
+        let _ = writeln!(policy, "host h{id} {{ }}");
+        policy.push_str(&network(id, &format!(" on h{id}")));
+        let (high, low) = (id / 256, id % 256);
+        let port = 8_000 + id;
+        let _ = writeln!(
+            policy,
+            "container c{id} on n{id} at 10.{high}.{low}.9 {{ expose 80/tcp as {port} from any }}"
+        );
+    }
     policy
 }
 
@@ -125,10 +144,7 @@ fn is_bounded(policy: &str) {
     let end = end.join("\n");
     match output.status.code() {
         Some(0) => {}
-        Some(1) => assert!(
-            said.contains("error[T0401]") || said.contains("error[T0403]"),
-            "{end}"
-        ),
+        Some(1) => assert!(TOO_MUCH.iter().any(|code| said.contains(code)), "{end}"),
         other => panic!("ended with {other:?}: {end}"),
     }
 }
@@ -136,6 +152,17 @@ fn is_bounded(policy: &str) {
 #[test]
 fn joined_networks_are_bounded() {
     is_bounded(&joined_networks(500));
+}
+
+#[test]
+fn many_joined_networks_are_bounded() {
+    is_bounded(&joined_networks(1_500));
+}
+
+#[test]
+fn hosts_are_bounded() {
+    is_bounded(&published_on_hosts(500));
+    is_bounded(&published_on_hosts(900));
 }
 
 #[test]

@@ -13,7 +13,9 @@ use ipnet::{IpNet, Ipv6Net};
 use crate::net::{AddrSet, PortRange};
 use crate::netfilter::Family;
 use crate::netfilter::rule::{Interface, Rule, Service};
-use crate::policy::ir::{self, Access, ContainerId, ForwardPolicy, IfName, NetworkId, Party, Policy};
+use crate::policy::ir::{
+    self, Access, ContainerId, ForwardPolicy, IfName, NetworkId, Party, Policy,
+};
 
 /// What every IPv6 interface has by itself (RFC 4291, 2.5.6).
 pub(super) const LINK_LOCAL: Ipv6Net =

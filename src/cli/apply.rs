@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::args::ApplyArgs;
-use super::failure::{Failure, not_compared};
+use super::failure::{Failure, FailureKind, not_compared};
 use super::target::Wanted;
 use super::{Done, beside, notes, policy, target};
 use crate::artifact::Bundle;
@@ -38,8 +38,14 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let wanted = target::wanted(&host, path, &with)?;
     let (bundle, warnings) = (&wanted.subject.bundle, wanted.warnings.clone());
     let unread = deploy::forgets_nothing(&host, bundle, wanted.engine.facts(), &args.forget)?;
-    let closed = deploy::closed_at_first(&host, &wanted.subject.policy);
-    for before in unread.iter().chain(&closed) {
+    let harms = harms(&host, args, &wanted);
+    if harms.iter().any(|it| it.weight == Weight::Error) {
+        let text: String = harms.iter().map(Finding::text).collect();
+        let kind = FailureKind::No;
+        let text = format!("{text}error: nothing was changed\n");
+        return Err(Failure { kind, text });
+    }
+    for before in unread.iter().chain(&harms) {
         let _ = host::print_coloured(anstream::stderr().lock(), &before.text());
     }
     let mut done = if let Some(wait) = args.confirm {
@@ -51,6 +57,15 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     };
     done.yes &= unread.is_none_or(|it| it.weight != Weight::Error);
     Ok(looked_after(&host, &wanted, done))
+}
+
+/// Returns what may do harm that nobody means; an error but on trial.
+fn harms(host: &LinuxHost, args: &ApplyArgs, wanted: &Wanted) -> Vec<Finding> {
+    let on_trial = args.confirm.is_some();
+    let closed = deploy::closed_at_first(host, &wanted.subject.policy, on_trial);
+    let session = host::ssh_session().filter(|_| !on_trial);
+    let ends = session.and_then(|it| deploy::ends_session(host, &wanted.subject.bundle, &it));
+    closed.into_iter().chain(ends).collect()
 }
 
 /// Looks what the rules, which are in force now, make of published ports that no line opens.

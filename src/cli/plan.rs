@@ -13,7 +13,7 @@ use super::{Done, beside, notes, policy, target};
 use crate::compare::{Asks, World, against_others, under_rules};
 use crate::compile::Subject;
 use crate::deploy::against::Engine;
-use crate::deploy::{self, NewRules, Preview};
+use crate::deploy::{self, NewRules, Preview, SideError};
 use crate::host::Host;
 use crate::netfilter::Family;
 use crate::netfilter::trace::Machine;
@@ -37,7 +37,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
     let (mut all, mut machines) = (Vec::new(), Vec::new());
     let mut cut = host.flows().ok().map(|flows| (flows, 0));
     for rules in &preview.rules {
-        let (before, after) = sides(&host, rules, &subject)?;
+        let [before, after] = sides(&host, rules, &subject)?;
         if let Some((flows, count)) = &mut cut {
             *count += deploy::doomed(&after.machine, flows).len();
         }
@@ -86,27 +86,17 @@ fn refusal(host: &dyn Host, subject: &Subject, engine: &Engine) -> String {
 }
 
 /// Returns the running machine, and itself with the new rules loaded and the new routes set.
-fn sides(host: &dyn Host, rules: &NewRules, subject: &Subject) -> Result<(Side, Side), Failure> {
-    let family = rules.family;
-    let (addresses, routes) = (host.addresses()?, host.routes(family)?);
-    let machine = question::of_live(&rules.now, &addresses, &routes, family);
-    let before = Side {
-        machine: machine.map_err(|error| unread(&error))?,
+fn sides(host: &dyn Host, rules: &NewRules, subject: &Subject) -> Result<[Side; 2], Failure> {
+    let machines = deploy::sides(host, rules, subject.bundle.manifest());
+    let machines = machines.map_err(|error| match error {
+        SideError::Host(error) => Failure::from(error),
+        SideError::Live(error) => unread(&error),
+    })?;
+    Ok(machines.map(|machine| Side {
+        machine,
         policy: Some(subject.policy.clone()),
         kind: SideKind::Live,
-    };
-    let mut after = before.clone();
-    let loaded = after.machine.rules.load(&rules.text, family);
-    loaded.map_err(|error| unread(&error.into()))?;
-    for route in &subject.bundle.manifest().routes {
-        let device = route.device.as_deref().or(before.machine.route(route.via));
-        let device = device.map(str::to_owned).filter(|_| family.has(route.via));
-        after
-            .machine
-            .routes
-            .extend(device.map(|device| (route.prefix, device)));
-    }
-    Ok((before, after))
+    }))
 }
 
 fn connections(diff: &Diff) -> String {

@@ -67,6 +67,11 @@ pub fn doomed<'f>(machine: &Machine, flows: &'f [Flow]) -> Vec<Doomed<'f>> {
     found
 }
 
+/// Tells whether the rules of a machine would not let a connection to one of its own ports begin.
+pub(super) fn would_end(machine: &Machine, ends: &Ends) -> bool {
+    stopped(machine, ends, (ends.destination, ends.port)).is_some()
+}
+
 /// Returns the rules that stop a connection if some of ours do on one of its ways, and it gets through
 /// on none.
 fn stopped(machine: &Machine, ends: &Ends, to: (IpAddr, u16)) -> Option<Vec<Met>> {

@@ -101,8 +101,8 @@ fn in_a_line(text: &str) -> String {
 }
 
 /// Returns what a first policy closes without a word of it: published ports of networks that it does not
-/// declare.
-pub fn closed_at_first(host: &dyn Host, policy: &Policy) -> Option<Finding> {
+/// declare. That is an error but on trial.
+pub fn closed_at_first(host: &dyn Host, policy: &Policy, on_trial: bool) -> Option<Finding> {
     if host.exists(store::CURRENT) || policy.host.others != Others::Closed(None) {
         return None;
     }
@@ -113,12 +113,20 @@ pub fn closed_at_first(host: &dyn Host, policy: &Policy) -> Option<Finding> {
     if ports.is_empty() {
         return None;
     }
+    let weight = if on_trial {
+        Weight::Note
+    } else {
+        Weight::Error
+    };
     let seen = format!("this closes ports that no line opens: {}", ports.join(", "));
-    let finding = Finding::new(code::CLOSED_AT_FIRST, Weight::Note, seen)
+    let finding = Finding::new(code::CLOSED_AT_FIRST, weight, seen)
         .why(
             "networks that the policy does not declare are closed to whoever is outside the engine",
         )
-        .remedy("declare what is to be reached, or write `others leave` to leave all of it open");
+        .remedy(
+            "declare what is to be reached, try it with `--confirm`, or say in `host` what is meant: `others \
+             closed`, or `others leave` to leave all of it open",
+        );
     Some(finding)
 }
 

@@ -55,7 +55,7 @@ pub use history::{KEPT, Past};
 pub use install::{POLICIES, disarm, install, instance, report_only, uninstall, units};
 pub use overrides::overridden;
 pub use plan::{is_ours, transaction};
-pub use preview::{NewRules, Preview, preview};
+pub use preview::{NewRules, Preview, SideError, ends_session, preview, sides};
 pub use state::{EngineChain, Hook, Spot, StateError, TideState, TideTable};
 pub use status::{InForce, Status, Unit, status};
 pub use trial::{Returned, Trial, of as on_trial};

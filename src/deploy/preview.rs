@@ -2,13 +2,18 @@
 
 use super::apply::Options;
 use super::converge::live;
+use super::cut::would_end;
 use super::error::Problem;
 use super::job::{Job, changed};
 use super::plan::{steps, transaction};
 use super::{confirm, store, trial};
-use crate::artifact::Bundle;
-use crate::host::Host;
+use crate::artifact::{Bundle, Manifest};
+use crate::diag::code;
+use crate::diag::finding::{Finding, Weight};
+use crate::host::{Ends, Host, HostError};
 use crate::netfilter::Family;
+use crate::netfilter::trace::Machine;
+use crate::question::{LiveError, of_live};
 
 /// The rules of one family, and what would be loaded on top of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +71,54 @@ pub fn preview(host: &dyn Host, bundle: &Bundle) -> Result<Preview, Problem> {
     Ok(preview)
 }
 
+/// Returns a machine as it is, and with the new rules loaded and the new routes set.
+pub fn sides(
+    host: &dyn Host,
+    rules: &NewRules,
+    manifest: &Manifest,
+) -> Result<[Machine; 2], SideError> {
+    let family = rules.family;
+    let (addresses, routes) = (host.addresses()?, host.routes(family)?);
+    let before = of_live(&rules.now, &addresses, &routes, family)?;
+    let mut after = before.clone();
+    let loaded = after.rules.load(&rules.text, family);
+    loaded.map_err(LiveError::from)?;
+    for route in &manifest.routes {
+        let device = route.device.as_deref().or(before.route(route.via));
+        let device = device.map(str::to_owned).filter(|_| family.has(route.via));
+        let routes = device.map(|device| (route.prefix, device));
+        after.routes.extend(routes);
+    }
+    Ok([before, after])
+}
+
+/// Why a machine cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum SideError {
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Live(#[from] LiveError),
+}
+
+/// Refuses a bundle under whose rules a session, in which somebody is about to apply it, could not begin
+/// again: it would be cut, and there would be no other. Where the rules cannot be followed, nothing is said.
+pub fn ends_session(host: &dyn Host, bundle: &Bundle, session: &Ends) -> Option<Finding> {
+    let preview = preview(host, bundle).ok()?;
+    let family = Family::of(session.source);
+    let rules = preview.rules.iter().find(|rules| rules.family == family)?;
+    let [_, after] = sides(host, rules, bundle.manifest()).ok()?;
+    would_end(&after, session).then(|| ended(session))
+}
+
+fn ended(session: &Ends) -> Finding {
+    let (from, port) = (session.source, session.port);
+    let seen = format!("this would end the session from {from} that you are in, on port {port}");
+    Finding::new(code::ENDS_SESSION, Weight::Error, seen)
+        .why("under the new rules no such connection begins: there would be no way back in")
+        .remedy("let it in, or try the policy with `--confirm`, which goes back by itself")
+}
+
 /// Returns what would be done besides rules.
 fn others(job: &Job<'_>) -> Vec<String> {
     let modules = job.modules.iter();
@@ -99,4 +152,23 @@ fn others(job: &Job<'_>) -> Vec<String> {
 fn tracked(host: &dyn Host) -> Result<Option<u64>, Problem> {
     let count = host.sysctl("net/netfilter/nf_conntrack_count")?;
     Ok(count.and_then(|count| count.trim().parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_session_that_would_end() {
+        let session = Ends {
+            source: [192, 0, 2, 10].into(),
+            destination: [192, 0, 2, 1].into(),
+            protocol: 6,
+            source_port: 50_000,
+            port: 22,
+            icmp: (0, 0),
+        };
+        let found = ended(&session);
+        crate::diag::told(found.code, &found.text());
+    }
 }

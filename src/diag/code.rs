@@ -208,6 +208,7 @@ codes! {
     NOTHING_INTACT = "T0531", "No bundle on this machine is intact.";
     NOT_CLOSED = "T0532", "Containers that cannot be closed before their engine starts.";
     NOTHING_BUT_CLOSED = "T0533", "A trial whose end would open containers.";
+    ENDS_SESSION = "T0534", "Rules that would end the session in which they are applied.";
     UNUSED_SET = "T0601" warning, "A trust set that nothing uses.";
     IDLE_NETWORK = "T0602" warning, "A network about which nothing is said.";
     CLOSED_PORT = "T0603" warning, "A port that nobody in its `from` can reach.";

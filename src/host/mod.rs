@@ -28,6 +28,7 @@ mod podman;
 mod powers;
 mod progress;
 mod scratch;
+mod session;
 
 use std::collections::BTreeMap;
 
@@ -50,6 +51,7 @@ pub use output::{print, print_coloured};
 pub use owner::{Access, Trust};
 pub use powers::ContainerPowers;
 pub use progress::{Moving, Progress, columns};
+pub use session::ssh_session;
 
 pub use self::files::{
     FileKind, folder_of, kind, policies_below, policies_in, read_file, read_folder, read_rules,

@@ -15,6 +15,9 @@ use super::networks::Draft;
 use super::{check, containers};
 use super::{settings, sysctl};
 
+/// Most things that all hosts of a policy know together; each has a copy of its own.
+const MAX_SEEN: usize = 1_000_000;
+
 /// All hosts, in the order written; at least one.
 #[derive(Debug)]
 pub(super) struct Hosts {
@@ -318,6 +321,29 @@ impl Hosts {
     pub(super) fn place(&self, block: &ast::Host) -> usize {
         let name = block.name.as_ref().map_or("", |name| name.node.as_str());
         self.names().position(|known| known == name).unwrap_or(0)
+    }
+
+    /// Says where hosts, with all that each of them knows, are more than anybody could compare.
+    pub(super) fn too_much(&self, shared: &Policy) -> Option<Diagnostic> {
+        let exposures = shared.containers.iter().map(|it| it.exposures.len() + 1);
+        let prefixes = shared.trusts.iter().map(|it| it.set.range_count() + 1);
+        let things = shared.networks.len()
+            + shared.accesses.len()
+            + exposures.sum::<usize>()
+            + prefixes.sum::<usize>();
+        let count = self.list.len();
+        if count < 2 || count.saturating_mul(things) <= MAX_SEEN {
+            return None;
+        }
+        let title = format!("the policy has {count} hosts, and each would know {things} things");
+        let found = Diagnostic::error(code::TOO_MANY_TO_PROVE, title)
+            .note("Networks, containers, their ports, prefixes and statements are such.")
+            .help("make a policy of each group of hosts, with what they share in an included file");
+        let last = self.places.iter().flatten().last();
+        Some(match last {
+            Some(place) => found.at(*place, "the last of them"),
+            None => found,
+        })
     }
 
     /// Makes the policy of each host out of what they share, and reports the routes that it misses.

@@ -15,7 +15,7 @@ use super::containers::{self, Surroundings};
 use super::exposures::Exposures;
 use super::hosts::{self, Hosts};
 use super::imports::Imports;
-use super::ir::{ContainerId, Names, NetworkId, Policy, Trust, TrustId, Undeclared};
+use super::ir::{ContainerId, Names, NetworkId, Policy, TrustId, Undeclared};
 use super::names::{Entity, Scope};
 use super::reader::Reader;
 use super::{internal, networks, settings, stock, trust, undeclared};
@@ -66,9 +66,6 @@ impl<'a> Items<'a> {
     }
 }
 
-/// Most things that all hosts of a policy know together; each has a copy of its own.
-const MAX_SEEN: usize = 1_000_000;
-
 /// Looks up all names and makes all checks. The result stands only if no errors were reported.
 pub(super) fn resolve(
     imports: &Imports,
@@ -82,10 +79,6 @@ pub(super) fn resolve(
     let trusts = trust::resolve(&items.trusts, &imports.hidden, &mut scope, reader);
     let diagnostics = &mut reader.diagnostics;
     let hosts = hosts::resolve(&items.hosts, diagnostics);
-    if let Some(found) = too_large(&items, &hosts, &trusts) {
-        diagnostics.push(found);
-        return Vec::new();
-    }
     let mut networks = networks::resolve(
         &items.networks,
         &hosts,
@@ -148,6 +141,10 @@ fn for_hosts(
     inventory: Option<&Facts>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Policy> {
+    if let Some(found) = hosts.too_much(&shared) {
+        diagnostics.push(found);
+        return Vec::new();
+    }
     let apart = (0..).zip(&shared.networks).filter(|(_, it)| it.internal);
     let apart: Vec<NetworkId> = apart.map(|(id, _)| NetworkId(id)).collect();
     diagnostics.extend(internal::check(&shared, &apart, "the inventory"));
@@ -224,29 +221,6 @@ fn check_size(items: &Items<'_>, imports: &Imports, main: SourceId, reader: &mut
         let many = Diagnostic::error(code::TOO_MANY_CONTAINERS, title);
         diagnostics.push(many.at(container.name.span, "one too many"));
     }
-}
-
-/// Says where hosts and all that each of them knows are together more than anybody could compare.
-fn too_large(items: &Items<'_>, hosts: &Hosts, trusts: &[Trust]) -> Option<Diagnostic> {
-    let exposures = items.containers.iter().map(|it| it.exposures.len() + 1);
-    let prefixes = trusts.iter().map(|it| it.set.range_count() + 1);
-    let things = items.networks.len()
-        + items.accesses.len()
-        + exposures.sum::<usize>()
-        + prefixes.sum::<usize>();
-    let count = hosts.list.len();
-    if count < 2 || count.saturating_mul(things) <= MAX_SEEN {
-        return None;
-    }
-    let title = format!("the policy has {count} hosts, and each would know {things} things");
-    let found = Diagnostic::error(code::TOO_MANY_TO_PROVE, title)
-        .note("Networks, containers, their ports, prefixes and statements are such.")
-        .help("make a policy of each group of hosts, with what they share in an included file");
-    let last = items.hosts.last().and_then(|host| host.name.as_ref());
-    Some(match last {
-        Some(name) => found.at(name.span, "the last of them"),
-        None => found,
-    })
 }
 
 fn no_network(main: SourceId, empty: bool) -> Diagnostic {

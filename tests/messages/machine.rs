@@ -9,6 +9,7 @@ use tidegate::compile::{How, compile_with};
 use tidegate::deploy::{
     ApplyError, Difference, Forgotten, Mismatch, Problem, StateError, closed_at_first,
 };
+use tidegate::diag::finding::Weight;
 use tidegate::diag::{Code, code};
 use tidegate::facts::Facts;
 use tidegate::host::{HostError, LinuxHost, Variant};
@@ -210,8 +211,10 @@ fn of_ports_that_are_closed_at_first() {
     let subject = compiled.subjects().remove(0);
     let nothing = tempfile::tempdir().unwrap();
     let host = LinuxHost::new(nothing.path(), Variant::Auto);
-    let found = closed_at_first(&host, &subject.policy).unwrap();
+    let found = closed_at_first(&host, &subject.policy, false).unwrap();
     told(code::CLOSED_AT_FIRST, &found.text());
+    let on_trial = closed_at_first(&host, &subject.policy, true).unwrap();
+    assert_eq!(on_trial.weight, Weight::Note);
 }
 
 #[test]

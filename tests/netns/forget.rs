@@ -172,20 +172,24 @@ containers:
 ";
 
 #[test]
-fn the_first_policy_says_which_ports_it_closes_before_it_does() {
+fn the_first_policy_closes_no_port_without_a_word() {
     on_a_machine(|env| {
         fs::write(env.root.path().join("facts.yaml"), PUBLISHED).unwrap();
         let leaves = fs::read_to_string(env.root.path().join("other.tide")).unwrap();
         let leaves = leaves.replace("uplink eth0", "uplink eth0\n  others leave\n");
         fs::write(env.root.path().join("leave.tide"), leaves).unwrap();
-        let text = run(env, "apply other.tide --inventory facts.yaml", 0);
-        assert!(text.contains("note[T0527]"), "{text}");
+        let before = env.rules(Family::V4);
+        let text = run(env, "apply other.tide --inventory facts.yaml", 1);
+        assert!(text.contains("error[T0527]"), "{text}");
         assert!(text.contains("8090/tcp of `wiki`"), "{text}");
-        let gate = env.rules(Family::V4).join("\n");
-        assert!(gate.contains("br-"), "{gate}");
-        // The second one closes nothing that is not closed already.
+        assert_eq!(env.rules(Family::V4), before);
+        let meant = fs::read_to_string(env.root.path().join("other.tide")).unwrap();
+        let meant = meant.replace("uplink eth0", "uplink eth0\n  others closed\n");
+        fs::write(env.root.path().join("other.tide"), meant).unwrap();
         let text = run(env, "apply other.tide --inventory facts.yaml", 0);
         assert!(!text.contains("T0527"), "{text}");
+        let gate = env.rules(Family::V4).join("\n");
+        assert!(gate.contains("br-"), "{gate}");
         run(env, "uninstall", 0);
         let text = run(env, "apply leave.tide --inventory facts.yaml", 0);
         assert!(!text.contains("T0527"), "{text}");

@@ -14,3 +14,4 @@ mod forget;
 mod frames;
 mod no_engine;
 mod routes;
+mod session;

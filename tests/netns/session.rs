@@ -41,8 +41,8 @@ fn on_a_machine(test: impl Fn(&Env) + Sync) {
             Env::ip(&line);
         }
         for (name, denied) in [("ssh", "22/tcp"), ("mail", "25/tcp")] {
-            let text = format!("{SHOP}deny office -> host : {denied}\n");
-            fs::write(env.root.path().join(format!("{name}.tide")), text).unwrap();
+            let policy = format!("{SHOP}deny office -> host : {denied}\n");
+            fs::write(env.root.path().join(format!("{name}.tide")), policy).unwrap();
         }
         test(env);
     });

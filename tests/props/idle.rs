@@ -46,7 +46,7 @@ pub fn mended(policy: &Policy, found: &Diagnostic) -> Option<Policy> {
             }
         }
         code::HOST_LEFT_OPEN | code::REPEATED => {
-            policy.accesses.retain(|access| access.span != span)
+            policy.accesses.retain(|access| access.span != span);
         }
         code::UNLINKED => {
             for container in &mut policy.containers {

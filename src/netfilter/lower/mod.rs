@@ -5,6 +5,7 @@
 //! which the engine's own rules decide; or the grant bit, which `filter` turns into an ACCEPT that
 //! the engine's own rules cannot take back.
 
+mod aims;
 mod denied;
 mod forward;
 mod host;

@@ -4,12 +4,13 @@
 //! party that the chain's own position already implies expands to one empty condition.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv6Net};
 
+use super::aims::allows_by_network;
 use crate::net::{AddrSet, PortRange};
 use crate::netfilter::Family;
 use crate::netfilter::rule::{Interface, Rule, Service};
@@ -122,39 +123,6 @@ impl End {
     }
 }
 
-/// Sorts what opens something by the networks that it leads to: with many of both, nobody asks all for each.
-fn allows(policy: &Policy) -> Vec<Vec<&Access>> {
-    let mut allows = vec![Vec::new(); policy.networks.len()];
-    let is_allow = |access: &&Access| access.effect == ir::Effect::Allow;
-    for access in policy.accesses.iter().filter(is_allow) {
-        for network in aims(policy, access) {
-            if let Some(list) = allows.get_mut(network) {
-                list.push(access);
-            }
-        }
-    }
-    allows
-}
-
-/// Returns the networks that a statement may lead to, by their places.
-fn aims(policy: &Policy, access: &Access) -> BTreeSet<usize> {
-    let mut aims = BTreeSet::new();
-    for right in &access.right {
-        match right {
-            Party::Network(id) => aims.extend([id.0]),
-            Party::Container(id) => {
-                let container = policy.containers.get(id.0).into_iter();
-                let attachments = container.flat_map(|it| &it.attachments);
-                aims.extend(attachments.map(|at| at.network.0));
-            }
-            Party::Any | Party::Host | Party::Outside | Party::Trust(_) => {
-                aims.extend(0..policy.networks.len());
-            }
-        }
-    }
-    aims
-}
-
 /// A policy seen by one family, with what every chain asks for worked out once.
 #[derive(Debug)]
 pub(super) struct View<'a> {
@@ -191,7 +159,7 @@ impl<'a> View<'a> {
             sets,
             ends: RefCell::default(),
             residents,
-            allows: allows(policy),
+            allows: allows_by_network(policy),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Pure: [`Facts`] and rules in, findings out. Whoever asks has looked at the machine before.
 
 mod containers;
+mod interfaces;
 mod networks;
 mod others;
 mod outside;
@@ -47,6 +48,7 @@ impl World<'_> {
 pub fn compare(world: World<'_>) -> Vec<Finding> {
     let found = networks::compare(world).into_iter();
     let found = found.chain(containers::compare(world));
+    let found = found.chain(interfaces::compare(world));
     sorted(found.chain(ports::compare(world)).collect())
 }
 

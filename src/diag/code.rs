@@ -272,4 +272,6 @@ codes! {
     OTHERS_DROP = "T0813", "A rule of others that drops what the policy opens.";
     NOT_COMPARED_WITH_ENGINE = "T0814", "An engine that could not be asked what runs.";
     CONTAINER_BESIDES = "T0815", "A declared container that is also on a network which no line declares.";
+    OUTSIDE_UNNAMED = "T0816", "What `outside` is where no uplink is named.";
+    BRIDGES_LEFT = "T0817", "Bridges that are not the engine's.";
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::args::ApplyArgs;
-use super::failure::{Failure, FailureKind, not_compared};
+use super::failure::{Failure, not_compared};
 use super::target::Wanted;
 use super::{Done, beside, notes, policy, target};
 use crate::artifact::Bundle;
@@ -40,10 +40,7 @@ pub(super) fn run(args: &ApplyArgs) -> Result<Done, Failure> {
     let unread = deploy::forgets_nothing(&host, bundle, wanted.engine.facts(), &args.forget)?;
     let harms = harms(&host, args, &wanted);
     if harms.iter().any(|it| it.weight == Weight::Error) {
-        let text: String = harms.iter().map(Finding::text).collect();
-        let kind = FailureKind::No;
-        let text = format!("{text}error: nothing was changed\n");
-        return Err(Failure { kind, text });
+        return Err(target::unwanted(&harms));
     }
     for before in unread.iter().chain(&harms) {
         let _ = host::print_coloured(anstream::stderr().lock(), &before.text());

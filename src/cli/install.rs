@@ -30,6 +30,9 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     } = target::wanted(&host, &args.what, &with)?;
     let bundle = subject.bundle;
     let unread = deploy::forgets_nothing(&host, &bundle, engine.facts(), &args.forget)?;
+    if let Some(closed) = deploy::closed_at_first(&host, &subject.policy, false) {
+        return Err(target::unwanted(&[closed]));
+    }
     deploy::install(&host, &bundle, watched.as_deref())?;
     deploy::report_only(&host, args.report_only)?;
     let mut lines = vec!["keep the policy itself in /etc/tidegate".to_owned()];
@@ -82,7 +85,11 @@ pub(super) fn remove(args: &UninstallArgs) -> Result<Done, Failure> {
         let text = "rules and settings of tidegate are out of force; its bundle stays\n";
         return Ok(Done::yes(text.to_owned() + &notes(&left)));
     }
-    let left = deploy::uninstall(&host)?;
+    let mut left = deploy::uninstall(&host)?;
+    let other = host.in_other_variant()?;
+    if let Some(other) = &other {
+        left.extend(deploy::uninstall(other)?);
+    }
     let text = "rules, units and files of tidegate are gone\n".to_owned();
     Ok(Done::yes(text + &notes(&left)))
 }

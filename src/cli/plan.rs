@@ -77,12 +77,16 @@ fn would(subject: &Subject, engine: &Engine, machines: &[Machine]) -> String {
     found.map(|finding| finding.text()).collect()
 }
 
-/// Says why `apply` would refuse the bundle for networks that it forgets, or that nobody knows which.
+/// Says why `apply` would refuse the bundle: for networks that it forgets, or that nobody knows which, or for
+/// ports that a first policy closes.
 fn refusal(host: &dyn Host, subject: &Subject, engine: &Engine) -> String {
-    match deploy::forgets_nothing(host, &subject.bundle, engine.facts(), &[]) {
-        Ok(unread) => unread.map_or_else(String::new, |finding| finding.text()),
-        Err(error) => Failure::from(error).text,
-    }
+    let closed = deploy::closed_at_first(host, &subject.policy, false);
+    let closed = closed.map_or_else(String::new, |it| it.text());
+    closed
+        + &match deploy::forgets_nothing(host, &subject.bundle, engine.facts(), &[]) {
+            Ok(unread) => unread.map_or_else(String::new, |finding| finding.text()),
+            Err(error) => Failure::from(error).text,
+        }
 }
 
 /// Returns the running machine, and itself with the new rules loaded and the new routes set.

@@ -66,6 +66,15 @@ pub(super) fn wanted(
     })
 }
 
+/// Refuses what may do harm that nobody means.
+pub(super) fn unwanted(harms: &[Finding]) -> Failure {
+    let text: String = harms.iter().map(Finding::text).collect();
+    Failure {
+        kind: FailureKind::No,
+        text: format!("{text}error: nothing was changed\n"),
+    }
+}
+
 /// Compares a bundle with what runs.
 fn compared(policy: &Policy, engine: &Engine) -> Result<String, Failure> {
     let text: String = differences(policy, engine)

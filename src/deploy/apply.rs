@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::boot;
 use super::error::{ApplyError, Problem};
-use super::job::{Job, Rules};
+use super::job::Job;
 use super::rescue::put_installed;
 use super::store;
 use super::trial::{self, Trial};
@@ -203,7 +203,7 @@ pub(super) fn apply_locked(
 pub(super) fn ended(host: &dyn Host, bundle: &Bundle, options: Options, job: Job<'_>) -> Outcome {
     let mut outcome = Outcome {
         changed: true,
-        not_compared: job.rules.iter().flat_map(Rules::not_compared).collect(),
+        not_compared: job.not_compared(),
         notes: job.notes,
         not_cut: None,
     };

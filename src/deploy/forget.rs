@@ -130,18 +130,19 @@ pub fn closed_at_first(host: &dyn Host, policy: &Policy, on_trial: bool) -> Opti
     Some(finding)
 }
 
-/// Returns the networks of this host in `old` that are not in `new`, by name nor by bridge, and that may be
-/// there.
+/// Returns the networks of this host in `old` that are not in `new`, by their bridge or, where that is gone, by
+/// their name, and that may be there.
 fn forgotten(old: &Parties, new: &Parties, facts: Option<&Facts>) -> Vec<Forgotten> {
-    let is_named = |network: &NetworkEntry| {
-        let mut all = new.networks.iter().filter(|it| it.local);
-        all.any(|it| it.name == network.name || it.bridge == network.bridge)
+    let is_bridge = |network: &NetworkEntry| {
+        facts.is_none_or(|facts| facts.network_of(&network.bridge).is_some())
     };
     let is_there = |network: &NetworkEntry| {
-        facts.is_none_or(|facts| {
-            facts.networks.contains_key(&network.name)
-                || facts.network_of(&network.bridge).is_some()
-        })
+        is_bridge(network) || facts.is_some_and(|it| it.networks.contains_key(&network.name))
+    };
+    // One name on another bridge may be another project's: what is on this one would be free.
+    let is_named = |network: &NetworkEntry| {
+        let mut all = new.networks.iter().filter(|it| it.local);
+        all.any(|it| it.bridge == network.bridge || it.name == network.name && !is_bridge(network))
     };
     let gone = old.networks.iter().filter(|it| it.local && !is_named(it));
     let gone = gone.filter(|network| is_there(network));
@@ -211,10 +212,13 @@ mod tests {
         let other = parties(&[("blog", "br-blog", true), ("shop", "br-shop", false)]);
         assert!(names(&old, &old, None).is_empty());
         assert!(names(&old, &renamed, None).is_empty());
-        assert!(names(&old, &moved, None).is_empty());
+        // Another bridge may be another project's, while the old one may still be there.
+        assert_eq!(names(&old, &moved, None), ["shop"]);
         assert_eq!(names(&old, &other, None), ["shop"]);
         let there = "engine: docker 28.5.2\nnetworks: {a: {driver: bridge, bridge: br-shop}}";
         assert_eq!(names(&old, &other, Some(there)), ["shop"]);
+        assert_eq!(names(&old, &moved, Some(there)), ["shop"]);
+        assert!(names(&old, &moved, Some("engine: docker 28.5.2")).is_empty());
         let by_name = "engine: docker 28.5.2\nnetworks: {shop: {driver: bridge, bridge: br-0}}";
         assert_eq!(names(&old, &other, Some(by_name)), ["shop"]);
         assert!(names(&old, &other, Some("engine: docker 28.5.2")).is_empty());

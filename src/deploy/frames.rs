@@ -4,7 +4,7 @@
 use super::error::Problem;
 use super::report::{Drift, DriftKind};
 use crate::artifact::{BRIDGE, Bundle, BundleError};
-use crate::host::Host;
+use crate::host::{Host, HostError};
 use crate::netfilter::bridge::{Closed, REMOVE};
 
 /// Has frames with one tag meet iptables; Documentation/networking/ip-sysctl.rst.
@@ -27,6 +27,8 @@ enum Found {
     Table(Closed),
     /// Nothing of ours, or something that somebody has changed.
     Other,
+    /// Why nobody knows. The rest of a machine is put right all the same.
+    Unread(String),
 }
 
 /// What is to be done about frames with tags.
@@ -43,7 +45,8 @@ impl Frames {
     pub(super) fn new(host: &dyn Host, bundle: &Bundle, boot: bool) -> Result<Self, Problem> {
         let before = match found(host) {
             Err(_) if boot => Found::Other,
-            found => found?,
+            Err(error) => Found::Unread(error.to_string()),
+            Ok(found) => found,
         };
         let means = match wanted(bundle)? {
             None => Means::Nothing,
@@ -58,7 +61,19 @@ impl Frames {
         })
     }
 
+    /// Says why nobody knows whether frames with tags pass.
+    pub(super) fn not_compared(&self) -> Option<String> {
+        match &self.before {
+            Found::Unread(why) => Some(format!("table bridge tidegate of nftables: {why}")),
+            Found::Nothing | Found::Other | Found::Table(_) => None,
+        }
+    }
+
+    /// Tells whether nothing is to be done, or nothing can be.
     pub(super) fn is_done(&self) -> bool {
+        if let Found::Unread(_) = self.before {
+            return true;
+        }
         match &self.means {
             Means::Nothing => self.before == Found::Nothing,
             Means::OneTag(_) => self.tagged.as_ref().is_none_or(|value| is_on(value)),
@@ -120,7 +135,7 @@ impl Frames {
             Found::Table(closed) if Found::Table(closed.clone()) != found(host)? => {
                 load(host, closed)
             }
-            Found::Other | Found::Table(_) => Ok(()),
+            Found::Other | Found::Table(_) | Found::Unread(_) => Ok(()),
         }
     }
 }
@@ -147,6 +162,9 @@ pub fn open_frames(host: &dyn Host, bundle: &Bundle) -> Result<Option<OpenFrames
 /// Returns how the machine differs from a bundle.
 pub(super) fn drift(host: &dyn Host, bundle: &Bundle) -> Result<Option<Drift>, Problem> {
     let frames = Frames::new(host, bundle, false)?;
+    if let Some(why) = frames.not_compared() {
+        return Ok(Some(Drift::new(DriftKind::TableUnread).says(why)));
+    }
     if frames.is_done() {
         return Ok(None);
     }
@@ -184,7 +202,7 @@ fn wanted(bundle: &Bundle) -> Result<Option<Closed>, Problem> {
         .map(Some)
 }
 
-fn found(host: &dyn Host) -> Result<Found, Problem> {
+fn found(host: &dyn Host) -> Result<Found, HostError> {
     let listing = host.bridge_table()?;
     let read = |listing: String| match Closed::of_listing(&listing) {
         Some(closed) => Found::Table(closed),

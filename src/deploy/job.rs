@@ -210,6 +210,12 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
+    /// Says of each table of the machine why it was not compared.
+    pub(super) fn not_compared(&self) -> Vec<String> {
+        let rules = self.rules.iter().flat_map(Rules::not_compared);
+        rules.chain(self.frames.not_compared()).collect()
+    }
+
     pub(super) fn is_done(&self) -> bool {
         let is_kept = self.fragments == self.fragments_before && self.is_installed;
         self.rules.iter().all(Rules::is_done)
@@ -248,6 +254,7 @@ impl<'a> Job<'a> {
     pub(super) fn unchanged(&self) -> Outcome {
         Outcome {
             notes: self.notes.clone(),
+            not_compared: self.not_compared(),
             ..Outcome::default()
         }
     }

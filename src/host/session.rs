@@ -41,7 +41,11 @@ fn session(environment: &[u8]) -> Option<Ends> {
     let [client, source_port, server, port] = words.as_slice() else {
         return None;
     };
-    let address = |text: &str| text.parse::<IpAddr>().ok().map(|it| it.to_canonical());
+    // A link-local address has its zone, RFC 4007.
+    let address = |text: &str| {
+        let bare = text.split_once('%').map_or(text, |(bare, _)| bare);
+        bare.parse::<IpAddr>().ok().map(|it| it.to_canonical())
+    };
     Some(Ends {
         source: address(client)?,
         destination: address(server)?,
@@ -71,11 +75,12 @@ mod tests {
         assert_eq!(read(known), Some(([192, 0, 2, 10].into(), 22)));
         let mapped = "SSH_CONNECTION=::ffff:192.0.2.10 50000 ::ffff:192.0.2.1 22\0";
         assert_eq!(read(mapped), Some(([192, 0, 2, 10].into(), 22)));
+        let local = "SSH_CONNECTION=fe80::1%eth0 50000 fe80::2%eth0 22\0";
+        assert_eq!(read(local), Some(("fe80::1".parse().unwrap(), 22)));
         for other in [
             "",
             "SSH_CONNECTION=\0",
             "SSH_CONNECTION=UNKNOWN 65535 UNKNOWN 65535\0",
-            "SSH_CONNECTION=fe80::1%eth0 1 fe80::2%eth0 22\0",
             "XSSH_CONNECTION=192.0.2.10 50000 192.0.2.1 22\0",
         ] {
             assert_eq!(read(other), None, "{other}");

@@ -161,6 +161,9 @@ pub enum SaveErrorKind {
     Outside,
     #[error("a table without its COMMIT")]
     Unfinished,
+    /// Somebody made it anew with nft(8), and it has no hook: its rules stand there and do nothing.
+    #[error("a chain of the kernel's that no packet meets")]
+    Unhooked,
 }
 
 /// Reads a whole save or restore text.
@@ -175,7 +178,31 @@ pub fn parse(text: &str) -> Result<Tables, SaveError> {
 ///
 /// Errors: a text cut short, and lines outside of a table.
 pub fn parse_live(text: &str) -> Result<Tables, SaveError> {
-    read(text, Reader::lose)
+    let mut tables = read(text, Reader::lose)?;
+    for (table, name) in unhooked(&tables) {
+        let is_it = |line: &str| line.starts_with(&format!(":{name} -"));
+        let line = text.lines().position(is_it).map_or(0, |at| at + 1);
+        let text = format!(":{name}");
+        let kind = SaveErrorKind::Unhooked;
+        tables.tables.remove(&table);
+        tables
+            .unread
+            .entry(table)
+            .or_insert(SaveError { line, kind, text });
+    }
+    Ok(tables)
+}
+
+/// Chains by which packets come to a table's rules, iptables(8).
+const HOOKS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
+
+fn unhooked(tables: &Tables) -> Vec<(Table, String)> {
+    let all = tables.tables.iter();
+    let chains = all.flat_map(|(table, text)| text.chains.iter().map(|it| (*table, it)));
+    let dead =
+        chains.filter(|(_, (name, it))| it.policy.is_none() && HOOKS.contains(&name.as_str()));
+    dead.map(|(table, (name, _))| (table, name.clone()))
+        .collect()
 }
 
 /// Reads a text, with what is to become of a line that does not fit.

@@ -126,6 +126,26 @@ impl Policy {
         name.unwrap_or_default()
     }
 
+    /// Tells whether the engine has given a host port of an exposure to another container. The port alone does
+    /// not tell then whose it is: the address behind it has to.
+    pub fn is_contested(&self, exposure: &Exposure) -> bool {
+        let Some(said) = &exposure.published else {
+            return false;
+        };
+        let mut ports = self.undeclared.ports.iter();
+        ports.any(|port| {
+            let now = &port.published;
+            let at = match (said.address, now.address) {
+                (Some(said), Some(now)) => said == now,
+                (None, _) | (_, None) => true,
+            };
+            matches!(port.owner, Owner::Taken(_))
+                && port.protocol == exposure.protocol
+                && at
+                && said.ports.intersection(now.ports).is_some()
+        })
+    }
+
     /// Returns true for the name of an interface that is a bridge of the engine's, or could be one: what
     /// the policy names as another interface is none, whatever it is called.
     pub fn is_engines(&self, name: &str) -> bool {

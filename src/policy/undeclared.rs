@@ -10,8 +10,8 @@ use crate::net::{AddrSet, PortRange};
 use crate::source::Span;
 
 use super::ir::{
-    Container, ContainerId, Effect, EnginePort, Exposure, IfName, Limits, NetworkId, Owner, Party,
-    Policy, Protocol, Published, TrustId, Undeclared,
+    Container, ContainerId, ENGINE_BRIDGES, Effect, EnginePort, Exposure, IfName, Limits,
+    NetworkId, Owner, Party, Policy, Protocol, Published, TrustId, Undeclared,
 };
 
 /// The label by which Docker Compose says which service a container is of.
@@ -65,16 +65,19 @@ pub(super) fn keep_out_of_trust(policy: &mut Policy, facts: &Facts) {
     }
 }
 
-/// Returns bridges that are not the engine's, though they are called as one of Docker's networks. What
-/// has the name of a network that Docker made may have been made since.
+/// Returns interfaces that are not the engine's, though they are called as one of its bridges: what is no
+/// bridge, and what has no name as Docker gives it. A bridge with such a name may have been made since.
 fn foreign(facts: &Facts) -> Vec<IfName> {
     let machine = facts.machine.iter().filter(|_| facts.engine.is_some());
-    let bridges = machine.flat_map(|machine| &machine.interfaces);
-    let bridges = bridges.filter(|(_, it)| it.kind.as_deref() == Some("bridge"));
-    let names = bridges.map(|(name, _)| name);
-    let names = names.filter(|name| name.strip_prefix("br-").is_some_and(|it| !is_id(it)));
-    let others = names.filter(|name| facts.network_of(name).is_none());
-    others.map(|name| IfName(name.clone())).collect()
+    let all = machine.flat_map(|machine| &machine.interfaces);
+    let alike = all.filter(|(name, it)| {
+        let is_bridge = it.kind.as_deref() == Some("bridge");
+        let called = ENGINE_BRIDGES.iter().any(|start| name.starts_with(start));
+        let is_made = |name: &&str| name.strip_prefix("br-").is_none_or(is_id);
+        called && !(is_bridge && is_made(&name.as_str()))
+    });
+    let others = alike.filter(|(name, _)| facts.network_of(name).is_none());
+    others.map(|(name, _)| IfName(name.clone())).collect()
 }
 
 fn is_id(text: &str) -> bool {

@@ -466,3 +466,42 @@ fn saved_bytes_of_any_kind_are_followed() {
     assert_eq!(code, Some(0));
     assert!(text.contains("no table filter"), "{text}");
 }
+
+/// A table of others that nft itself stumbles over (its release 1.0.6), and chains that no packet meets.
+#[test]
+fn what_nft_cannot_list_keeps_nothing_from_being_mended() {
+    on(Variant::Nft, |env| {
+        deploy::apply(&env.host, &Sample::shop().bundle(), Options::default()).unwrap();
+        nft("add table inet other { flags dormant ; }");
+        let before = env.everything();
+        assert!(add(
+            env,
+            Family::V4,
+            &[b"-t", b"mangle", b"-F", b"TIDE-GATE"]
+        ));
+        let (report, _) = deploy::repair(&env.host).unwrap();
+        assert!(!report.drifts.is_empty());
+        assert_eq!(env.everything(), before);
+    });
+}
+
+#[test]
+fn a_chain_without_its_hook_is_not_in_force() {
+    on(Variant::Nft, |env| {
+        let bundle = Sample::shop().bundle();
+        deploy::apply(&env.host, &bundle, Options::default()).unwrap();
+        nft("flush chain ip mangle FORWARD");
+        nft("delete chain ip mangle FORWARD");
+        nft("add chain ip mangle FORWARD");
+        nft("add rule ip mangle FORWARD counter jump TIDE-GATE");
+        let report = deploy::drift(&env.host).unwrap();
+        let mut kinds = report.drifts.iter().map(|it| it.kind);
+        assert!(
+            kinds.any(|kind| kind == DriftKind::TableUnread),
+            "{report:?}"
+        );
+        let outcome = deploy::apply(&env.host, &bundle, Options::default());
+        let is_silent = |it: &Outcome| it.not_compared.is_empty();
+        assert!(!outcome.as_ref().is_ok_and(is_silent), "{outcome:?}");
+    });
+}

@@ -102,6 +102,25 @@ fn history(env: &Env) -> Vec<String> {
     versions.map(|name| format!("{folder}/{name}")).collect()
 }
 
+/// One name on another bridge may be another project's network.
+#[test]
+fn a_network_of_the_same_name_is_no_other_ones_stand_in() {
+    on_a_machine(|env| {
+        run(env, "apply shop.tide", 0);
+        let shop = fs::read_to_string(env.root.path().join("shop.tide")).unwrap();
+        let shop = shop
+            .replace("br-shop", "br-blog")
+            .replace("172.28", "172.29");
+        fs::write(env.root.path().join("twin.tide"), shop).unwrap();
+        let text = run(env, "apply twin.tide", 1);
+        assert!(
+            text.contains("error[T0526]") && text.contains("br-shop"),
+            "{text}"
+        );
+        run(env, "apply twin.tide --forget shop", 0);
+    });
+}
+
 #[test]
 fn a_copy_tells_where_the_installed_bundle_is_damaged_or_gone() {
     let damages: [fn(&Env); 2] = [

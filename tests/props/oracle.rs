@@ -106,7 +106,13 @@ fn entering(policy: &Policy, packet: &Packet, from: Option<NetworkId>, to: Netwo
                 .from
                 .iter()
                 .any(|party| source_is(policy, *party, packet));
-            published |= from && asked_for(exposure, packet);
+            let is_own = || {
+                container
+                    .addresses_on(to)
+                    .any(|it| it == packet.destination)
+            };
+            let behind = !is_given_away(policy, exposure) || is_own();
+            published |= from && behind && asked_for(exposure, packet);
             direct |= from && exposure.published.is_none() && at(container, to, exposure, packet);
         }
     }
@@ -343,6 +349,24 @@ fn service_is(services: &[Service], protocol: Protocol, port: u16, icmp: u8, pee
         }
     };
     services.is_empty() || services.iter().any(one)
+}
+
+/// The engine has given a port of an exposure to somebody else: the container's own address alone is opened.
+fn is_given_away(policy: &Policy, exposure: &Exposure) -> bool {
+    let Some(said) = &exposure.published else {
+        return false;
+    };
+    let ports = policy.undeclared.ports.iter();
+    let mut taken = ports.filter(|it| matches!(it.owner, Owner::Taken(_)));
+    taken.any(|port| {
+        let (now, wanted) = (port.published.ports, said.ports);
+        let at = [said.address, port.published.address];
+        let apart = at.iter().all(Option::is_some) && at[0] != at[1];
+        port.protocol == exposure.protocol
+            && !apart
+            && now.first <= wanted.last
+            && wanted.first <= now.last
+    })
 }
 
 /// The packet's connection first went to the exposure's port of the host.

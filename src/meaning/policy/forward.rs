@@ -304,7 +304,12 @@ impl Says<'_> {
         exposure: &Exposure,
     ) -> Sets {
         if exposure.published.is_some() {
-            self.behind_ports(exposure, exposure.ports)
+            let mut behind = self.behind_ports(exposure, exposure.ports);
+            if self.policy.is_contested(exposure) {
+                behind.push((Field::Destination, self.addresses(id, network)));
+                behind.sort_by_key(|(field, _)| *field);
+            }
+            behind
         } else {
             self.at_address(id, network, exposure)
         }

@@ -65,7 +65,8 @@ impl View<'_> {
         self.exposure_rules(container, exposure, way, &targets, service)
     }
 
-    /// Returns a rule for each source of a published exposure, told by the host's port.
+    /// Returns a rule for each source of a published exposure, told by the host's port; by the container's address,
+    /// too, where the engine has given that port to another.
     pub(super) fn published_rules(
         &self,
         container: ContainerId,
@@ -75,8 +76,12 @@ impl View<'_> {
         let Some(key) = published_key(exposure, self.family) else {
             return Vec::new();
         };
-        let anywhere = [End::default()];
-        let mut rules = self.exposure_rules(container, exposure, way, &anywhere, key.service);
+        let targets = if self.policy.is_contested(exposure) {
+            self.targets(Party::Container(container), way)
+        } else {
+            vec![End::default()]
+        };
+        let mut rules = self.exposure_rules(container, exposure, way, &targets, key.service);
         for rule in &mut rules {
             rule.conntrack = key.conntrack;
         }

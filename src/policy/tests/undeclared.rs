@@ -128,7 +128,7 @@ fn ports_in_a_row_are_one_range_where_they_lead_to_one() {
 fn bridges_are_the_engines_unless_facts_say_otherwise() {
     let machine = "machine:\n  interfaces:\n    br-lan: {kind: bridge}\n    \
                    br-0123456789ab: {kind: bridge}\n    br-veth: {kind: veth}\n    \
-                   docker9: {kind: bridge}\n    br-shop: {kind: bridge}\n";
+                   docker9: {kind: bridge}\n    br-shop: {kind: bridge}\n    docker-tun: {kind: tun}\n    br-nic: {}\n";
     let (policy, undeclared) = found(AS_80, machine);
     assert_eq!(undeclared.bridges.len(), 1);
     let named = |name| policy.is_engines(name);
@@ -142,7 +142,17 @@ fn bridges_are_the_engines_unless_facts_say_otherwise() {
     ] {
         assert!(named(own), "{own}");
     }
-    for other in ["br-lan", "virbr0", "br0", "eth0", "lo", ""] {
+    for other in [
+        "br-lan",
+        "br-veth",
+        "docker-tun",
+        "br-nic",
+        "virbr0",
+        "br0",
+        "eth0",
+        "lo",
+        "",
+    ] {
         assert!(!named(other), "{other}");
     }
 }

@@ -13,9 +13,9 @@ use crate::question::{self, HostRules, Unkept, Why};
 
 /// Most edges that one comparison of rules with a policy may need, and all of a compile at one time; one
 /// takes about 40 bytes, with what is kept of the work.
-const EDGES: [usize; 2] = [12_000_000, 16_000_000];
+const EDGES: [usize; 2] = [8_000_000, 10_000_000];
 /// Most steps of work for all hosts, families and expectations of a compile.
-const STEPS: u64 = 200_000_000;
+const STEPS: u64 = 150_000_000;
 
 /// Steps that a rule stands for, from the policy to the text and back, before any comparison.
 const STEPS_PER_RULE: u64 = 300;
@@ -110,10 +110,14 @@ pub(super) fn expected(
         rules: Family::BOTH.map(|family| Bundle::rules(bundle, family)),
     };
     let hosts: Vec<HostRules<'_>> = pairs.map(host).collect();
-    question::unkept(&hosts, budget)
-        .iter()
-        .map(unkept)
-        .collect()
+    let found = question::unkept(&hosts, budget);
+    let is_unknown = |found: &&Unkept| matches!(found.why, Why::NotKnown);
+    let (unknown, known): (Vec<&Unkept>, Vec<&Unkept>) = found.iter().partition(is_unknown);
+    let first = unknown.first().map(|first| match unknown.len() {
+        1 => unkept(first),
+        count => unkept(first).note(format!("Nor is it known of {} more.", count - 1)),
+    });
+    known.into_iter().map(unkept).chain(first).collect()
 }
 
 fn unkept(found: &Unkept) -> Diagnostic {

@@ -15,10 +15,10 @@ use std::sync::Arc;
 use super::packet::Sample;
 use super::space::{Atom, Field, Space, prefixes};
 use crate::diagram::Node;
-use crate::net::{Family, IntervalSet};
+use crate::net::{Family, IntervalSet, PortRange};
 use crate::policy::ir::{
     Access, Container, ContainerId, ENGINE_BRIDGES, Effect, Engine, Exposure, Network, NetworkId,
-    Party, Policy,
+    Party, Policy, Protocol,
 };
 use crate::source::Span;
 
@@ -49,6 +49,8 @@ fn bridges(space: &Space, policy: &Policy) -> IntervalSet {
 pub(super) struct Says<'p> {
     pub(super) space: Space,
     policy: &'p Policy,
+    /// Packets to the ports that were asked for.
+    services: HashMap<(Protocol, PortRange), Node>,
     /// Sources of the parties that were asked for.
     sources: HashMap<Party, Node>,
     senders: HashMap<Party, (IntervalSet, Node)>,
@@ -68,6 +70,7 @@ impl<'p> Says<'p> {
             space,
             policy,
             any_bridge: HashMap::new(),
+            services: HashMap::new(),
             sources: HashMap::new(),
             senders: HashMap::new(),
             lefts: HashMap::new(),

@@ -201,6 +201,15 @@ impl Says<'_> {
 
     /// Returns yes for a protocol's destination ports.
     pub(super) fn service_at(&mut self, protocol: Protocol, range: PortRange) -> Node {
+        if let Some(known) = self.services.get(&(protocol, range)) {
+            return *known;
+        }
+        let node = self.made_service(protocol, range);
+        self.services.insert((protocol, range), node);
+        node
+    }
+
+    fn made_service(&mut self, protocol: Protocol, range: PortRange) -> Node {
         let protocol = number(protocol, self.family());
         let here = [
             (Field::Protocol, exactly(protocol)),

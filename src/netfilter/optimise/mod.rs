@@ -26,6 +26,8 @@ mod split;
 mod tree;
 mod union;
 
+use std::collections::BTreeSet;
+
 use super::bounds::DEPTH;
 use super::lower::{MAX_RULES, draft};
 use super::nesting::Links;
@@ -138,6 +140,10 @@ pub fn optimised(policy: &Policy, family: Family) -> Result<Ruleset, TooManyRule
 ///
 /// Errors: more than a million rules.
 pub fn optimise(draft: Ruleset, shape: Shape) -> Result<Ruleset, TooManyRules> {
+    if prefixes(&draft) > MAX_RULES {
+        let (limit, span) = (MAX_RULES, None);
+        return Err(TooManyRules { limit, span });
+    }
     let mut shape = shape;
     loop {
         let chains = grown(&draft, shape);
@@ -148,6 +154,17 @@ pub fn optimise(draft: Ruleset, shape: Shape) -> Result<Ruleset, TooManyRules> {
             None => return checked(Ruleset { chains, ..draft }),
         }
     }
+}
+
+/// Returns how many rules the sets of a draft need at least: one for each prefix, in each table.
+fn prefixes(draft: &Ruleset) -> usize {
+    let mut sets = BTreeSet::new();
+    for ((table, _), rules) in &draft.chains {
+        let named = rules.iter().flat_map(|it| [&it.sources, &it.destinations]);
+        let places = named.flatten().map(|set| (set.as_ptr().addr(), set.len()));
+        sets.extend(places.map(|set| (*table, set)));
+    }
+    sets.iter().map(|(_, (_, length))| length).sum()
 }
 
 /// Returns how deep chains are nested, and how many jumps there are.

@@ -183,8 +183,8 @@ impl View<'_> {
         outer.zip(inner).map(port).collect()
     }
 
-    /// Docker since 28.2 drops what is routed straight to a container, and before, up to 28.0, what is
-    /// routed to a published port.
+    /// Docker since 28.2 drops what is routed straight to a container, unless its network is internal and
+    /// drops it anyway, and before, up to 28.0, what is routed to a published port.
     fn raw(&self) -> String {
         let mut text = "*raw\n".to_owned();
         if self.setup.since(28, 2) {
@@ -192,8 +192,8 @@ impl View<'_> {
                 for at in &container.attachments {
                     let network = self.policy.networks.get(at.network.0);
                     let address = self.address(container, at.network);
-                    let local = network.filter(|network| network.local);
-                    if let (Some(network), Some(address)) = (local, address) {
+                    let open = network.filter(|it| it.local && !it.internal);
+                    if let (Some(network), Some(address)) = (open, address) {
                         let bridge = &network.bridge.0;
                         let _ = writeln!(text, "-A PREROUTING -d {address} ! -i {bridge} -j DROP");
                     }

@@ -90,8 +90,14 @@ fn it_sees_what_containers_may_do_and_nothing_else() {
     assert_eq!(code, Some(1), "{text}");
     let wanted = "warning[T0727]: container admin publishes what the policy does not mention: 9000->9000/tcp";
     assert!(findings(&text).iter().any(|it| it == wanted), "{text}");
-    let open = "error[T0809]: container `admin` publishes what no line opens: 9000/tcp; it is open";
-    assert!(findings(&text).iter().any(|it| it == open), "{text}");
+    // An engine that has ip6tables leads IPv6 past its proxy, to the gate.
+    let told = if host.run("ip6tables-save -t nat").contains("-A DOCKER ") {
+        "note[T0808]: container `admin` publishes what no line opens: 9000/tcp; it is closed"
+    } else {
+        "error[T0809]: container `admin` publishes what no line opens: 9000/tcp; it is open"
+    };
+    let said = text.replace("\n    ", " ");
+    assert!(said.contains(told), "{text}");
     host.run("docker rm -f admin");
 
     // What systemd says of the units.

@@ -184,7 +184,7 @@ fn an_rpm_keeps_the_rules_in_force_until_it_is_removed() {
     open_shop(&lab, &host);
     let (old, new) = (send(&host, &rpms.old), send(&host, &rpms.new));
     // Debian's rpm knows nothing of the packages that Debian has.
-    let rpm = "rpm --force-debian --nodeps";
+    let rpm = "rpm $(rpm --force-debian --version >/dev/null 2>&1 && echo --force-debian) --nodeps";
     host.run(&format!("{rpm} -i {old}"));
     put_in_force(&lab, &host);
     upgrade(&lab, &host, &format!("{rpm} -U {new}"));

@@ -14,7 +14,7 @@ impl Manager {
             return None;
         }
         let (base, max) = (self.stack.len(), self.max(level));
-        let mut next = 0;
+        let (mut next, mut ends_early) = (0, true);
         for &(first, last, node) in pieces {
             if first > max {
                 break;
@@ -23,9 +23,9 @@ impl Manager {
                 self.push_edge(base, before, Node::NO);
             }
             self.push_part(base, level, (first, last.min(max)), node);
-            next = last.saturating_add(1);
+            (next, ends_early) = (last.saturating_add(1), last < max);
         }
-        if next <= max && pieces.last().is_none_or(|(_, last, _)| *last < max) {
+        if ends_early {
             self.push_edge(base, max, Node::NO);
         }
         Some(self.finish(level, base))

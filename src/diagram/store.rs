@@ -169,7 +169,7 @@ impl Manager {
     pub fn choose(&mut self, level: Level, set: &IntervalSet, inside: Node, outside: Node) -> Node {
         let base = self.stack.len();
         let max = self.max(level);
-        let mut next = 0;
+        let (mut next, mut ends_early) = (0, true);
         for &(first, last) in set.ranges() {
             if first > max {
                 break;
@@ -178,9 +178,9 @@ impl Manager {
                 self.push_edge(base, before, outside);
             }
             self.push_edge(base, last.min(max), inside);
-            next = last.saturating_add(1);
+            (next, ends_early) = (last.saturating_add(1), last < max);
         }
-        if next <= max && set.ranges().last().is_none_or(|(_, last)| *last < max) {
+        if ends_early {
             self.push_edge(base, max, outside);
         }
         self.finish(level, base)

@@ -148,6 +148,23 @@ proptest! {
         }
     }
 
+    /// What a set has beyond a level's largest value is nothing to that level.
+    #[test]
+    fn a_set_decides_for_each_value(
+        ranges in proptest::collection::vec((0u128..8, 0u128..4), 0..4),
+        endless in any::<bool>(),
+    ) {
+        let mut known = known();
+        let level = known.levels[1];
+        let mut ranges: Vec<_> = ranges.into_iter().map(|(first, more)| (first, first + more)).collect();
+        ranges.extend(endless.then_some((9, u128::MAX)));
+        let set = IntervalSet::from_ranges(ranges);
+        let made = known.manager.choose(level, &set, Node::YES, Node::NO);
+        for point in points() {
+            prop_assert_eq!(known.ask(made, point), u32::from(set.contains(point[1])));
+        }
+    }
+
     #[test]
     fn pieces_are_each_their_part(all in boxes(), cut in 0..=MAXIMA[1], gap in any::<bool>()) {
         let mut known = known();

@@ -9,7 +9,8 @@ use super::{Done, notes, policy, target};
 use crate::deploy;
 use crate::diag::finding::{Finding, Weight};
 use crate::facts::Facts;
-use crate::host;
+use crate::host::{self, Host, HostError, LinuxHost, Variant};
+use crate::netfilter::Family;
 
 pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
@@ -80,16 +81,31 @@ fn watched(args: &InstallArgs) -> Result<String, Failure> {
 
 pub(super) fn remove(args: &UninstallArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
+    if let Some(other) = other_variant(&host)? {
+        deploy::clear(&other)?;
+    }
     if args.keep_bundle {
         let left = deploy::disarm(&host)?;
         let text = "rules and settings of tidegate are out of force; its bundle stays\n";
         return Ok(Done::yes(text.to_owned() + &notes(&left)));
     }
-    let mut left = deploy::uninstall(&host)?;
-    let other = host.in_other_variant()?;
-    if let Some(other) = &other {
-        left.extend(deploy::uninstall(other)?);
-    }
+    let left = deploy::uninstall(&host)?;
     let text = "rules, units and files of tidegate are gone\n".to_owned();
     Ok(Done::yes(text + &notes(&left)))
+}
+
+/// Returns the machine by the iptables that is not asked, where that one has rules of tidegate's: what
+/// `iptables` is now, it may not have been when they were loaded.
+fn other_variant(host: &LinuxHost) -> Result<Option<LinuxHost>, Failure> {
+    let other = Variant::of_version(&host.iptables_version()?).other();
+    for family in Family::BOTH {
+        let saved = match host.save_variant(other, family) {
+            Err(HostError::NoCommand(_)) => continue,
+            saved => saved?,
+        };
+        if saved.contains("TIDE-") {
+            return Ok(Some(host.clone().by(other)));
+        }
+    }
+    Ok(None)
 }

@@ -239,6 +239,18 @@ pub fn disarm(host: &dyn Host) -> Result<Vec<String>, ApplyError> {
     put_down(host).map_err(ApplyError::Begun)
 }
 
+/// Removes the rules from the kernel, as one iptables has them, and nothing else.
+pub fn clear(host: &dyn Host) -> Result<(), ApplyError> {
+    let _lock = calm(host)?;
+    clear_rules(host).map_err(ApplyError::Begun)
+}
+
+fn clear_rules(host: &dyn Host) -> Result<(), Problem> {
+    let all = families(host).into_iter();
+    all.map(|family| converge(host, family, &TideState::uninstalled()))
+        .fold(Ok(()), Result::and)
+}
+
 /// Stops whoever follows an engine, who would put its rules back, and takes the lock.
 fn calm(host: &dyn Host) -> Result<Lock, ApplyError> {
     let stopped = host.systemctl(&["stop", &instance("*")]);
@@ -274,10 +286,7 @@ fn put_down(host: &dyn Host) -> Result<Vec<String>, Problem> {
 /// Forwarding without the rules would be more open than a machine that never had any, so the
 /// settings of the next boot go with them.
 fn take_out_of_force(host: &dyn Host) -> Result<(), Problem> {
-    for family in families(host) {
-        converge(host, family, &TideState::uninstalled())?;
-    }
-    frames::remove(host)?;
+    clear_rules(host)?;
     routes::remove(host)?;
     if trial::of(host)?.is_some() {
         routes::remove_of(host, &Trial::bundle(host)?)?;
@@ -289,7 +298,9 @@ fn take_out_of_force(host: &dyn Host) -> Result<(), Problem> {
     closed::open(host)?;
     host.remove(closed::NAMES)?;
     host.remove(store::SYSCTL_D)?;
-    Ok(host.remove(store::MODULES_LOAD)?)
+    host.remove(store::MODULES_LOAD)?;
+    // It only closes, and an nft that fails keeps nothing else.
+    frames::remove(host)
 }
 
 fn stop_units(host: &dyn Host) -> Result<(), HostError> {

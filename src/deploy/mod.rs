@@ -52,7 +52,7 @@ pub use forget::{Forgotten, closed_at_first, forgets_nothing};
 pub use forward::is_beside_nftables;
 pub use frames::{OpenFrames, open_frames};
 pub use history::{KEPT, Past};
-pub use install::{POLICIES, disarm, install, instance, report_only, uninstall, units};
+pub use install::{POLICIES, clear, disarm, install, instance, report_only, uninstall, units};
 pub use overrides::overridden;
 pub use plan::{is_ours, transaction};
 pub use preview::{NewRules, Preview, SideError, ends_session, preview, sides};

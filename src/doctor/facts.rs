@@ -171,11 +171,7 @@ impl Facts {
 
     /// Returns the variant that the usual iptables is; before 1.8 there was legacy alone.
     pub(super) fn variant(&self) -> Variant {
-        if self.iptables.contains("nf_tables") {
-            Variant::Nft
-        } else {
-            Variant::Legacy
-        }
+        Variant::of_version(&self.iptables)
     }
 
     pub(super) fn file(&self, path: &str) -> Option<&str> {
@@ -238,10 +234,7 @@ impl Facts {
             .unwrap_or_default()
             .trim()
             .clone_into(&mut self.iptables);
-        let other = match self.variant() {
-            Variant::Legacy => Variant::Nft,
-            Variant::Auto | Variant::Nft => Variant::Legacy,
-        };
+        let other = self.variant().other();
         let families = Family::BOTH.into_iter();
         for family in families.filter(|family| *family == Family::V4 || host.has_ipv6()) {
             let what = format!("the {family} rules");

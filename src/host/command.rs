@@ -29,6 +29,24 @@ pub enum Variant {
 }
 
 impl Variant {
+    /// Returns the variant of an iptables by what it prints with `--version`.
+    pub fn of_version(text: &str) -> Self {
+        if text.contains("nf_tables") {
+            Variant::Nft
+        } else {
+            Variant::Legacy
+        }
+    }
+
+    /// Returns the one that shows nothing of this one's rules; `iptables` is nft on most machines.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Variant::Legacy => Variant::Nft,
+            Variant::Auto | Variant::Nft => Variant::Legacy,
+        }
+    }
+
     /// Returns a command's name, as in `ip6tables-nft-restore`.
     pub(super) fn command(self, family: Family, verb: &str) -> String {
         format!("{}-{verb}", self.program(family))

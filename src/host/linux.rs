@@ -73,28 +73,11 @@ impl LinuxHost {
         }
     }
 
-    /// Returns this machine by the iptables that it is not asked by, where that one holds rules of ours.
-    pub fn in_other_variant(&self) -> Result<Option<Self>, HostError> {
-        let is_nft = self.iptables_version()?.contains("nf_tables");
-        let other = if is_nft {
-            Variant::Legacy
-        } else {
-            Variant::Nft
-        };
-        for family in Family::BOTH {
-            let saved = match self.save_variant(other, family) {
-                Err(HostError::NoCommand(_)) => continue,
-                saved => saved?,
-            };
-            if saved.contains("TIDE-") {
-                let host = self.clone();
-                return Ok(Some(LinuxHost {
-                    variant: other,
-                    ..host
-                }));
-            }
-        }
-        Ok(None)
+    /// Returns this machine by another iptables.
+    #[must_use]
+    pub fn by(mut self, variant: Variant) -> Self {
+        self.variant = variant;
+        self
     }
 
     /// Sets how long to wait for another tidegate to end.

@@ -347,17 +347,24 @@ fn a_kernel_without_ipv6_is_left_without_ipv6_rules() {
 /// The variant that `iptables` is now may not be the one by which a policy was applied.
 #[test]
 fn an_uninstall_leaves_no_rules_in_the_other_variant() {
-    on(Variant::Legacy, |env| {
-        write(&Sample::shop().bundle(), &env.root.path().join("bundle"));
-        ends(&tidegate(env, &["apply", "bundle"]), 0);
-        let held = || env.host.save(Family::V4).unwrap().contains("TIDE-");
-        assert!(held());
-        let uninstall = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-            .args(["uninstall", "--iptables", "nft", "--root"])
-            .arg(env.root.path())
-            .output()
-            .unwrap();
-        let text = ends(&uninstall, 0);
-        assert!(text.contains("are gone") && !held(), "{text}");
-    });
+    for (words, says) in [
+        (&["uninstall", "--keep-bundle"][..], "are out of force"),
+        (&["uninstall"], "are gone"),
+    ] {
+        on(Variant::Legacy, |env| {
+            write(&Sample::shop().bundle(), &env.root.path().join("bundle"));
+            ends(&tidegate(env, &["apply", "bundle"]), 0);
+            let held = || Family::BOTH.map(|it| env.host.save(it).unwrap().contains("TIDE-"));
+            assert_eq!(held(), [true, true]);
+            let uninstall = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+                .args(words)
+                .args(["--iptables", "nft", "--root"])
+                .arg(env.root.path())
+                .output()
+                .unwrap();
+            let text = ends(&uninstall, 0);
+            assert!(text.contains(says), "{text}");
+            assert_eq!(held(), [false, false], "{text}");
+        });
+    }
 }

@@ -48,6 +48,10 @@ impl Frames {
             Err(error) => Found::Unread(error.to_string()),
             Ok(found) => found,
         };
+        Frames::beside(host, bundle, before)
+    }
+
+    fn beside(host: &dyn Host, bundle: &Bundle, before: Found) -> Result<Self, Problem> {
         let means = match wanted(bundle)? {
             None => Means::Nothing,
             Some(_) if before == Found::Table(Closed::Ports) => Means::Table(Closed::Ports),
@@ -95,6 +99,7 @@ impl Frames {
     /// Returns what stays open.
     pub(super) fn note(&self) -> Option<String> {
         match &self.means {
+            _ if self.not_compared().is_some() => None,
             Means::OneTag(why) => Some(format!(
                 "frames with two VLAN tags pass between containers of one bridge, whatever the policy \
                  says: {why}"
@@ -151,8 +156,10 @@ pub enum OpenFrames {
 
 /// Returns what is to be known of frames with tags on a machine with a bundle; nothing where the bundle's
 /// own table holds them back, or needs none.
+///
+/// Errors: an nft that does not say what is there.
 pub fn open_frames(host: &dyn Host, bundle: &Bundle) -> Result<Option<OpenFrames>, Problem> {
-    Ok(match Frames::new(host, bundle, false)?.means {
+    Ok(match Frames::beside(host, bundle, found(host)?)?.means {
         Means::OneTag(why) => Some(OpenFrames::SeveralTags(why)),
         Means::Table(Closed::Ports) => Some(OpenFrames::Nowhere),
         Means::Nothing | Means::Table(Closed::Bridges(_)) => None,

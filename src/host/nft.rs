@@ -8,12 +8,32 @@ pub(super) fn bridge_table() -> Result<Option<String>, HostError> {
     match command::run("nft", &["-j", "list", "table", "bridge", TABLE], "") {
         Ok(table) => Ok(Some(table)),
         Err(HostError::NoCommand(_)) => Ok(None),
-        Err(HostError::Command { stderr, .. }) if ABSENT.iter().any(|it| stderr.contains(it)) => {
-            Ok(None)
-        }
+        Err(HostError::Command { stderr, .. }) if is_absent(&stderr) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// What nft says where there is no such table, and where the kernel has no nftables.
-const ABSENT: [&str; 2] = ["No such file or directory", "not supported"];
+/// Tells whether nft's own answer is that there is no such table, or no nftables in this kernel. A program
+/// that did not start may speak of files, too.
+fn is_absent(stderr: &str) -> bool {
+    let no_table = stderr.starts_with("Error: ") && stderr.contains("No such file or directory");
+    no_table || stderr.contains("not supported")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_absent;
+
+    #[test]
+    fn a_program_that_did_not_start_says_nothing_of_tables() {
+        assert!(is_absent(
+            "Error: No such file or directory\nlist table bridge tidegate\n"
+        ));
+        assert!(is_absent(
+            "Error: Could not process rule: Operation not supported"
+        ));
+        let linker = "nft: error while loading shared libraries: libnftables.so.1: cannot open \
+                      shared object file: No such file or directory";
+        assert!(!is_absent(linker));
+    }
+}

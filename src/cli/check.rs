@@ -13,7 +13,6 @@ use crate::diag::finding::{Finding, Weight};
 use crate::diag::github::render_github;
 use crate::diag::json::render_json;
 use crate::diag::sarif::render_sarif;
-use crate::facts::Facts;
 use crate::host::{self, LinuxHost, Trust, Variant};
 use crate::import;
 
@@ -128,7 +127,9 @@ fn live(
     let subject = match (compiled.policies.is_empty(), engine.facts()) {
         // An address may be missing because of what is to be told.
         (true, Some(facts)) => {
-            known = without_more(args, facts)?;
+            let closed = facts.clone().as_complete();
+            let how = How::default();
+            known = policy::compiled(&args.policy, Some(&closed), Trust::Anybody, how)?;
             &known
         }
         _ => compiled,
@@ -148,16 +149,6 @@ fn live(
         found,
         unknown,
     })
-}
-
-/// Compiles the policy as if no container had an address but those that the engine tells.
-fn without_more(args: &CheckArgs, facts: &Facts) -> Result<Compiled, Failure> {
-    let closed = Facts {
-        complete: true,
-        ..facts.clone()
-    };
-    let how = How::default();
-    policy::compiled(&args.policy, Some(&closed), Trust::Anybody, how)
 }
 
 const SEVERAL: &str = "the policy has several hosts, and `check` does not know which this is: what runs here was not \

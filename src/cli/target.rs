@@ -11,7 +11,6 @@ use crate::compile::{How, Subject, recovered};
 use crate::deploy::Problem;
 use crate::deploy::against::Engine;
 use crate::diag::finding::{Finding, Weight};
-use crate::facts::Facts;
 use crate::host::{self, FileKind, LinuxHost, Trust};
 use crate::policy::ir::Policy;
 
@@ -154,10 +153,7 @@ fn policy(
     let found = match (compiled.policies.is_empty(), engine.facts()) {
         // An address may be missing because of what is to be told.
         (true, Some(facts)) => {
-            let closed = Facts {
-                complete: true,
-                ..facts.clone()
-            };
+            let closed = facts.clone().as_complete();
             let closed = policy::compiled(path, Some(&closed), Trust::Root, How::default())?;
             differences_of(&closed.policies, with.host, engine)
         }

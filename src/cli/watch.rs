@@ -172,10 +172,7 @@ impl Watch<'_> {
 
     /// Puts in force what the policy is with the addresses of this moment.
     fn refresh(&mut self) -> Result<(), Failure> {
-        let now = Facts {
-            complete: true,
-            ..self.host.facts_of(&self.args.socket)?
-        };
+        let now = self.host.facts_of(&self.args.socket)?.as_complete();
         let (Subject { bundle, policy }, warnings) = self.policy.compile(&now)?;
         // Somebody may have applied something else meanwhile, which the next boot would begin with.
         if self.last.as_ref() != Some(&bundle) || !store::is_followed(&self.host) {

@@ -107,9 +107,15 @@ pub struct FactsError(String);
 impl Facts {
     /// Returns what there is to know while no container runs.
     pub fn nothing_runs() -> Self {
+        Facts::default().as_complete()
+    }
+
+    /// Takes them for all there is: a container whose address they do not tell has none.
+    #[must_use]
+    pub fn as_complete(self) -> Self {
         Facts {
             complete: true,
-            ..Facts::default()
+            ..self
         }
     }
 

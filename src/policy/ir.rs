@@ -134,15 +134,9 @@ impl Policy {
         };
         let mut ports = self.undeclared.ports.iter();
         ports.any(|port| {
-            let now = &port.published;
-            let at = match (said.address, now.address) {
-                (Some(said), Some(now)) => said == now,
-                (None, _) | (_, None) => true,
-            };
             matches!(port.owner, Owner::Taken(_))
                 && port.protocol == exposure.protocol
-                && at
-                && said.ports.intersection(now.ports).is_some()
+                && said.meets(&port.published)
         })
     }
 
@@ -397,6 +391,15 @@ pub struct Published {
 }
 
 impl Published {
+    /// Tells whether some packet asks for a port of both.
+    pub fn meets(&self, other: &Self) -> bool {
+        let at = match (self.address, other.address) {
+            (Some(one), Some(two)) => one == two,
+            (None, _) | (_, None) => true,
+        };
+        at && self.ports.intersection(other.ports).is_some()
+    }
+
     fn has_loopback_v4(&self) -> bool {
         let address = self.address;
         address.is_none_or(|address| address.is_ipv4() && address.is_loopback())

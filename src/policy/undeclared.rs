@@ -150,13 +150,8 @@ fn owner(
 
 /// Tells whether a line speaks of a port at some address.
 fn meets(exposure: &Exposure, port: &PublishedPort) -> bool {
-    exposure.published.as_ref().is_some_and(|published| {
-        let at = match (published.address, address(port)) {
-            (Some(said), Some(now)) => said == now,
-            (None, _) | (_, None) => true,
-        };
-        at && exposure.protocol == port.protocol && published.ports.contains(port.host)
-    })
+    let said = exposure.published.as_ref();
+    exposure.protocol == port.protocol && said.is_some_and(|said| said.meets(&published(port)))
 }
 
 /// Tells whether a line opens a port wherever it is, and speaks of what is behind it.

@@ -102,13 +102,26 @@ pub enum SideError {
 }
 
 /// Refuses a bundle under whose rules a session, in which somebody is about to apply it, could not begin
-/// again: it would be cut, and there would be no other. Where the rules cannot be followed, nothing is said.
+/// again: it would be cut, and there would be no other. Where that is not known, that is said.
 pub fn ends_session(host: &dyn Host, bundle: &Bundle, session: &Ends) -> Option<Finding> {
+    // Why it cannot be put in force, `apply` says itself.
     let preview = preview(host, bundle).ok()?;
     let family = Family::of(session.source);
     let rules = preview.rules.iter().find(|rules| rules.family == family)?;
-    let [_, after] = sides(host, rules, bundle.manifest()).ok()?;
-    would_end(&after, session).then(|| ended(session))
+    match sides(host, rules, bundle.manifest()) {
+        Ok([_, after]) => would_end(&after, session).then(|| ended(session)),
+        Err(why) => Some(unknown(session, &why)),
+    }
+}
+
+fn unknown(session: &Ends, why: &SideError) -> Finding {
+    let seen = format!(
+        "whether the session from {} goes on is not known",
+        session.source
+    );
+    Finding::new(code::ENDS_SESSION, Weight::Warning, seen)
+        .why(format!("this machine's rules cannot be followed: {why}"))
+        .remedy("keep a second session open, or apply with `--confirm`")
 }
 
 fn ended(session: &Ends) -> Finding {
@@ -170,5 +183,9 @@ mod tests {
         };
         let found = ended(&session);
         crate::diag::told(found.code, &found.text());
+        let why = SideError::Host(HostError::NoCommand("ip".to_owned()));
+        let found = unknown(&session, &why);
+        assert_eq!(found.weight, Weight::Warning);
+        assert!(found.text().contains("is not known"), "{}", found.text());
     }
 }

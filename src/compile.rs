@@ -4,6 +4,7 @@ mod openings;
 mod parties;
 mod proof;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
 
@@ -24,7 +25,7 @@ use crate::netfilter::{
     ChainText, Family, Hook, Origin, Ruleset, Table, Target, TooManyRules, bridge, lower,
     optimised, policy_name, render, render_chains,
 };
-use crate::policy::ir::{Backend, Engine, Policy, Route};
+use crate::policy::ir::{Backend, Engine, Policy, Route, Undeclared};
 use crate::policy::{self, Loaded, Loader};
 use crate::source::SourceMap;
 use crate::sysctl::{self, Setting};
@@ -144,9 +145,10 @@ pub fn compile_with(
     let expectations = first.map_or(0, |policy| policy.expectations.len());
     let mut bundles = Vec::with_capacity(policies.len());
     let budget = proof::budget();
+    let written = as_written(&policies, inventory);
     std::thread::scope(|scope| {
         let lints = how.lints && !diagnostics.has_errors();
-        let lints = lints.then(|| scope.spawn(|| lint::lint(&policies)));
+        let lints = lints.then(|| scope.spawn(|| lint::lint(&written)));
         for policy in &policies {
             // Told of one host, it is told of all.
             if budget.is_spent() && diagnostics.has_errors() {
@@ -179,6 +181,18 @@ pub fn compile_with(
         bundles,
         policies,
     }
+}
+
+/// Returns policies without what facts say beside them: a lint is about the text.
+fn as_written<'p>(policies: &'p [Policy], facts: Option<&Facts>) -> Cow<'p, [Policy]> {
+    if facts.is_none() {
+        return Cow::Borrowed(policies);
+    }
+    let alone = |policy: &Policy| Policy {
+        undeclared: Undeclared::default(),
+        ..policy.clone()
+    };
+    policies.iter().map(alone).collect()
 }
 
 fn bundle(policy: &Policy, rulesets: Vec<Ruleset>, sources: &SourceMap, main: &str) -> Bundle {

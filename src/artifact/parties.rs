@@ -60,6 +60,11 @@ pub struct Opening {
     pub port: u16,
 }
 
+impl Opening {
+    /// A bundle has no more of them: as many as anybody reads.
+    pub const MOST: usize = 256;
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkEntry {

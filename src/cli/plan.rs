@@ -69,10 +69,10 @@ fn would(subject: &Subject, engine: &Engine, machines: &[Machine]) -> String {
     let world = World {
         policy: &subject.policy,
         facts,
-        asks: Asks::Change,
+        asks: Asks::Plan,
     };
     let openings = subject.bundle.parties().map_or(&[][..], |it| &it.openings);
-    let found = under_rules(world, Ok(machines)).into_iter();
+    let found = under_rules(world, openings, Ok(machines)).into_iter();
     let found = found.chain(against_others(world, openings, machines));
     found.map(|finding| finding.text()).collect()
 }

@@ -20,8 +20,10 @@ use crate::policy::ir::Policy;
 /// Who asks. What is about to change and what is said to stand weigh differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
-    /// `apply` and `plan`, about a policy that is to be in force.
+    /// `apply`, and `plan` about what runs now: a policy is to be in force.
     Change,
+    /// `plan`, about what would be.
+    Plan,
     /// `drift`, `doctor`, `status` and `check --live`, about what is.
     Look,
 }
@@ -39,7 +41,7 @@ impl World<'_> {
     fn if_in_force(self, now: Weight, to_be: Weight) -> Weight {
         match self.asks {
             Asks::Look => now,
-            Asks::Change => to_be,
+            Asks::Change | Asks::Plan => to_be,
         }
     }
 }
@@ -55,8 +57,12 @@ pub fn compare(world: World<'_>) -> Vec<Finding> {
 /// Returns which published ports that no line opens the rules in force leave open, and which they close.
 /// `machines` has each family that the kernel has, with the rules as they are in force; or why they cannot
 /// be followed.
-pub fn under_rules(world: World<'_>, machines: Result<&[Machine], &str>) -> Vec<Finding> {
-    sorted(ports::under_rules(world, machines))
+pub fn under_rules(
+    world: World<'_>,
+    openings: &[Opening],
+    machines: Result<&[Machine], &str>,
+) -> Vec<Finding> {
+    sorted(ports::under_rules(world, openings, machines))
 }
 
 /// Returns rules of others that drop what the policy opens, as far as they are followed.

@@ -35,11 +35,13 @@ const STRANGERS: [&str; 8] = [
     "fd77:77::77",
 ];
 
-/// Returns what becomes of connections to a port from every side that is outside, in both families.
+/// Returns what becomes of connections to a port from every side that is outside, in both families; with
+/// sources that a function gives for a family, of which nobody else has the rights.
 pub(super) fn reach(
     world: World<'_>,
     port: &PublishedPort,
     machines: Result<&[Machine], &str>,
+    sources: &dyn Fn(Family) -> Vec<IpAddr>,
 ) -> Reach {
     if port.address.is_some_and(|address| address.is_loopback()) {
         return Reach::Nobody;
@@ -50,7 +52,8 @@ pub(super) fn reach(
     };
     let families = machines.iter().filter(|machine| port.is_in(machine.family));
     let ways = families.flat_map(|machine| {
-        let probes = probes(world, port, machine).into_iter();
+        let sources = sources(machine.family).into_iter();
+        let probes = sources.flat_map(|source| probes(world, port, machine, source));
         probes.map(|probe| one(world, machine, &probe))
     });
     let mut all = Reach::Nobody;
@@ -66,10 +69,7 @@ pub(super) fn reach(
 }
 
 /// Returns a connection by each interface that faces outside.
-fn probes(world: World<'_>, port: &PublishedPort, machine: &Machine) -> Vec<Probe> {
-    let Some(source) = stranger(world.policy, machine.family) else {
-        return Vec::new();
-    };
+fn probes(world: World<'_>, port: &PublishedPort, machine: &Machine, source: IpAddr) -> Vec<Probe> {
     let faces = faces(world, machine);
     let probe = |name: &String| {
         let destination = port.single_address().or_else(|| own(machine, name))?;

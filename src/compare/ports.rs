@@ -1,15 +1,18 @@
 //! Ports that the engine publishes, and lines that open them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::containers::{bridges, is, local};
-use super::outside::{Reach, reach};
+use super::outside::{Reach, reach, stranger};
 use super::{Asks, World};
+use crate::artifact::Opening;
 use crate::diag::code;
 use crate::diag::finding::{Finding, Weight};
 use crate::facts::{ContainerFacts, PublishedPort};
+use crate::net::Family;
 use crate::netfilter::trace::Machine;
-use crate::policy::ir::{Container, Engine, Exposure};
+use crate::policy::ir::{Container, Engine, Exposure, Policy};
 
 /// Returns lines that open a port which leads to somebody else, or nowhere.
 pub(super) fn compare(world: World<'_>) -> Vec<Finding> {
@@ -94,6 +97,8 @@ fn unpublished(world: World<'_>, container: &Container, exposure: &Exposure) -> 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Open,
+    /// To whom a line lets in that is for another container.
+    OpenBy(String),
     Unknown(String),
     Closed,
 }
@@ -102,7 +107,11 @@ enum Fate {
 type Owner<'f> = (Option<&'f str>, &'f str, Fate);
 
 /// Returns what becomes of each published port that no line opens.
-pub(super) fn under_rules(world: World<'_>, machines: Result<&[Machine], &str>) -> Vec<Finding> {
+pub(super) fn under_rules(
+    world: World<'_>,
+    openings: &[Opening],
+    machines: Result<&[Machine], &str>,
+) -> Vec<Finding> {
     let declared = bridges(world.policy);
     let mut found: BTreeMap<Owner<'_>, Vec<String>> = BTreeMap::new();
     for (name, facts) in &world.facts.containers {
@@ -112,11 +121,8 @@ pub(super) fn under_rules(world: World<'_>, machines: Result<&[Machine], &str>) 
             .iter()
             .filter(|port| !is_opened(world, name, facts, port));
         for port in unopened {
-            let fate = match reach(world, port, machines) {
-                Reach::Closed => Fate::Closed,
-                Reach::Open => Fate::Open,
-                Reach::Unknown(why) => Fate::Unknown(why),
-                Reach::Nobody => continue,
+            let Some(fate) = fate(world, port, openings, machines) else {
+                continue;
             };
             let owner = (undeclared, name.as_str(), fate);
             found.entry(owner).or_default().push(port.outer());
@@ -126,6 +132,53 @@ pub(super) fn under_rules(world: World<'_>, machines: Result<&[Machine], &str>) 
         .into_iter()
         .map(|(owner, ports)| told(world, &owner, &ports.join(", ")));
     told.collect()
+}
+
+/// Returns what becomes of a port: for strangers, and for those whom a line for it lets in. That line is for
+/// another container, and the rules may not know.
+fn fate(
+    world: World<'_>,
+    port: &PublishedPort,
+    openings: &[Opening],
+    machines: Result<&[Machine], &str>,
+) -> Option<Fate> {
+    let strangers = |family| stranger(world.policy, family).into_iter().collect();
+    match reach(world, port, machines, &strangers) {
+        Reach::Open => return Some(Fate::Open),
+        Reach::Unknown(why) => return Some(Fate::Unknown(why)),
+        Reach::Nobody => return None,
+        Reach::Closed => {}
+    }
+    let lines = local(world.policy).flat_map(|it| it.exposures.iter().map(move |line| (it, line)));
+    for (container, line) in lines.filter(|(_, line)| meets(line, port)) {
+        let known = |family| trusted(openings, container, line, family);
+        match reach(world, port, machines, &known) {
+            Reach::Open => return Some(Fate::OpenBy(container.name.clone())),
+            Reach::Unknown(why) => return Some(Fate::Unknown(why)),
+            Reach::Nobody if openings.len() >= Opening::MOST => {
+                let why = "the bundle does not keep whom all of its lines let in";
+                return Some(Fate::Unknown(why.to_owned()));
+            }
+            Reach::Closed | Reach::Nobody => {}
+        }
+    }
+    Some(Fate::Closed)
+}
+
+/// Returns those who stand for whom a line lets in.
+fn trusted(
+    openings: &[Opening],
+    container: &Container,
+    line: &Exposure,
+    family: Family,
+) -> Vec<IpAddr> {
+    let first = line.published.as_ref().map(|it| it.ports.first);
+    let of_line = openings.iter().filter(|it| {
+        it.container.as_ref() == Some(&container.name)
+            && Some(it.port) == first
+            && it.family == family
+    });
+    of_line.filter_map(|it| it.from).collect()
 }
 
 /// Returns a network of a container's that no line declares, if it is on none that some line does.
@@ -152,23 +205,37 @@ fn is_opened(world: World<'_>, name: &str, facts: &ContainerFacts, port: &Publis
 
 fn told(world: World<'_>, (undeclared, name, fate): &Owner<'_>, ports: &str) -> Finding {
     let who = match undeclared {
+        Some(network) if is_named(world.policy, network) => {
+            format!("container `{name}` on `{network}`, whose bridge no line names,")
+        }
         Some(network) => format!("container `{name}` on `{network}`, which no line declares,"),
         None => format!("container `{name}`"),
     };
+    let (is, rules) = match world.asks {
+        Asks::Plan => ("would be", "the new rules"),
+        Asks::Change | Asks::Look => ("is", "the rules in force"),
+    };
     let (code, weight) = match (undeclared, fate) {
         (_, Fate::Closed) => (code::PORT_CLOSED, Weight::Note),
-        (None, Fate::Open) => (code::PORT_OPEN, Weight::Error),
+        (None, Fate::Open | Fate::OpenBy(_)) => (code::PORT_OPEN, Weight::Error),
         (None, Fate::Unknown(_)) => (code::PORT_OPEN, Weight::Warning),
         (Some(_), _) => (code::UNDECLARED_OPEN, Weight::Warning),
     };
     let (seen, why) = match fate {
         Fate::Closed => (
-            format!("{who} publishes what no line opens: {ports}; it is closed"),
-            "the rules in force drop what comes from outside".to_owned(),
+            format!("{who} publishes what no line opens: {ports}; it {is} closed"),
+            format!("{rules} drop what comes from outside"),
         ),
         Fate::Open => (
-            format!("{who} publishes what no line opens: {ports}; it is open"),
-            "the rules in force let what comes from outside through".to_owned(),
+            format!("{who} publishes what no line opens: {ports}; it {is} open"),
+            format!("{rules} let what comes from outside through"),
+        ),
+        Fate::OpenBy(other) => (
+            format!(
+                "{who} publishes what no line opens: {ports}; it {is} open to whom a line for \
+                 `{other}` lets in"
+            ),
+            format!("{rules} know the port of that line, and not who is behind it by now"),
         ),
         Fate::Unknown(why) => (
             format!("{who} publishes what no line opens: {ports}; it may be open"),
@@ -180,9 +247,20 @@ fn told(world: World<'_>, (undeclared, name, fate): &Owner<'_>, ports: &str) -> 
         .remedy(remedy(world, *undeclared, fate))
 }
 
+fn is_named(policy: &Policy, network: &str) -> bool {
+    let mut named = policy.networks.iter().filter(|it| it.local);
+    named.any(|it| it.name == network)
+}
+
 fn remedy(world: World<'_>, undeclared: Option<&str>, fate: &Fate) -> String {
     match (undeclared, fate) {
         (_, Fate::Closed) => "nothing, if it is to be closed; else write an `expose`".to_owned(),
+        (_, Fate::OpenBy(_)) => {
+            "apply the policy again, which closes it while the port is another's".to_owned()
+        }
+        (Some(network), _) if is_named(world.policy, network) => {
+            format!("write the bridge of `{network}` into the policy, and apply it")
+        }
         (Some(network), _) => {
             format!("declare `{network}` in the policy, or publish the port at 127.0.0.1")
         }

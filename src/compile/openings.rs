@@ -12,9 +12,6 @@ use crate::policy::ir::{
 };
 use crate::source::{SourceMap, Span};
 
-/// As many as anybody reads.
-const MOST: usize = 256;
-
 /// Returns one connection for each exposure, each `allow` to the host, and each party and family of theirs.
 pub(super) fn openings(policy: &Policy, sources: &SourceMap) -> Vec<Opening> {
     let exposures = policy.containers.iter().filter(|it| is_here(policy, it));
@@ -31,7 +28,7 @@ pub(super) fn openings(policy: &Policy, sources: &SourceMap) -> Vec<Opening> {
         source: sources.place(span),
         ..opening
     });
-    placed.take(MOST).collect()
+    placed.take(Opening::MOST).collect()
 }
 
 fn is_here(policy: &Policy, container: &Container) -> bool {

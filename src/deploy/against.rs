@@ -116,12 +116,12 @@ fn without_engine(host: &dyn Host, policy: &Policy, openings: &[Opening]) -> Vec
 pub fn in_force(host: &dyn Host, world: World<'_>, openings: &[Opening]) -> Vec<Finding> {
     match machines(host) {
         Ok(machines) => {
-            let mut found = under_rules(world, Ok(&machines));
+            let mut found = under_rules(world, openings, Ok(&machines));
             found.extend(against_others(world, openings, &machines));
             found
         }
         Err(why) => {
-            let mut found = under_rules(world, Err(&why));
+            let mut found = under_rules(world, openings, Err(&why));
             found.push(unfollowed(&why));
             found
         }

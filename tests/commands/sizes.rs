@@ -45,38 +45,32 @@ fn empty_networks(count: usize) -> String {
     (0..count).map(|id| network(id, "")).collect()
 }
 
-/// Hosts with a network and a container each, all linked with all.
-fn linked_hosts(count: usize) -> String {
+/// Hosts with a network and a container each, which exposes what is asked for.
+fn hosts(count: usize, exposes: impl Fn(usize) -> String) -> String {
     let mut policy = String::new();
     for id in 0..count {
         let _ = writeln!(policy, "host h{id} {{ }}");
         policy.push_str(&network(id, &format!(" on h{id}")));
-        let (high, low) = (id / 256, id % 256);
+        let (high, low, exposes) = (id / 256, id % 256, exposes(id));
         let _ = writeln!(
             policy,
-            "container c{id} on n{id} at 10.{high}.{low}.9 {{ expose 80/tcp }}"
+            "container c{id} on n{id} at 10.{high}.{low}.9 {{ {exposes} }}"
         );
     }
-    let names: Vec<String> = (0..count).map(|id| format!("c{id}")).collect();
-    let names = names.join(", ");
-    let _ = writeln!(policy, "link {names} -> {names}");
     policy
 }
 
-/// Hosts with a network and a published port each.
+/// All linked with all.
+fn linked_hosts(count: usize) -> String {
+    let names: Vec<String> = (0..count).map(|id| format!("c{id}")).collect();
+    let names = names.join(", ");
+    hosts(count, |_| "expose 80/tcp".to_owned()) + &format!("link {names} -> {names}\n")
+}
+
 fn published_on_hosts(count: usize) -> String {
-    let mut policy = String::new();
-    for id in 0..count {
-        let _ = writeln!(policy, "host h{id} {{ }}");
-        policy.push_str(&network(id, &format!(" on h{id}")));
-        let (high, low) = (id / 256, id % 256);
-        let port = 8_000 + id;
-        let _ = writeln!(
-            policy,
-            "container c{id} on n{id} at 10.{high}.{low}.9 {{ expose 80/tcp as {port} from any }}"
-        );
-    }
-    policy
+    hosts(count, |id| {
+        format!("expose 80/tcp as {} from any", 8_000 + id)
+    })
 }
 
 const SHOP: &str = "network shop {\n  bridge br-shop\n  subnet 172.16.0.0/12\n}\n";

@@ -17,6 +17,28 @@ container db on stock at 172.19.0.10 { expose 80/tcp as 80 from any }
 link web -> db
 ";
 
+/// Each host has a copy of all of it, so many of both are told before any is made.
+#[test]
+fn hosts_that_would_know_too_much_are_refused_at_once() {
+    let of = |count: usize| -> String {
+        let one = |id: usize| {
+            let (high, low) = (id / 256, id % 256);
+            format!(
+                "host h{id} {{ }}\nnetwork n{id} on h{id} {{\n  bridge br-{id}\n  \
+                 subnet 10.{high}.{low}.0/24\n}}\n"
+            )
+        };
+        (0..count).map(one).collect()
+    };
+    let many = load_text(&of(1_001));
+    assert!(many.policies.is_empty());
+    let found = many.diagnostics.into_sorted();
+    let errors: Vec<_> = found.iter().filter(|it| it.code.0 == "T0403").collect();
+    assert_eq!(errors.len(), 1, "{found:#?}");
+    assert!(errors[0].message.contains("1001 hosts"), "{errors:#?}");
+    assert_eq!(load_text(&of(100)).policies.len(), 100);
+}
+
 #[test]
 fn each_host_has_its_own_bridges_ports_and_policy() {
     let loaded = load_text(PAIR);

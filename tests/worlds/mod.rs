@@ -13,7 +13,7 @@ mod world;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use stage::Stage;
 use world::World;
@@ -76,20 +76,15 @@ const PROXY: &str = "";
 const NO_PROXY: &str = "--userland-proxy=false";
 const IP6TABLES: &str = "--experimental --ip6tables";
 
-/// Draws as many worlds as `TIDEGATE_WORLDS` says, from `TIDEGATE_WORLDS_SEED` on or from any.
+/// Draws as many worlds as `TIDEGATE_WORLDS` says, from `TIDEGATE_WORLDS_SEED` on.
 fn drawn(engine: &str) -> Vec<World> {
     let number = |name| {
         std::env::var(name)
             .ok()
             .and_then(|text| text.parse::<u64>().ok())
     };
-    let now = || {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("after 1970")
-    };
-    let seed = number("TIDEGATE_WORLDS_SEED").unwrap_or_else(|| now().as_millis() as u64);
-    let count = number("TIDEGATE_WORLDS").unwrap_or(2);
+    let seed = number("TIDEGATE_WORLDS_SEED").unwrap_or(1);
+    let count = number("TIDEGATE_WORLDS").unwrap_or(4);
     eprintln!("{count} worlds from TIDEGATE_WORLDS_SEED={seed} on");
     (seed..seed + count)
         .map(|seed| draw::world(seed, engine))

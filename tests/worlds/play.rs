@@ -135,7 +135,7 @@ impl<'a> Play<'a> {
         let names: Vec<&str> = of_it.map(|(name, ..)| name.as_str()).collect();
         let names = names.join(" ");
         self.stage.host.run(&format!(
-            "docker rm -f {names}; docker network rm {network}"
+            "echo {names} | xargs -r docker rm -f; docker network rm {network}"
         ));
     }
 

@@ -11,7 +11,7 @@ use std::panic::resume_unwind;
 use serde_json::Value;
 
 pub use parties::{RecoverError, recovered};
-use proof::{expected, loadable, omitted, prove};
+use proof::{expected, loadable, omitted, prove, unproven};
 
 use crate::artifact::{
     BRIDGE, Bundle, ChainOrigins, FORMAT, ForwardEntry, HookEntry, MODULES, Manifest, OriginEntry,
@@ -21,6 +21,7 @@ use crate::diag::{Diagnostic, Diagnostics, Levels, Severity, code};
 use crate::facts::Facts;
 use crate::hash::sha256;
 use crate::lint;
+use crate::meaning::Invalid;
 use crate::netfilter::{
     ChainText, Family, Hook, Origin, Ruleset, Table, Target, TooManyRules, bridge, lower,
     optimised, policy_name, render, render_chains,
@@ -145,27 +146,36 @@ pub fn compile_with(
     let expectations = first.map_or(0, |policy| policy.expectations.len());
     let mut bundles = Vec::with_capacity(policies.len());
     let budget = proof::budget();
-    let written = as_written(&policies, inventory);
+    let (written, for_lints) = (as_written(&policies, inventory), lint::budget());
     std::thread::scope(|scope| {
         let lints = how.lints && !diagnostics.has_errors();
-        let lints = lints.then(|| scope.spawn(|| lint::lint(&written)));
+        let lints = lints.then(|| scope.spawn(|| lint::lint_within(&written, &for_lints)));
         for policy in &policies {
             // Told of one host, it is told of all.
             if budget.is_spent() && diagnostics.has_errors() {
                 break;
             }
-            if let Some(rulesets) = rulesets(policy, how.rules, &mut diagnostics) {
-                budget.take(proof::written(&rulesets));
-                let bundle = bundle(policy, rulesets, &sources, main);
-                diagnostics.extend(loadable(&bundle).or_else(|| match how.proof {
-                    Proof::Needed => prove(policy, &bundle, &budget),
-                    Proof::Omitted => Some(omitted()),
-                }));
-                bundles.push(bundle);
+            let Some(rulesets) = rulesets(policy, how.rules, &mut diagnostics) else {
+                continue;
+            };
+            budget.take(proof::written(&rulesets));
+            if budget.is_spent() && how.proof == Proof::Needed {
+                diagnostics.push(unproven(Invalid::NotKnown, proof::networks(policy)));
+                break;
             }
+            let bundle = bundle(policy, rulesets, &sources, main);
+            diagnostics.extend(loadable(&bundle).or_else(|| match how.proof {
+                Proof::Needed => prove(policy, &bundle, &budget),
+                Proof::Omitted => Some(omitted()),
+            }));
+            bundles.push(bundle);
         }
         if !diagnostics.has_errors() {
             diagnostics.extend(expected(&policies, &bundles, &budget));
+        }
+        if diagnostics.has_errors() {
+            // Nobody will read what lints find.
+            for_lints.spend();
         }
         let lints = lints.map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
         if diagnostics.has_errors() {
@@ -429,11 +439,10 @@ fn origins(emitted: &Emitted, sources: &SourceMap) -> Origins {
 
 #[cfg(test)]
 mod tests {
-    use super::proof::{not_loadable, unproven};
+    use super::proof::not_loadable;
     use super::*;
     use crate::diag::text::{Style, render};
     use crate::diag::told;
-    use crate::meaning::Invalid;
     use crate::netfilter::bounds::Beyond;
 
     fn shown(diagnostics: &[Diagnostic]) -> String {

@@ -59,15 +59,18 @@ pub(super) fn prove(policy: &Policy, bundle: &Bundle, budget: &Budget) -> Option
         validate(policy, bundle.rules(*family), *family, budget)
     });
     let wrong = validated.into_iter().find_map(Result::err)?;
-    let counts = [true, false].map(|local| {
-        let networks = policy.networks.iter();
-        networks.filter(|network| network.local == local).count()
-    });
-    Some(unproven(wrong, counts))
+    Some(unproven(wrong, networks(policy)))
 }
 
-/// Says what it means for a policy that its rules are not proven; with its networks of this host, and
-/// of others.
+/// Returns how many networks of this host a policy has, and how many of others.
+pub(super) fn networks(policy: &Policy) -> [usize; 2] {
+    [true, false].map(|local| {
+        let networks = policy.networks.iter();
+        networks.filter(|network| network.local == local).count()
+    })
+}
+
+/// Says what it means for a policy with such networks that its rules are not proven.
 pub(super) fn unproven(wrong: Invalid, networks: [usize; 2]) -> Diagnostic {
     match wrong {
         Invalid::NotKnown => too_much_work(&wrong, networks),
@@ -87,8 +90,10 @@ fn too_much_work(wrong: &Invalid, [here, far]: [usize; 2]) -> Diagnostic {
     };
     Diagnostic::error(code::TOO_MANY_TO_PROVE, wrong.to_string())
         .note(format!(
-            "{} million steps were not enough: nobody knows whether they mean the same.",
-            STEPS / 1_000_000
+            "It is more work than {} million steps, or {} million edges of diagrams: nobody knows \
+             whether they mean the same.",
+            STEPS / 1_000_000,
+            EDGES[1] / 1_000_000
         ))
         .help(format!("{help}; or compile `--unproven`"))
 }

@@ -62,6 +62,11 @@ impl Budget {
     pub fn take(&self, steps: u64) {
         self.0.steps_taken.fetch_add(steps, Ordering::Relaxed);
     }
+
+    /// Ends the work of all that share it.
+    pub fn spend(&self) {
+        self.take(self.0.steps.saturating_add(1));
+    }
 }
 
 /// One manager's share of a budget.

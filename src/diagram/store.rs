@@ -124,6 +124,13 @@ impl Manager {
         self.exhausted
     }
 
+    /// Counts work that is done beside the functions, and returns false once the budget is spent.
+    pub fn work(&mut self, steps: usize) -> bool {
+        self.account.step(steps);
+        self.exhausted |= !self.account.lasts();
+        !self.exhausted
+    }
+
     /// Makes the manager take itself for exhausted.
     pub fn give_up(&mut self) {
         self.exhausted = true;

@@ -18,13 +18,19 @@ const EDGES: [usize; 2] = [6_000_000, 12_000_000];
 /// Most steps of work on all hosts.
 const STEPS: u64 = 60_000_000;
 
-/// Returns what there is to say about a policy without mistakes, given as each of its hosts sees it.
-pub fn lint(policies: &[Policy]) -> Vec<Diagnostic> {
+/// Returns what all lints of a policy share.
+pub fn budget() -> Budget {
     let [each, all] = EDGES;
-    lint_within(policies, &Budget::new(each, all, STEPS))
+    Budget::new(each, all, STEPS)
 }
 
-fn lint_within(policies: &[Policy], budget: &Budget) -> Vec<Diagnostic> {
+/// Returns what there is to say about a policy without mistakes, given as each of its hosts sees it.
+pub fn lint(policies: &[Policy]) -> Vec<Diagnostic> {
+    lint_within(policies, &budget())
+}
+
+/// Like [`lint`]; where the budget does not last, only what names tell is found.
+pub fn lint_within(policies: &[Policy], budget: &Budget) -> Vec<Diagnostic> {
     let mut found = policy::lint(policies);
     let gone = told(&found);
     let spare = spare::check(policies, budget);

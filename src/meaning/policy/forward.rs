@@ -72,8 +72,9 @@ impl Says<'_> {
     /// Returns what the policy says of a packet that belongs to no known connection.
     pub(in crate::meaning) fn forward(&mut self) -> Forward {
         let mut says = self.elsewhere();
+        let named = self.named_afar();
         for (id, _) in self.local() {
-            let leaving = self.leaving(id);
+            let leaving = self.leaving(id, named);
             let here = self.input(id);
             says = self.select(here, leaving, says);
         }
@@ -117,15 +118,22 @@ impl Says<'_> {
         self.select(from, Forward::granted(), Forward::left())
     }
 
-    /// Out of a network, to what this host does not declare.
-    fn leaving(&mut self, network: NetworkId) -> Forward {
-        let denials: Vec<&Access> = self.accesses(Effect::Deny).collect();
-        let denied: Vec<Node> = denials.into_iter().map(|it| self.named(it)).collect();
-        let denied = self.or(&denied);
-        let allows: Vec<&Access> = self.accesses(Effect::Allow).collect();
-        let mut opened: Vec<Node> = allows.into_iter().map(|it| self.named(it)).collect();
+    /// Returns what statements deny, and open, of what leaves a network of this host, whichever it is.
+    fn named_afar(&mut self) -> [Node; 2] {
+        let denied: Vec<Node> = self
+            .accesses(Effect::Deny)
+            .map(|it| self.named(it))
+            .collect();
+        let mut opened: Vec<Node> = self
+            .accesses(Effect::Allow)
+            .map(|it| self.named(it))
+            .collect();
         opened.extend(self.offered_afar());
-        let opened = self.or(&opened);
+        [self.or(&denied), self.or(&opened)]
+    }
+
+    /// Out of a network, to what this host does not declare.
+    fn leaving(&mut self, network: NetworkId, [denied, opened]: [Node; 2]) -> Forward {
         let passing = if !self.engine().accepts() || self.network(network).egress && self.unhelped()
         {
             Forward::granted()

@@ -56,6 +56,8 @@ pub(super) struct Says<'p> {
     senders: HashMap<Party, (IntervalSet, Node)>,
     /// The bridges of this host's networks, as values of an interface.
     bridges: IntervalSet,
+    /// Functions that hold on one of them.
+    ends: HashMap<(Field, NetworkId), Node>,
     /// Functions that hold on any of them, of the fields that were asked for.
     any_bridge: HashMap<Field, Node>,
     /// Sources of the lists of parties that were asked for, by where each list lies; it is kept, so that no
@@ -69,6 +71,7 @@ impl<'p> Says<'p> {
             bridges: bridges(&space, policy),
             space,
             policy,
+            ends: HashMap::new(),
             any_bridge: HashMap::new(),
             services: HashMap::new(),
             sources: HashMap::new(),
@@ -130,13 +133,21 @@ impl<'p> Says<'p> {
     }
 
     fn input(&mut self, id: NetworkId) -> Node {
-        let atom = self.space.atom(&self.network(id).bridge.0);
-        self.space.is(Field::Input, atom)
+        self.bridge(Field::Input, id)
     }
 
     fn output(&mut self, id: NetworkId) -> Node {
-        let atom = self.space.atom(&self.network(id).bridge.0);
-        self.space.is(Field::Output, atom)
+        self.bridge(Field::Output, id)
+    }
+
+    /// Returns yes where a packet comes, or goes, by a network's bridge.
+    fn bridge(&mut self, field: Field, id: NetworkId) -> Node {
+        if let Some(known) = self.ends.get(&(field, id)) {
+            return *known;
+        }
+        let node = self.interface(field, &self.network(id).bridge.0);
+        self.ends.insert((field, id), node);
+        node
     }
 
     /// Returns yes where a packet comes, or goes, by the bridge of any network of this host.

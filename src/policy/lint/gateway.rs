@@ -1,6 +1,8 @@
 //! Networks named where the host might be meant: a network's name is its containers, and never the address
 //! that the host has there.
 
+use std::collections::BTreeSet;
+
 use crate::diag::{Diagnostic, code};
 use crate::policy::ir::{Access, ContainerId, Effect, NetworkId, Party, Policy, Service};
 
@@ -11,13 +13,10 @@ pub(super) fn check(policies: &[Policy]) -> Vec<Diagnostic> {
         let accesses = policy.accesses.iter();
         accesses.filter_map(|access| meant(policy, access))
     });
-    let mut found: Vec<Diagnostic> = Vec::new();
-    for diagnostic in all {
-        if !found.contains(&diagnostic) {
-            found.push(diagnostic);
-        }
-    }
-    found
+    // All hosts have the same statements.
+    let mut told = BTreeSet::new();
+    let place = |it: &Diagnostic| it.labels.first().map(|label| label.span);
+    all.filter(|it| told.insert(place(it))).collect()
 }
 
 fn meant(policy: &Policy, access: &Access) -> Option<Diagnostic> {

@@ -34,20 +34,24 @@ pub(super) fn compared(
     let unknown_sets = [before, after].map(Source::unknown_sets);
     let mut said: Vec<String> = unknown_sets.into_iter().flatten().collect();
     said.dedup();
-    let mut all = Vec::new();
+    let (mut all, mut unasked, mut unnoticed) = (Vec::new(), Vec::new(), Vec::new());
     for family in Source::families(&[before, after], side.ipv6) {
         let mut one = machine_of(before, None, side, family)?;
         let mut two = machine_of(after, Some(&one.side), side, family)?;
-        question::on_one_host(&mut one.side, &mut two.side);
-        let found = question::differences(&one.side, &two.side);
-        all.push(found.map_err(|error| unknown(&error))?);
+        let compared = question::compare(&mut one.side, &mut two.side);
+        let compared = compared.map_err(|error| unknown(&error))?;
+        all.extend(compared.found);
+        unasked.extend(compared.unasked);
+        unnoticed.extend(compared.unnoticed);
         for note in [one.assumptions, two.assumptions].concat() {
             if !said.contains(&note) {
                 said.push(note);
             }
         }
     }
-    Ok((Diff::of(all), said))
+    let mut diff = Diff::of(all);
+    (diff.unasked, diff.unnoticed) = (unasked, unnoticed);
+    Ok((diff, said))
 }
 
 pub(super) fn unknown(error: &Unknowable) -> Failure {

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::connections::{changes, never, spoofed};
 use super::names::{Names, Words};
 use super::probe::probe;
+use super::quiet::Unnoticed;
 use super::reasons::{Reason, reason};
 use super::services;
 use super::side::Side;
@@ -58,6 +59,8 @@ pub struct Row {
     pub services: Words,
     /// Matches that only the kernel can answer, and the answer with which this is so.
     pub taken: Vec<(String, bool)>,
+    /// What must be so on the machine that saved rules are from, in words; they do not tell.
+    pub only: Option<String>,
     pub families: Vec<Family>,
 }
 
@@ -69,6 +72,10 @@ pub struct Diff {
     pub aside: BTreeSet<(Aside, Change)>,
     /// Where the rows do not tell everything, the part that they do, from 0 to 1.
     pub told: Option<f64>,
+    /// Interfaces that rules name, and by which nothing was taken to leave.
+    pub unasked: Vec<String>,
+    /// Rules of one text alone that no row is about.
+    pub unnoticed: Vec<Unnoticed>,
 }
 
 /// What differs in one family.
@@ -101,6 +108,13 @@ impl Row {
     }
 }
 
+impl Differences {
+    /// Tells whether some connection differs, or may.
+    pub fn differs(&self) -> bool {
+        !self.rows.is_empty() || !self.set_aside.is_empty() || self.told.is_some()
+    }
+}
+
 impl Diff {
     /// Joins the differences of all families.
     pub fn of(all: Vec<Differences>) -> Self {
@@ -112,6 +126,8 @@ impl Diff {
             aside,
             rows: joined(rows.map(|(row, _)| row).collect()),
             told,
+            unasked: Vec::new(),
+            unnoticed: Vec::new(),
         }
     }
 }
@@ -240,6 +256,7 @@ impl Search<'_> {
                 to: self.to(own, product),
                 services: Words::default(),
                 taken: taken.clone(),
+                only: None,
                 families: vec![self.space.family],
             };
             let node = self.space.diagrams.guard(all, service);

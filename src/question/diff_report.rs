@@ -6,8 +6,12 @@ use serde_json::{Value, json};
 
 use super::diff::{Aside, Change, Diff, Row};
 use super::names::Words;
+use super::quiet::Unnoticed;
 use super::reasons::Reason;
 use crate::net::Family;
+
+/// Most rules of one text alone that are written out.
+const MAX_UNNOTICED: usize = 20;
 
 impl Change {
     fn word(self) -> &'static str {
@@ -29,9 +33,27 @@ impl Aside {
 }
 
 impl Diff {
-    /// Tells whether anything differs.
+    /// Tells whether anything differs, or may.
     pub fn differs(&self) -> bool {
-        !self.rows.is_empty() || !self.aside.is_empty() || self.told.is_some()
+        let is_whole = self.told.is_none() && self.unasked.is_empty();
+        !(is_whole && self.rows.is_empty() && self.aside.is_empty())
+            || self.unnoticed.iter().any(|it| it.why.is_open())
+    }
+
+    /// Writes rules that stand in one text alone, below what is so of them.
+    fn quietly(&self) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        let mut heading = None;
+        for it in self.unnoticed.iter().take(MAX_UNNOTICED) {
+            if heading.replace(it.why) != Some(it.why) {
+                lines.push(format!("in one text alone; {}:", it.why.words()));
+            }
+            let when = if it.is_new { "new" } else { "gone" };
+            lines.push(format!("  {when}: {}", it.line));
+        }
+        let more = self.unnoticed.len().saturating_sub(MAX_UNNOTICED);
+        lines.extend((more > 0).then(|| format!("  and {more} more")));
+        lines
     }
 
     /// Writes the rows below the lines that decide about them.
@@ -53,14 +75,19 @@ impl Diff {
         }
         text.extend(self.more().into_iter().map(|more| more + "\n"));
         if text.is_empty() {
-            text.push_str("nothing differs\n");
+            text.push_str(if self.unnoticed.is_empty() {
+                "nothing differs\n"
+            } else {
+                "no new connection is treated otherwise\n"
+            });
         }
+        text.extend(self.quietly().into_iter().map(|line| line + "\n"));
         text
     }
 
     /// Writes a table.
     pub fn as_markdown(&self) -> String {
-        if !self.differs() {
+        if !self.differs() && self.unnoticed.is_empty() {
             return "Nothing differs.\n".to_owned();
         }
         let mut text = "| change | from | to | services | was | is |\n\
@@ -73,6 +100,13 @@ impl Diff {
         }
         let more = self.more().into_iter();
         text.extend(more.map(|more| format!("\n{more}\n")));
+        let quietly = self.quietly();
+        if !quietly.is_empty() {
+            // Indented, a text is what it is.
+            let lines = quietly.into_iter().map(|line| format!("    {line}\n"));
+            text.push('\n');
+            text.extend(lines);
+        }
         text
     }
 
@@ -108,6 +142,7 @@ impl Diff {
                 "to": words(&row.to),
                 "services": words(&row.services),
                 "assumptions": taken,
+                "only": row.only,
                 "before": reason(&row.before),
                 "after": reason(&row.after),
             })
@@ -118,7 +153,10 @@ impl Diff {
             .map(|(aside, change)| json!({"change": change.word(), "what": aside.words()}))
             .collect();
         let rows: Vec<Value> = self.rows.iter().map(row).collect();
-        json!({"differs": self.differs(), "rows": rows, "besides": besides, "told": self.told})
+        let unnoticed =
+            |it: &Unnoticed| json!({"line": it.line, "new": it.is_new, "why": it.why.words()});
+        let unnoticed: Vec<Value> = self.unnoticed.iter().map(unnoticed).collect();
+        json!({"differs": self.differs(), "rows": rows, "besides": besides, "told": self.told, "unasked": self.unasked, "unnoticed": unnoticed})
     }
 
     /// Returns what no row tells.
@@ -129,7 +167,11 @@ impl Diff {
             let percent = (told * 100.0).floor();
             format!("and more: these are {percent} % of what differs, counted in packets")
         });
-        aside.chain(more).collect()
+        let unasked = (!self.unasked.is_empty()).then(|| {
+            let names = self.unasked.join(", ");
+            format!("and perhaps more: what leaves by {names} was not compared")
+        });
+        aside.chain(more).chain(unasked).collect()
     }
 }
 
@@ -191,7 +233,8 @@ fn led(row: &Row) -> String {
 
 fn taken(row: &Row) -> String {
     let one = |(text, holds): &(String, bool)| format!(" {}", condition(text, *holds));
-    row.taken.iter().map(one).collect()
+    let all: String = row.taken.iter().map(one).collect();
+    row.only.iter().fold(all, |all, only| all + " " + only)
 }
 
 /// Says what a match answers; of limits in few words.

@@ -240,7 +240,7 @@ fn address(v6: bool) -> &'static str {
     net.split_once('/').map_or(net, |(address, _)| address)
 }
 
-fn everywhere(v6: bool) -> IpNet {
+pub(super) fn everywhere(v6: bool) -> IpNet {
     let all: IpAddr = if v6 { [0; 16].into() } else { [0; 4].into() };
     IpNet::new(all, 0).unwrap_or_else(|error| unreachable!("no bits fit: {error}"))
 }

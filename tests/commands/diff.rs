@@ -150,6 +150,62 @@ fn saved_rules_are_compared_with_each_other_and_with_a_policy() {
     assert!(error.contains("not an address of this family"), "{error}");
 }
 
+/// What Docker writes for a published port, with a hole for more.
+const PUBLISHED: &str = "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n\
+    -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
+    -A POSTROUTING -s 172.20.0.0/16 ! -o br-blog -j MASQUERADE\n\
+    -A DOCKER ! -i br-blog -p tcp -m tcp --dport 8090 -j DNAT --to-destination 172.20.0.7:80\nCOMMIT\n\
+    *filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:DOCKER - [0:0]\n:OLD - [0:0]\n\
+    -A INPUT -d 198.51.100.5/32 -p tcp -m tcp --dport 25 -j DROP\n\
+    -A FORWARD -o br-blog -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+    -A FORWARD -o br-blog -j DOCKER\n-A FORWARD -o tun7 -p udp -j ACCEPT\n\
+    -A FORWARD -p tcp -j LOG\n-A OLD -j DROP\n\
+    -A DOCKER -d 172.20.0.7/32 ! -i br-blog -o br-blog -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n";
+
+#[test]
+fn saved_rules_are_asked_on_every_interface_and_address_that_they_name() {
+    let desk = shop();
+    desk.write("before.v4", PUBLISHED);
+    let without = |gone: &str| {
+        desk.write("after.v4", PUBLISHED.replace(gone, ""));
+        let (status, text, _) = diff(&desk, &["before.v4", "after.v4"]);
+        format!("{} without {gone}{text}", status.expect("it ends"))
+    };
+    let rules = [
+        "-A DOCKER -d 172.20.0.7/32 ! -i br-blog -o br-blog -p tcp -m tcp --dport 80 -j ACCEPT\n",
+        "-A INPUT -d 198.51.100.5/32 -p tcp -m tcp --dport 25 -j DROP\n",
+        "-A FORWARD -o tun7 -p udp -j ACCEPT\n",
+        "-A FORWARD -o br-blog -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n",
+        "-A FORWARD -p tcp -j LOG\n",
+        "-A OLD -j DROP\n",
+    ];
+    let told: String = rules.into_iter().map(without).collect();
+    insta::assert_snapshot!(told, @"
+    1 without -A DOCKER -d 172.20.0.7/32 ! -i br-blog -o br-blog -p tcp -m tcp --dport 80 -j ACCEPT
+    closes: passed by filter DOCKER 1, now dropped by the policy of filter FORWARD
+      any by any interface except br-blog -> 172.20.0.7: 80/tcp (IPv4)
+      any by any interface except br-blog -> host: 8090/tcp, to 172.20.0.7:80 (IPv4)
+    1 without -A INPUT -d 198.51.100.5/32 -p tcp -m tcp --dport 25 -j DROP
+    opens: dropped by filter INPUT 1, now passes by the policy of filter INPUT
+      any, host -> 198.51.100.5: 25/tcp (IPv4)
+    1 without -A FORWARD -o tun7 -p udp -j ACCEPT
+    closes: passed by filter FORWARD 3, now dropped by the policy of filter FORWARD
+      any -> any except host, 192.0.2.0, 192.0.2.2-192.0.2.254: udp if it leaves by tun7 (IPv4)
+    1 without -A FORWARD -o br-blog -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+    no new connection is treated otherwise
+    in one text alone; it is not about first packets of connections:
+      gone: -t filter -A FORWARD -o br-blog -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+    0 without -A FORWARD -p tcp -j LOG
+    no new connection is treated otherwise
+    in one text alone; it has no verdict:
+      gone: -t filter -A FORWARD -p tcp -j LOG
+    0 without -A OLD -j DROP
+    no new connection is treated otherwise
+    in one text alone; no chain of the kernel leads to it:
+      gone: -t filter -A OLD -j DROP
+    ");
+}
+
 #[test]
 fn bundles_are_compared_and_what_cannot_be_is_an_error_and_never_equal() {
     let desk = shop();

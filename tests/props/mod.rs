@@ -15,6 +15,7 @@ pub mod optimise;
 mod oracle;
 mod parsers;
 pub mod policies;
+mod saved;
 mod surplus;
 pub mod symbolic;
 mod text;

@@ -5,7 +5,7 @@
 #
 #     TIDEGATE_POLICY     the policy's main file, below this folder
 #     TIDEGATE_BASE       commit to compare with; without it nothing is compared
-#     TIDEGATE_HOSTS      names of hosts, for a policy with several
+#     TIDEGATE_HOSTS      names of the only hosts to compare, of a policy with several; all unless said
 #     TIDEGATE_DENY       codes of warnings that count as mistakes, or `warnings`
 #     TIDEGATE_INVENTORY  file with addresses that the policy does not give
 #     TIDEGATE_OUT        folder for the results
@@ -33,17 +33,23 @@ done
 inventory=()
 [ -z "${TIDEGATE_INVENTORY:-}" ] || inventory=(--inventory "$TIDEGATE_INVENTORY")
 
+exec 3>&2
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
 mkdir -p "$out"
 summary=$temporary/summary.md
+declare -A alike=()
+fresh=()
+missing=0
 
-# Runs the program; a status other than 0 and 1 is no answer, and ends all.
+# Runs the program; a status other than 0 and 1 is no answer, and ends all with what it said.
 ask() {
     local status=0
     "$program" "$@" || status=$?
     [ "$status" -le 1 ] || {
-        echo "tidegate $1 ended with status $status" >&2
+        # What it said may have been sent elsewhere.
+        "$program" "$@" 2>&3 >/dev/null || true
+        echo "tidegate $1 ended with status $status" >&3
         exit "$status"
     }
     return "$status"
@@ -85,15 +91,25 @@ check() {
     return "$status"
 }
 
-# Nothing of it is kept: that it can be compiled, and is proven, is the answer.
+# That it can be compiled, and is proven, is the answer; of the bundles the hosts' names are kept.
 compile() {
-    local which=()
-    [ ${#hosts[@]} = 0 ] || which=(--all-hosts)
-    ask compile "$policy" "${inventory[@]}" "${levels[@]}" "${which[@]}" -o "$temporary/bundle" \
+    ask compile "$policy" "${inventory[@]}" "${levels[@]}" --all-hosts -o "$temporary/bundle" \
         >/dev/null 2>"$temporary/compile" || {
         cat "$temporary/compile" >&2
         return 1
     }
+}
+
+# Prints the hosts of compiled bundles, a line each; an empty one for a host without a name.
+names() {
+    local folder
+    if [ -e "$1/manifest.json" ]; then
+        echo
+        return
+    fi
+    for folder in "$1"/*/; do
+        basename "$folder"
+    done
 }
 
 # Writes the other commit's files; neither the index nor the work tree changes, and no hook runs.
@@ -109,42 +125,174 @@ check_out_base() {
     unset GIT_INDEX_FILE
 }
 
-# What the base's policy and this one allow: a table for each host.
+# What the base's policy and this one allow: a table for all hosts that change alike.
 compare() {
-    local host which prefix old
+    local now all host before=()
     check_out_base
-    prefix=$(git rev-parse --show-prefix)
-    old=$temporary/base/$prefix$policy
-    for host in "${hosts[@]:-}"; do
-        which=()
-        [ -z "$host" ] || which=(--host "$host")
-        # What cannot be compared is said, and what the new policy allows is shown.
-        if ! [ -e "$old" ]; then
-            printf '\nThe policy is new.\n' >>"$summary"
-        elif differ "$old" "$host"; then
-            continue
+    old=$temporary/base/$(git rev-parse --show-prefix)$policy
+    mapfile -t now < <(names "$temporary/bundle")
+    choose
+    if ! [ -e "$old" ]; then
+        printf '\nThe policy is new.\n' >>"$summary"
+        show_all "${now[@]}"
+        tell_missing
+        return
+    fi
+    if ! ask compile "$old" "${inventory[@]}" --all-hosts -o "$temporary/before" \
+        >/dev/null 2>"$temporary/notes"; then
+        printf '\nIt cannot be compared with the base branch:\n\n' >>"$summary"
+        sed "s|$temporary/base/||g" "$temporary/notes" | quote >>"$summary"
+        show_all "${now[@]}"
+        tell_missing
+        return
+    fi
+    mapfile -t before < <(names "$temporary/before")
+    for host in "${now[@]}"; do
+        if contains "$host" "${before[@]}"; then
+            differ "$host"
+        else
+            fresh+=("$host")
         fi
-        ask matrix "$policy" "${inventory[@]}" "${which[@]}" --format markdown >"$temporary/matrix" 2>/dev/null
-        add "Who reaches whom${host:+ on $host}" "$temporary/matrix"
+    done
+    tell_alike
+    tell_fresh
+    tell_gone
+    tell_missing
+}
+
+contains() {
+    local wanted=$1 it
+    shift
+    for it; do
+        [ "$it" != "$wanted" ] || return 0
+    done
+    return 1
+}
+
+# Leaves the hosts that were asked for, and says which were not.
+choose() {
+    local host left=()
+    all=("${now[@]}")
+    [ ${#hosts[@]} != 0 ] || return 0
+    now=()
+    for host in "${all[@]}"; do
+        if contains "$host" "${hosts[@]}"; then
+            now+=("$host")
+        else
+            left+=("$host")
+        fi
+    done
+    [ ${#left[@]} = 0 ] ||
+        printf '\nNot compared: %s.\n' "$(escaped "$(listed "${left[@]}")")" >>"$summary"
+}
+
+# Ends with 2 where somebody asked for a host that neither policy has.
+tell_missing() {
+    local host
+    for host in "${hosts[@]}"; do
+        contains "$host" "${all[@]}" "${before[@]}" || {
+            printf '\nThere is no host %s.\n' "$(escaped "$host")" >>"$summary"
+            echo "there is no host $host; the hosts are: $(listed "${all[@]}")" >&2
+            missing=2
+        }
     done
 }
 
-# Adds what differs: the old policy, the host's name or nothing.
+# Writes names with commas between them.
+listed() {
+    local text
+    printf -v text '%s, ' "$@"
+    printf '%s' "${text%, }"
+}
+
+# Names hosts as a heading does; nothing where there is one without a name.
+on() {
+    case $#,$1 in
+    1,) ;;
+    1,*) printf ' on %s' "$(escaped "$1")" ;;
+    *) printf ' on %s hosts (%s)' $# "$(escaped "$(listed "$@")")" ;;
+    esac
+}
+
+# Compares one host, and puts it to those that change alike.
 differ() {
-    local status=0
-    ask diff "$1" "$policy" "${inventory[@]}" "${which[@]}" --format markdown \
+    local which=() status=0 kind
+    [ -z "$1" ] || which=(--host "$1")
+    ask diff "$old" "$policy" "${inventory[@]}" "${which[@]}" --format markdown \
         >"$temporary/diff" 2>"$temporary/notes" || status=$?
     if ! [ -s "$temporary/diff" ]; then
-        printf '\nIt cannot be compared with the base branch:\n\n' >>"$summary"
-        sed "s|$temporary/base/||g" "$temporary/notes" | quote >>"$summary"
-        return 1
-    fi
-    if [ "$status" = 0 ]; then
-        printf '\nThe same connections pass as before%s.\n' "${2:+ on $2}" >>"$summary"
+        kind=unknown
+        sed "s|$temporary/base/||g" "$temporary/notes" | quote >"$temporary/diff"
+    elif [ "$status" = 0 ]; then
+        kind=same
     else
+        kind=changed
         echo true >"$temporary/changed"
-        add "What this change opens and closes${2:+ on $2}" "$temporary/diff"
     fi
+    kind=$kind-$(git hash-object --stdin <"$temporary/diff")
+    [ -n "${alike[$kind]:-}" ] || cp "$temporary/diff" "$temporary/$kind"
+    alike[$kind]+="$1 "
+}
+
+tell_alike() {
+    local kind those
+    for kind in $(printf '%s\n' "${!alike[@]}" | sort); do
+        # Names have no blanks; a host without one is alone.
+        read -ra those <<<"${alike[$kind]}"
+        [ ${#those[@]} != 0 ] || those=("")
+        case $kind in
+        same-*) printf '\nThe same connections pass as before%s.\n' "$(on "${those[@]}")" >>"$summary" ;;
+        changed-*) add "What this change opens and closes$(on "${those[@]}")" "$temporary/$kind" ;;
+        *)
+            printf '\nIt cannot be compared with the base branch%s:\n\n' "$(on "${those[@]}")" >>"$summary"
+            cat "$temporary/$kind" >>"$summary"
+            show_all "${those[@]}"
+            ;;
+        esac
+    done
+}
+
+tell_fresh() {
+    [ ${#fresh[@]} != 0 ] || return 0
+    echo true >"$temporary/changed"
+    printf '\nNew: %s.\n' "$(escaped "$(listed "${fresh[@]}")")" >>"$summary"
+    show_all "${fresh[@]}"
+}
+
+tell_gone() {
+    local host gone=()
+    for host in "${before[@]}"; do
+        [ ${#hosts[@]} = 0 ] || contains "$host" "${hosts[@]}" || continue
+        contains "$host" "${all[@]}" || gone+=("$host")
+    done
+    for host in "${gone[@]}"; do
+        echo true >"$temporary/changed"
+        if [ -z "$host" ]; then
+            printf '\nThe host had no name before; what it let pass:\n' >>"$summary"
+        else
+            printf '\nGone: %s; what it let pass:\n' "$(escaped "$host")" >>"$summary"
+        fi
+        show "$old" "$host"
+    done
+}
+
+# Adds what hosts let pass now.
+show_all() {
+    local host
+    for host; do
+        show "$policy" "$host"
+    done
+}
+
+# Adds what one host of a policy lets pass.
+show() {
+    local which=()
+    [ -z "$2" ] || which=(--host "$2")
+    ask matrix "$1" "${inventory[@]}" "${which[@]}" --format markdown >"$temporary/matrix" 2>/dev/null || {
+        printf '\nWho reaches whom%s is not known.\n' "$(on "$2")" >>"$summary"
+        return 0
+    }
+    add "Who reaches whom$(on "$2")" "$temporary/matrix"
 }
 
 # Writes the summary where it is wanted, cut to whole lines where it is too long.
@@ -170,4 +318,5 @@ check || status=$?
 [ "$status" != 0 ] || compile || status=$?
 [ "$status" != 0 ] || [ -z "$base" ] || compare
 finish
+[ "$status" != 0 ] || status=$missing
 exit "$status"

@@ -170,6 +170,70 @@ fn what_was_a_mistake_before_is_said_and_what_is_passes_shown() {
     assert!(summary.contains("Who reaches whom"), "{summary}");
 }
 
+/// A policy of some hosts, each with a network of its own.
+fn fleet(hosts: &[&str], more: &str) -> String {
+    let host = |(name, number): (&&str, u8)| {
+        format!(
+            "host {name} {{\n  uplink eth0\n}}\nnetwork n{name} on {name} {{\n  bridge br-{name}\n  \
+             subnet 172.{number}.0.0/16\n}}\n"
+        )
+    };
+    let all: String = hosts.iter().zip(20..).map(host).collect();
+    format!("trust office {{ 203.0.113.0/24 }}\n{all}{more}")
+}
+
+#[test]
+fn all_hosts_are_reviewed_and_those_that_change_alike_share_a_table() {
+    if !can_run() {
+        return;
+    }
+    let shut = "deny office -> host : 25/tcp\n";
+    let now = fleet(&["a", "b", "d"], shut);
+    let desk = repository_of("p.tide", &fleet(&["a", "b", "c"], ""), &now);
+    let (output, summary) = review(&desk, "p.tide", &[]);
+    assert!(output.status.success(), "{output:?}");
+    let headings = |summary: &str| {
+        let lines = summary.lines().filter(|line| !line.starts_with(['|', ' ']));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(headings(&summary), @"
+    ### tidegate: p.tide
+
+    <details><summary>What check says</summary>
+
+
+    </details>
+
+    What this change opens and closes on 2 hosts (a, b)
+
+
+    New: d.
+
+    Who reaches whom on d
+
+
+    Gone: c; what it let pass:
+
+    Who reaches whom on c
+
+    ");
+    assert_eq!(
+        summary
+            .matches("| closes (IPv4) | office | host | 25/tcp |")
+            .count(),
+        1
+    );
+    let (output, summary) = review(&desk, "p.tide", &[("TIDEGATE_HOSTS", "a c")]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(summary.contains("Not compared: b, d."), "{summary}");
+    assert!(summary.contains("closes on a\n"), "{summary}");
+    assert!(summary.contains("Gone: c;"), "{summary}");
+    let (output, summary) = review(&desk, "p.tide", &[("TIDEGATE_HOSTS", "zz")]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(summary.contains("There is no host zz."), "{summary}");
+    assert!(text(&output.stderr).contains("no host zz"), "{output:?}");
+}
+
 #[test]
 fn inputs_are_data_and_a_long_summary_fits_into_a_comment() {
     if !can_run() {

@@ -101,6 +101,7 @@ pub(super) fn said(bundle: &Bundle, outcome: &Outcome, warnings: String) -> Done
         text: host::for_journal(io::stdout(), &text, Urgency::Info, &fields),
         warnings: warnings + &unsure(outcome),
         yes: outcome.not_compared.is_empty(),
+        ..Done::default()
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<Done, Failure> {
             text,
             warnings: String::new(),
             yes: !compiled.has_errors(),
+            ..Done::default()
         });
     }
     let seen = match (&machine, &engine) {
@@ -185,6 +186,7 @@ fn as_text(compiled: &Compiled, path: &Path) -> Result<Done, Failure> {
         text,
         warnings: said,
         yes: true,
+        ..Done::default()
     })
 }
 

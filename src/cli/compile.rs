@@ -57,6 +57,7 @@ pub(super) fn run(args: &CompileArgs) -> Result<Done, Failure> {
         text,
         warnings,
         yes: true,
+        ..Done::default()
     })
 }
 

@@ -47,6 +47,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<Done, Failure> {
         },
         warnings: String::new(),
         yes: status.is_fine(),
+        ..Done::default()
     })
 }
 

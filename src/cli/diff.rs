@@ -21,6 +21,7 @@ pub(super) fn run(args: &DiffArgs) -> Result<Done, Failure> {
         },
         warnings: first + &second + &notes(&said),
         yes: !diff.differs(),
+        ..Done::default()
     };
     Ok(Source::whole(&[&before, &after], &args.side, done))
 }

@@ -16,5 +16,6 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Done, Failure> {
         },
         warnings: String::new(),
         yes: report.is_fine(),
+        ..Done::default()
     })
 }

@@ -62,6 +62,7 @@ fn done(
         text,
         warnings: String::new(),
         yes,
+        ..Done::default()
     })
 }
 

@@ -52,6 +52,7 @@ pub(super) fn run(args: &InstallArgs) -> Result<Done, Failure> {
         text,
         warnings,
         yes: unread.is_none_or(|it| it.weight != Weight::Error),
+        ..Done::default()
     })
 }
 

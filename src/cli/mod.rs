@@ -31,36 +31,51 @@ mod target;
 mod trace;
 mod watch;
 
+use std::ffi::OsString;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use args::{Cli, Verb};
-use failure::Failure;
+use failure::{Failure, FailureKind};
 
 use crate::host::{self, Urgency};
 
 /// What a command has to say when it did what it was asked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Done {
     /// For standard output.
     text: String,
     /// For standard error.
     warnings: String,
-    /// Whether the answer is yes, or exit status 0.
+    /// Whether the answer is yes, or exit status 0; else it is 1.
     yes: bool,
+    /// Whether a yes means that something would change, or exit status 2.
+    changes: bool,
 }
 
 impl Done {
     fn yes(text: String) -> Self {
         Done {
             text,
-            warnings: String::new(),
             yes: true,
+            ..Done::default()
         }
     }
 }
 
+impl Done {
+    fn status(&self) -> u8 {
+        match (self.yes, self.changes) {
+            (false, _) => FailureKind::No.status(),
+            (true, true) => CHANGES,
+            (true, false) => 0,
+        }
+    }
+}
+
+/// The exit status of a plan that would change something.
+const CHANGES: u8 = 2;
 /// The exit status of a bug, `EX_SOFTWARE` of `sysexits.h`.
 const BUG: u8 = 70;
 
@@ -73,6 +88,18 @@ pub fn run(cli: &Cli) -> ExitCode {
         Ok(Err(failure)) => failed(&failure),
         Err(_) => ExitCode::from(BUG),
     }
+}
+
+/// Says what is wrong with a command line, or what was asked of it, and returns the exit status: never that
+/// of a plan that would change something.
+pub fn refuse(error: &clap::Error, verb: Option<OsString>) -> ExitCode {
+    // With standard error gone, the exit status has to do.
+    let _ = error.print();
+    let status = u8::try_from(error.exit_code()).unwrap_or(FailureKind::Usage.status());
+    if status != 0 && verb.is_some_and(|it| it == "plan") {
+        return ExitCode::from(FailureKind::No.status());
+    }
+    ExitCode::from(status)
 }
 
 fn run_verb(verb: &Verb) -> Result<Done, Failure> {
@@ -118,7 +145,7 @@ fn said(done: &Done, acts: bool) -> ExitCode {
     // Losing warnings is no reason to fail.
     let warnings = host::for_journal(io::stderr(), &done.warnings, Urgency::Warning, &[]);
     let _ = host::print_coloured(anstream::stderr().lock(), &warnings);
-    let answer = ExitCode::from(u8::from(!done.yes));
+    let answer = ExitCode::from(done.status());
     match host::print(io::stdout().lock(), &done.text) {
         Ok(()) => answer,
         Err(error) => {
@@ -130,7 +157,7 @@ fn said(done: &Done, acts: bool) -> ExitCode {
                 return answer;
             }
             let help = "look where it leads: a full disk?";
-            failed(&Failure::new(failure::FailureKind::Host, &message, help))
+            failed(&Failure::new(FailureKind::Host, &message, help))
         }
     }
 }

@@ -1,12 +1,14 @@
 //! `tidegate plan`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
 use super::args::{PlanArgs, TableFormat};
 use super::diff::unknown;
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::target::Wanted;
 use super::trace::unread;
 use super::{Done, beside, notes, policy, target};
@@ -14,12 +16,25 @@ use crate::compare::{Asks, World, against_others, under_rules};
 use crate::compile::Subject;
 use crate::deploy::against::Engine;
 use crate::deploy::{self, NewRules, Preview, SideError};
+use crate::diag::finding::{Finding, Weight};
+use crate::facts::Facts;
 use crate::host::Host;
 use crate::netfilter::Family;
 use crate::netfilter::trace::Machine;
-use crate::question::{self, Diff, Side, SideKind};
+use crate::question::{self, Change, Diff, Side, SideKind};
 
+/// Exit status 2 says that something would change, and nothing else: what is no answer is a 1, or a 3.
 pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
+    planned(args).map_err(|failure| match failure.kind {
+        FailureKind::Usage => Failure {
+            kind: FailureKind::No,
+            ..failure
+        },
+        FailureKind::No | FailureKind::Host | FailureKind::Stuck => failure,
+    })
+}
+
+fn planned(args: &PlanArgs) -> Result<Done, Failure> {
     let host = target::machine(&args.host)?;
     let is_for_people = args.format == TableFormat::Text;
     let _moving = is_for_people.then(|| policy::compiling(&args.what));
@@ -37,7 +52,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
     let (mut all, mut machines) = (Vec::new(), Vec::new());
     let mut cut = host.flows().ok().map(|flows| (flows, 0));
     for rules in &preview.rules {
-        let [before, after] = sides(&host, rules, &subject)?;
+        let [before, after] = sides(&host, rules, &subject, &engine)?;
         if let Some((flows, count)) = &mut cut {
             *count += deploy::doomed(&after.machine, flows).len();
         }
@@ -45,26 +60,32 @@ pub(super) fn run(args: &PlanArgs) -> Result<Done, Failure> {
         all.push(found.map_err(|error| unknown(&error))?);
         machines.push(after.machine);
     }
-    let would = would(&subject, &engine, &machines) + &refusal(&host, &subject, &engine);
+    let mut found = would(&subject, &engine, &machines);
+    let refused = refusal(&host, &subject, &engine, &mut found);
+    let is_refused = !refused.is_empty() || found.iter().any(|it| it.weight == Weight::Error);
+    let would: String = found.iter().map(Finding::text).collect();
     let diff = Diff::of(all);
     let fate = established(&preview, cut.map(|(_, count)| count));
     let done = Done {
         text: match args.format {
             TableFormat::Json => format!("{:#}\n", as_json(&diff, &preview, &fate)),
             TableFormat::Markdown => diff.as_markdown() + "\n" + &steps(&preview, "- ", &fate),
-            TableFormat::Text => connections(&diff) + &steps(&preview, "", &fate),
+            TableFormat::Text => {
+                summary(&diff, &preview) + &connections(&diff) + &steps(&preview, "", &fate)
+            }
         },
-        warnings: warnings + &notes(&preview.notes) + &would,
-        yes: preview.steps.is_empty(),
+        warnings: warnings + &notes(&preview.notes) + &would + &refused,
+        yes: !is_refused,
+        changes: diff.differs() || !preview.steps.is_empty(),
     };
     let families: Vec<Family> = preview.rules.iter().map(|rules| rules.family).collect();
     Ok(beside::add(done, &host, &families))
 }
 
-/// Says what would become of ports that the engine publishes and no line opens, and what others would drop.
-fn would(subject: &Subject, engine: &Engine, machines: &[Machine]) -> String {
+/// Returns what would become of ports that the engine publishes and no line opens, and what others would drop.
+fn would(subject: &Subject, engine: &Engine, machines: &[Machine]) -> Vec<Finding> {
     let Some(facts) = engine.facts() else {
-        return String::new();
+        return Vec::new();
     };
     let world = World {
         policy: &subject.policy,
@@ -73,24 +94,36 @@ fn would(subject: &Subject, engine: &Engine, machines: &[Machine]) -> String {
     };
     let openings = subject.bundle.parties().map_or(&[][..], |it| &it.openings);
     let found = under_rules(world, openings, Ok(machines)).into_iter();
-    let found = found.chain(against_others(world, openings, machines));
-    found.map(|finding| finding.text()).collect()
+    found
+        .chain(against_others(world, openings, machines))
+        .collect()
 }
 
 /// Says why `apply` would refuse the bundle: for networks that it forgets, or that nobody knows which, or for
 /// ports that a first policy closes.
-fn refusal(host: &dyn Host, subject: &Subject, engine: &Engine) -> String {
-    let closed = deploy::closed_at_first(host, &subject.policy, false);
-    let closed = closed.map_or_else(String::new, |it| it.text());
-    closed
-        + &match deploy::forgets_nothing(host, &subject.bundle, engine.facts(), &[]) {
-            Ok(unread) => unread.map_or_else(String::new, |finding| finding.text()),
-            Err(error) => Failure::from(error).text,
+fn refusal(
+    host: &dyn Host,
+    subject: &Subject,
+    engine: &Engine,
+    found: &mut Vec<Finding>,
+) -> String {
+    found.extend(deploy::closed_at_first(host, &subject.policy, false));
+    match deploy::forgets_nothing(host, &subject.bundle, engine.facts(), &[]) {
+        Ok(unread) => {
+            found.extend(unread);
+            String::new()
         }
+        Err(error) => Failure::from(error).text,
+    }
 }
 
 /// Returns the running machine, and itself with the new rules loaded and the new routes set.
-fn sides(host: &dyn Host, rules: &NewRules, subject: &Subject) -> Result<[Side; 2], Failure> {
+fn sides(
+    host: &dyn Host,
+    rules: &NewRules,
+    subject: &Subject,
+    engine: &Engine,
+) -> Result<[Side; 2], Failure> {
     let machines = deploy::sides(host, rules, subject.bundle.manifest());
     let machines = machines.map_err(|error| match error {
         SideError::Host(error) => Failure::from(error),
@@ -100,7 +133,32 @@ fn sides(host: &dyn Host, rules: &NewRules, subject: &Subject) -> Result<[Side; 
         machine,
         policy: Some(subject.policy.clone()),
         kind: SideKind::Live,
+        known: engine.facts().map_or_else(BTreeMap::new, known),
     }))
+}
+
+/// Returns the addresses of containers by the engine's names.
+fn known(facts: &Facts) -> BTreeMap<String, Vec<IpAddr>> {
+    let all = facts.containers.iter().map(|(name, facts)| {
+        let addresses = facts.networks.values().flatten().copied();
+        (name.clone(), addresses.collect())
+    });
+    all.collect()
+}
+
+/// Says in a line how much would change; nothing where nothing would.
+fn summary(diff: &Diff, preview: &Preview) -> String {
+    if !diff.differs() && preview.steps.is_empty() {
+        return String::new();
+    }
+    let count = |change| diff.rows.iter().filter(|row| row.change == change).count();
+    format!(
+        "opens: {}, closes: {}, leads elsewhere: {}, steps: {}\n",
+        count(Change::Opens),
+        count(Change::Closes),
+        count(Change::Moves),
+        preview.steps.len()
+    )
 }
 
 fn connections(diff: &Diff) -> String {

@@ -1,5 +1,6 @@
 //! A set of rules given by path or word, as the machine that it makes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::args::SideArgs;
@@ -128,6 +129,7 @@ impl Made {
             machine: assumed.machine,
             policy: None,
             kind,
+            known: BTreeMap::new(),
         };
         Made {
             side,

@@ -58,6 +58,7 @@ pub(super) fn run(args: &TraceArgs) -> Result<Done, Failure> {
         warnings: warnings + &notes.concat(),
         // By one way is enough: a published port need not be reached past the host, too.
         yes: answers.iter().any(Answer::arrives),
+        ..Done::default()
     };
     Ok(if args.live {
         beside::add(done, &live_host(args), &[family])

@@ -130,6 +130,7 @@ fn cells(policy: &Policy, rules: &str, family: Family) -> Option<Vec<Cell>> {
         machine: assumed.machine,
         policy: None,
         kind: SideKind::Policy,
+        known: BTreeMap::new(),
     };
     question::cells(&side, &placed).ok()
 }

@@ -148,7 +148,8 @@ pub fn differences_within(
         .iter()
         .filter_map(|side| side.policy.as_ref())
         .collect();
-    let names = Names::new(&policies, &after.machine);
+    let mut names = Names::new(&policies, &after.machine);
+    names.add_known(&after.known);
     let uplinks = policies.iter().flat_map(|policy| &policy.host.uplinks);
     let uplinks: Vec<&str> = uplinks.map(|name| name.0.as_str()).collect();
     let machines = [&before.machine, &after.machine];

@@ -1,5 +1,6 @@
 //! Sets of addresses and interfaces in the fewest words: names of the policies first.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
@@ -158,6 +159,19 @@ impl Names {
         }
         let uplinks = policy.host.uplinks.iter();
         self.uplinks.extend(uplinks.map(|name| name.0.clone()));
+    }
+
+    /// Adds containers that no policy names, by the engine's names.
+    pub(super) fn add_known(&mut self, known: &BTreeMap<String, Vec<IpAddr>>) {
+        for (name, addresses) in known {
+            let here = addresses.iter().filter(|it| self.family.has(**it));
+            let set = singles(here.map(|it| bits(*it)));
+            let is_new = self.sources.iter().all(|(other, _)| other != name);
+            if is_new && !set.is_empty() {
+                self.sources.push((name.clone(), set.clone()));
+                self.destinations.push((name.clone(), set));
+            }
+        }
     }
 
     fn add(&mut self, name: &str, set: IntervalSet) {

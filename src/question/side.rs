@@ -1,5 +1,8 @@
 //! Two sets of rules as if they were on one host.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::machine::{facing_outside, placed};
@@ -14,6 +17,8 @@ pub struct Side {
     /// With an address for every container.
     pub policy: Option<Policy>,
     pub kind: SideKind,
+    /// Addresses of containers by the engine's names, for those that no policy names.
+    pub known: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// Where a side's rules are from: whose interfaces and routes are worth most comes first.
@@ -93,13 +98,13 @@ pub fn placed_as(policy: &Policy, before: Option<&Policy>) -> Policy {
     placed(&policy)
 }
 
-fn all_addresses(policy: &Policy) -> impl Iterator<Item = std::net::IpAddr> {
+fn all_addresses(policy: &Policy) -> impl Iterator<Item = IpAddr> {
     let all = policy.containers.iter().flat_map(|it| &it.attachments);
     all.flat_map(|at| at.addresses.iter().copied())
 }
 
 /// Returns the addresses that a container lacks and has in the other policy, by attachment.
-fn places(policy: &Policy, before: Option<&Policy>, at: usize) -> Vec<(usize, std::net::IpAddr)> {
+fn places(policy: &Policy, before: Option<&Policy>, at: usize) -> Vec<(usize, IpAddr)> {
     let (Some(container), Some(before)) = (policy.containers.get(at), before) else {
         return Vec::new();
     };
@@ -116,7 +121,7 @@ fn places(policy: &Policy, before: Option<&Policy>, at: usize) -> Vec<(usize, st
         let network = policy.networks.get(attachment.network.0);
         let subnets = network.map_or(&[][..], |network| &network.subnets);
         for address in &known {
-            let has = |it: &std::net::IpAddr| it.is_ipv4() == address.is_ipv4();
+            let has = |it: &IpAddr| it.is_ipv4() == address.is_ipv4();
             let lacks = !attachment.addresses.iter().any(has);
             if lacks && subnets.iter().any(|net| net.contains(*address)) {
                 found.push((number, **address));

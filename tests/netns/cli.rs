@@ -52,6 +52,37 @@ fn apply_and_drift_say_what_stands() {
     });
 }
 
+#[test]
+fn a_plan_tells_a_change_from_a_mistake_by_its_exit_status() {
+    with_bundle(|env| {
+        let before = env.everything();
+        let text = ends(&tidegate(env, &["plan", "bundle"]), 2);
+        assert!(text.starts_with("opens: "), "{text}");
+        assert!(text.contains(", steps: "), "{text}");
+        ends(&tidegate(env, &["plan", "bundle", "--format", "json"]), 2);
+        assert_eq!(env.everything(), before);
+        for no_answer in [
+            &["plan", "missing.tide"][..],
+            &["plan", "bundle", "--host", "other"],
+            &["plan", "bundle", "--hots"],
+            &["plan"],
+        ] {
+            let output = tidegate(env, no_answer);
+            let status = output.status.code();
+            assert!(
+                [Some(1), Some(3)].contains(&status),
+                "{no_answer:?}: {output:?}"
+            );
+        }
+        ends(&tidegate(env, &["plan", "--help"]), 0);
+        ends(&tidegate(env, &["apply", "bundle"]), 0);
+        let text = ends(&tidegate(env, &["plan", "bundle"]), 0);
+        assert!(text.contains("already in force"), "{text}");
+        env.iptables(Family::V4, "-t mangle -F TIDE-GATE");
+        ends(&tidegate(env, &["plan", "bundle"]), 2);
+    });
+}
+
 /// Returns the value of a metric without labels, or with these.
 fn value(metrics: &str, name: &str) -> Option<u64> {
     let mut lines = metrics.lines();

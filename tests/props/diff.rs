@@ -1,5 +1,6 @@
 //! What `diff` says of two random policies, against single packets on both machines.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -27,6 +28,7 @@ pub fn side(text: &str, like: Option<&Side>, family: Family) -> Option<Side> {
         machine: assumed.machine,
         policy: Some(placed),
         kind: SideKind::Policy,
+        known: BTreeMap::new(),
     })
 }
 

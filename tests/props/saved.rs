@@ -1,5 +1,6 @@
 //! What `diff` says of two saved texts, against packets on machines that it has not seen.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -94,6 +95,7 @@ fn is_told(family: Family, texts: [&str; 2]) -> bool {
             machine: assumed.machine,
             policy: None,
             kind: SideKind::Saved,
+            known: BTreeMap::new(),
         }
     });
     let compared = question::compare(&mut one, &mut two).expect("few rules");

@@ -181,8 +181,8 @@ pub struct InventoryArgs {
     pub output: Option<PathBuf>,
 }
 
-/// Tell what `apply` would do: who could reach what, and what would change for it; exit status 1 where
-/// anything would
+/// Tell what `apply` would do: who could reach what, and what would change for it; exit status 2 where
+/// anything would, 1 where `apply` would refuse
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// Folder that `tidegate compile` wrote, or a policy to compile first

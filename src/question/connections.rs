@@ -10,45 +10,56 @@ use crate::meaning::{End, Fate, Field, Journey, Space};
 const TCP: u128 = 6;
 const SCTP: u128 = 132;
 
-impl Change {
-    /// Returns the change of a number that is not 0. Moves between other places have other numbers.
-    pub(super) fn of(number: u32) -> Self {
-        match number {
-            OPENS => Change::Opens,
-            CLOSES => Change::Closes,
-            _ => Change::Moves,
-        }
-    }
+/// What of connections changes alike: how, and who gets them before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Alike {
+    change: Change,
+    before: Option<Place>,
+    after: Option<Place>,
 }
 
-const OPENS: u32 = 1;
-const CLOSES: u32 = 2;
-/// The number of the first two places that packets move between.
-const MOVES: u32 = 3;
-
-/// Returns the number of the change of every connection, 0 where there is none.
-pub(super) fn changes(space: &mut Space, one: &Journey, two: &Journey) -> Node {
-    let mut moves = Vec::new();
-    let mut change = |before: u32, after: u32| {
-        let (before, after) = (one.fate(before), two.fate(after));
-        match (before.arrives(), after.arrives()) {
-            (false, true) => OPENS,
-            (true, false) => CLOSES,
-            (true, true) if place(&before) != place(&after) => {
-                let way = (place(&before), place(&after));
-                let known = moves.iter().position(|it| *it == way);
-                let at = known.unwrap_or(moves.len());
-                if known.is_none() {
-                    moves.push(way);
-                }
-                MOVES + u32::try_from(at).unwrap_or(0)
-            }
-            _ => 0,
+/// Returns the number of what changes about every connection, 0 where nothing does; and the changes from
+/// number 1 on. Connections to different containers never have the same number.
+pub(super) fn changes(space: &mut Space, one: &Journey, two: &Journey) -> (Node, Vec<Change>) {
+    let mut known: Vec<Alike> = Vec::new();
+    let mut number = |before: u32, after: u32| {
+        let Some(alike) = alike(&one.fate(before), &two.fate(after)) else {
+            return 0;
+        };
+        let at = known.iter().position(|it| *it == alike);
+        let at = at.unwrap_or(known.len());
+        if at == known.len() {
+            known.push(alike);
         }
+        u32::try_from(at + 1).unwrap_or(u32::MAX)
     };
     let (first, second) = aligned(space, one, two);
-    let changes = space.diagrams.zip(first, second, &mut change);
-    space.pinned(changes)
+    let numbers = space.diagrams.zip(first, second, &mut number);
+    let numbers = space.pinned(numbers);
+    (numbers, known.into_iter().map(|it| it.change).collect())
+}
+
+fn alike(before: &Fate, after: &Fate) -> Option<Alike> {
+    let [from, to] = [before, after].map(|fate| fate.arrives().then(|| place(fate)));
+    let change = match (&from, &to) {
+        (None, None) => return None,
+        (Some(from), Some(to)) if from == to => return None,
+        (None, Some(_)) => Change::Opens,
+        (Some(_), None) => Change::Closes,
+        (Some(_), Some(_)) => Change::Moves,
+    };
+    // Ports of one container that open alike are one row.
+    let whose = |place: Option<Place>| match (change, place) {
+        (Change::Opens | Change::Closes, Some((is_host, Some((address, _))))) => {
+            Some((is_host, Some((address, None))))
+        }
+        (_, place) => place,
+    };
+    Some(Alike {
+        change,
+        before: whose(from),
+        after: whose(to),
+    })
 }
 
 /// Returns yes for connections of those who take an address of another network.
@@ -64,7 +75,9 @@ type Translated = Option<(Option<IpAddr>, Option<u16>)>;
 
 /// Where a packet arrives: whether the host gets it, and what was translated. By which interface it
 /// leaves is a matter of routes.
-fn place(fate: &Fate) -> (bool, Translated) {
+type Place = (bool, Translated);
+
+fn place(fate: &Fate) -> Place {
     (fate.end == End::Host, fate.to)
 }
 

@@ -18,7 +18,7 @@ use crate::netfilter::trace::Machine;
 use crate::policy::ir::Policy;
 
 /// Most sets of connections that are told of one family.
-const MAX_SETS: usize = 50;
+const MAX_SETS: usize = 100;
 /// Most parts of one set's services whose lines are looked up.
 const MAX_ITEMS: usize = 64;
 
@@ -156,7 +156,7 @@ pub fn differences_within(
     let mut space = Journey::space(&machines, &uplinks, max_edges);
     let one = Journey::new(&mut space, &before.machine)?;
     let two = Journey::new(&mut space, &after.machine)?;
-    let changes = changes(&mut space, &one, &two);
+    let (changes, kinds) = changes(&mut space, &one, &two);
     let never = never(&mut space, &names);
     let spoofed = spoofed(&mut space, &names);
     let shared = space.within(Field::Destination, &names.shared);
@@ -175,10 +175,8 @@ pub fn differences_within(
         missing: 0.0,
         is_complete: true,
     };
-    for number in search.space.diagrams.answers(changes) {
-        if number != 0 {
-            search.change(number);
-        }
+    for (number, change) in (1..).zip(kinds) {
+        search.change(number, change);
     }
     search.end()
 }
@@ -208,8 +206,7 @@ struct Found {
 }
 
 impl Search<'_> {
-    fn change(&mut self, number: u32) {
-        let change = Change::of(number);
+    fn change(&mut self, number: u32, change: Change) {
         let manager = &mut self.space.diagrams;
         let all = manager.map(self.changes, &mut |it| u32::from(it == number));
         let all = manager.except(all, self.never);

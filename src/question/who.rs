@@ -49,6 +49,9 @@ pub enum WhoError {
     Service(String),
 }
 
+/// Addresses of a prefix that are tried, one after the other.
+const MAX_TRIES: usize = 4_096;
+
 /// Reads `80/tcp`, `icmp` and the like, as protocol and port.
 pub fn service(text: &str, family: Family) -> Result<(u8, u16), WhoError> {
     let bad = || WhoError::Service(text.to_owned());
@@ -264,11 +267,28 @@ impl<'a> Asker<'a> {
         }
         let trust = policy.trusts.iter().find(|trust| trust.name == name);
         let trust = trust.ok_or_else(unknown)?;
-        let four = trust.set.v4_prefixes().into_iter().map(IpNet::V4).next();
-        let six = trust.set.v6_prefixes().into_iter().map(IpNet::V6).next();
-        let first = |net: IpNet| net.hosts().next();
-        let mut both = four.into_iter().chain(six).filter_map(first);
-        Ok(both.find(|address| self.family(address)))
+        let four = trust.set.v4_prefixes().into_iter().map(IpNet::V4);
+        let six = trust.set.v6_prefixes().into_iter().map(IpNet::V6);
+        let mut all = four.into_iter().chain(six);
+        Ok(all.find_map(|net| self.member(net)))
+    }
+
+    /// Returns the first address of a set's prefix that somebody else may have: not the host, which a set
+    /// never holds, nor a container.
+    fn member(&self, net: IpNet) -> Option<IpAddr> {
+        if !self.family(&net.addr()) {
+            return None;
+        }
+        let networks = self.policy.into_iter().flat_map(|policy| &policy.networks);
+        let subnets: Vec<&IpNet> = networks.flat_map(|network| &network.subnets).collect();
+        // The subnet's own address is any router's, RFC 4291 section 2.6.1.
+        let is_router =
+            |at: &IpAddr| at.is_ipv6() && net.prefix_len() < 127 && *at == net.network();
+        let mut all = net.hosts().take(MAX_TRIES);
+        all.find(|at| {
+            let inside = subnets.iter().any(|subnet| subnet.contains(at));
+            !self.machine.is_local(*at) && !inside && !is_router(at)
+        })
     }
 
     /// Returns the host's addresses and ports that lead to a container's port.

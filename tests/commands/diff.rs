@@ -32,10 +32,11 @@ fn what_opens_and_closes_is_told_by_names_and_lines() {
     insta::assert_snapshot!(text, @"
     opens: dropped by shop.tide:10, now passes by new.tide:10
       any -> host: 8080/tcp up to 5/sec (IPv6)
+      shop -> host: 8080/tcp up to 5/sec (IPv4)
     opens: dropped by shop.tide:5, now passes by new.tide:13
       office -> shop: 22/tcp (IPv4)
     opens: dropped by shop.tide:5, now passes by new.tide:10
-      any except office -> host: 8080/tcp, to web:80 up to 5/sec (IPv4)
+      outside except office -> host: 8080/tcp, to web:80 up to 5/sec (IPv4)
     closes: passed by shop.tide:5, now dropped by new.tide:12
       web -> outside: 25/tcp (IPv4)
     closes: passed by shop.tide:10, now dropped by new.tide:10
@@ -57,8 +58,9 @@ fn a_reviews_comment_is_a_table_and_a_program_reads_json() {
     | change | from | to | services | was | is |
     | --- | --- | --- | --- | --- | --- |
     | opens (IPv6) | any | host | 8080/tcp up to 5/sec | dropped by shop.tide:10 | passes by new.tide:10 |
+    | opens (IPv4) | shop | host | 8080/tcp up to 5/sec | dropped by shop.tide:10 | passes by new.tide:10 |
     | opens (IPv4) | office | shop | 22/tcp | dropped by shop.tide:5 | passes by new.tide:13 |
-    | opens (IPv4) | any except office | host | 8080/tcp up to 5/sec | dropped by shop.tide:5 | passes to web:80 by new.tide:10 |
+    | opens (IPv4) | outside except office | host | 8080/tcp up to 5/sec | dropped by shop.tide:5 | passes to web:80 by new.tide:10 |
     | closes (IPv4) | web | outside | 25/tcp | passes by shop.tide:5 | dropped by new.tide:12 |
     | closes (IPv4) | office | host | 8080/tcp over 5/sec | passes to web:80 by shop.tide:10 | dropped by new.tide:10 |
 
@@ -127,11 +129,13 @@ fn saved_rules_are_compared_with_each_other_and_with_a_policy() {
     ");
     let (_, text, _) = diff(&desk, &["a.v4", "shop.tide"]);
     insta::assert_snapshot!(text, @"
+    opens: dropped by filter INPUT 2, now passes by the policy of filter INPUT
+      outside -> host: any except 22/tcp, 8080/tcp (IPv4)
+      outside except 10.0.0.0/8 -> host: any except 8080/tcp (IPv4)
+    opens: dropped by filter INPUT 2, now passes by shop.tide:10
+      office -> host: 8080/tcp, to web:80 (IPv4)
     opens: dropped by the policy of filter FORWARD, now passes by the policy of filter FORWARD
       any -> outside: any (IPv4)
-      office -> outside, host: any (IPv4)
-      outside -> outside, host: any except 22/tcp, 8080/tcp (IPv4)
-      outside except 10.0.0.0/8 -> outside, host: any except 8080/tcp (IPv4)
     closes: passed by filter FORWARD 1, now dropped by shop.tide:5
       office -> web: any (IPv4)
     closes: passed by the policy of filter INPUT, now dropped by shop.tide:10
@@ -204,6 +208,24 @@ fn saved_rules_are_asked_on_every_interface_and_address_that_they_name() {
     in one text alone; no chain of the kernel leads to it:
       gone: -t filter -A OLD -j DROP
     ");
+}
+
+#[test]
+fn ports_of_different_containers_are_never_one_row() {
+    let desk = shop();
+    let ports = |from: &str| {
+        let more =
+            "container admin on shop at 172.18.0.30 {\n  expose 80/tcp as 8081 from NAME\n}\n";
+        let web = POLICY.replace("as 8080 from office", "as 8080 from NAME");
+        (web + more).replace("NAME", from)
+    };
+    desk.write("old.tide", ports("host"));
+    desk.write("new.tide", ports("office"));
+    let (_, text, _) = diff(&desk, &["old.tide", "new.tide"]);
+    for row in ["8080/tcp, to web:80", "8081/tcp, to admin:80"] {
+        assert!(text.contains(&format!("office -> host: {row}")), "{text}");
+    }
+    assert!(!text.contains("8080-8081"), "{text}");
 }
 
 #[test]

@@ -110,7 +110,8 @@ fn a_change_is_told_and_nothing_else_is_touched() {
     | change | from | to | services | was | is |
     | --- | --- | --- | --- | --- | --- |
     | opens (IPv6) | any | host | 8080/tcp | dropped by shop.tide:10 | passes by shop.tide:10 |
-    | opens (IPv4) | any except office | host | 8080/tcp | dropped by shop.tide:5 | passes to web:80 by shop.tide:10 |
+    | opens (IPv4) | shop | host | 8080/tcp | dropped by shop.tide:10 | passes by shop.tide:10 |
+    | opens (IPv4) | outside except office | host | 8080/tcp | dropped by shop.tide:5 | passes to web:80 by shop.tide:10 |
 
     opens: some connections from addresses that belong to another network
     ");

@@ -46,6 +46,18 @@ fn the_exit_status_is_the_answer() {
 }
 
 #[test]
+fn a_set_is_never_the_host_itself() {
+    let desk = Desk::new();
+    // The machine of a policy is 192.0.2.1.
+    desk.write(
+        "shop.tide",
+        super::POLICY.replace("203.0.113.0/24", "192.0.2.0/24"),
+    );
+    let (status, text) = ask(&desk, "office", &[]);
+    assert_eq!(status, Some(0), "{text}");
+}
+
+#[test]
 fn saved_rules_are_followed_by_the_names_of_a_policy() {
     let desk = Desk::with_policy();
     desk.write(

@@ -76,10 +76,30 @@ impl<'m> Told<'m> {
         }
     }
 
+    /// Returns what the rule of ours means that let a packet pass: the last one that did something, of the
+    /// hooks that decide. In `raw` the packet was not yet known, and behind POSTROUTING's `nat` it is only
+    /// its source that changes.
+    pub(super) fn grant(&self, trace: &Trace) -> Option<Meaning> {
+        let end = trace.steps.iter().rposition(|step| step.table != "nat");
+        let deciding = trace.steps.get(..=end?)?.iter().rev();
+        let does = |step: &&Step| {
+            let rule = self.rule(step);
+            is_ours(step)
+                && step.table != "raw"
+                && rule.is_some_and(|it| it.action != Action::Continue)
+        };
+        deciding.filter(does).find_map(|step| self.meaning(step))
+    }
+
     fn leads(&self, step: &Step, chain: &str) -> bool {
         let action = self.rule(step).map(|rule| &rule.action);
         matches!(action, Some(Action::Jump(to) | Action::Goto(to)) if to == chain)
     }
+}
+
+/// Comments of others name no line of a policy.
+pub(super) fn is_ours(step: &Step) -> bool {
+    step.chain.starts_with("TIDE-")
 }
 
 fn entries<'m>(

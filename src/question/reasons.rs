@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::meaning::Told;
 use super::names::Names;
 use crate::net::IntervalSet;
-use crate::netfilter::dump::Action;
 use crate::netfilter::trace::{End, Event, Machine, Probe, Step, Trace, traces};
 
 /// What one machine does with a packet.
@@ -73,6 +72,7 @@ pub(super) fn reason(
 fn told(trace: &Trace, machine: &Machine, probe: &Probe, names: &Names) -> Reason {
     let arrives = trace.end.arrives();
     let (address, port) = trace.destination;
+    let grant = Told::new(machine, None).grant(trace).map(|it| it.source);
     let moved = arrives && (address, port) != (probe.destination, probe.port);
     Reason {
         arrives,
@@ -80,7 +80,7 @@ fn told(trace: &Trace, machine: &Machine, probe: &Probe, names: &Names) -> Reaso
         to: moved.then(|| names.one(address)),
         ports: (moved && port != 0).then_some(port).into_iter().collect(),
         by: if arrives {
-            line(trace, machine).or_else(|| passed(trace))
+            grant.or_else(|| passed(trace))
         } else {
             let reason = Told::new(machine, None).reason(trace);
             let said = reason.map(|meaning| meaning.source);
@@ -99,18 +99,6 @@ fn end(end: &End) -> String {
         End::Unknown(target) => format!("ends at the target {target}"),
         End::Endless => "rules lead in a circle".to_owned(),
     }
-}
-
-/// Returns the last line that a rule names which did something, and not only before the packet was known.
-fn line(trace: &Trace, machine: &Machine) -> Option<String> {
-    let told = Told::new(machine, None);
-    let does = |step: &&Step| {
-        let rule = told.rule(step);
-        step.table != "raw" && rule.is_some_and(|rule| rule.action != Action::Continue)
-    };
-    let mut steps = trace.steps.iter().rev().filter(does);
-    let meaning = steps.find_map(|step| told.meaning(step));
-    meaning.map(|meaning| meaning.source)
 }
 
 /// Returns what let a packet pass: the last say of the filter table, if it had any.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Value, json};
 
-use super::meaning::{Meaning, Told};
+use super::meaning::{Meaning, Told, is_ours};
 use super::who::Way;
 use crate::netfilter::dump::States;
 use crate::netfilter::trace::{End, Event, Probe, Step, Trace};
@@ -137,9 +137,13 @@ fn end(trace: &Trace, told: &Told<'_>) -> String {
     match &trace.end {
         End::Out(interface) => {
             let (address, port) = trace.destination;
-            format!("passes: out by {interface} to {}", socket(address, port))
+            let to = socket(address, port);
+            format!("passes: out by {interface} to {to}{}", granted(trace, told))
         }
-        End::Host => "passes: a process of the host gets it".to_owned(),
+        End::Host => format!(
+            "passes: a process of the host gets it{}",
+            granted(trace, told)
+        ),
         End::Dropped => format!("dropped{by}"),
         End::Rejected(answer) => format!("rejected with {answer}{by}"),
         End::NoRoute => "no route leads there".to_owned(),
@@ -149,6 +153,15 @@ fn end(trace: &Trace, told: &Told<'_>) -> String {
         }
         End::Endless => "rules lead in a circle, or on and on".to_owned(),
     }
+}
+
+/// Names the policy's line that let a packet pass, where one did.
+fn granted(trace: &Trace, told: &Told<'_>) -> String {
+    told.grant(trace)
+        .map_or_else(String::new, |it| match it.says {
+            None => format!("; {}", it.source),
+            Some(says) => format!("; {}: {says}", it.source),
+        })
 }
 
 fn socket(address: IpAddr, port: u16) -> String {
@@ -194,7 +207,10 @@ pub fn as_json(answers: &[Answer], told: &Told<'_>) -> Value {
         })
     };
     let trace = |trace: &Trace| {
-        let reason = told.reason(trace).filter(|_| is_by_us(trace));
+        let reason = match trace.end {
+            End::Out(_) | End::Host => told.grant(trace),
+            _ => told.reason(trace).filter(|_| is_by_us(trace)),
+        };
         let steps: Vec<Value> = trace.steps.iter().map(step).collect();
         let assumed = trace.assumptions.iter();
         let assumed: Vec<Value> = assumed
@@ -219,9 +235,4 @@ pub fn as_json(answers: &[Answer], told: &Told<'_>) -> Value {
 fn is_by_us(trace: &Trace) -> bool {
     let ended = matches!(trace.end, End::Dropped | End::Rejected(_));
     ended && trace.steps.last().is_some_and(is_ours)
-}
-
-/// Comments of others name no line of a policy.
-fn is_ours(step: &Step) -> bool {
-    step.chain.starts_with("TIDE-")
 }

@@ -128,12 +128,12 @@ fn the_shortest_answer_names_rule_and_line() {
         "outside -> 127.0.0.1 : 80/tcp",
     ];
     insta::assert_snapshot!(all.map(why).concat(), @"
-    203.0.113.1 in by wan0 to 192.0.2.1:8080/tcp, by the host's port 8080: passes: out by br-shop to 172.20.0.254:80
+    203.0.113.1 in by wan0 to 192.0.2.1:8080/tcp, by the host's port 8080: passes: out by br-shop to 172.20.0.254:80; shop.tide:12: office may reach web : 80/tcp by host port 8080
     203.0.113.1 in by wan0 to 172.20.0.254:80/tcp, to its own address: dropped by mangle TIDE-shop-in 3, shop.tide:7: outside reaches this network only as the policy says
-    172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: passes: a process of the host gets it if not `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
+    172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: passes: a process of the host gets it; shop.tide:15: the limits of db : 5000-5009/udp by host port 6000-6009 if not `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
     172.20.0.254 in by br-shop to 192.0.2.1:6000/udp, by the host's port 6000: dropped by filter TIDE-db-limit1 1, shop.tide:15: the limits of db : 5000-5009/udp by host port 6000-6009 if `-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-name tide-0f5cc971eb`
     172.20.0.254 in by br-shop to 172.20.0.20:5000/udp, to its own address: dropped by mangle TIDE-shop-icc 2, shop.tide:7: containers of this network reach each other by link or allow only
-    172.20.0.254 in by br-shop to 198.51.100.1:443/tcp: passes: out by wan0 to 198.51.100.1:443
+    172.20.0.254 in by br-shop to 198.51.100.1:443/tcp: passes: out by wan0 to 198.51.100.1:443; shop.tide:7: containers of this network may go out
     the host itself to 192.0.2.1:6003/udp, by the host's port 6003: passes: out by br-shop to 172.20.0.20:5003
     the host itself to 172.20.0.20:5003/udp, to its own address: passes: out by br-shop to 172.20.0.20:5003
     10.9.9.9 in by wan0 to 192.0.2.1:8080/tcp: dropped by mangle TIDE-shop-in 3, shop.tide:7: outside reaches this network only as the policy says

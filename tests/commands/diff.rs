@@ -229,6 +229,21 @@ fn ports_of_different_containers_are_never_one_row() {
 }
 
 #[test]
+fn what_opens_names_the_line_that_grants_it() {
+    let desk = Desk::new();
+    let apart = "host {\n  uplink eth0\n}\nnetwork front {\n  bridge br-front\n  subnet 172.18.0.0/24\n}\n\
+        network back {\n  bridge br-back\n  subnet 172.19.0.0/24\n}\n\
+        container web on front at 172.18.0.10\ncontainer db on back at 172.19.0.20 {\n  expose 5432/tcp\n}\n";
+    desk.write("old.tide", apart);
+    desk.write("new.tide", format!("{apart}link web -> db\n"));
+    let (_, text, _) = diff(&desk, &["old.tide", "new.tide"]);
+    insta::assert_snapshot!(text, @"
+    opens: dropped by old.tide:8, now passes by new.tide:16
+      web -> db: 5432/tcp (IPv4)
+    ");
+}
+
+#[test]
 fn bundles_are_compared_and_what_cannot_be_is_an_error_and_never_equal() {
     let desk = shop();
     let circle = "*filter\n:FORWARD ACCEPT\n:A -\n-A FORWARD -j A\n-A A -j A\nCOMMIT\n";

@@ -121,7 +121,8 @@ pub(super) fn under_rules(
             .iter()
             .filter(|port| !is_opened(world, name, facts, port));
         for port in unopened {
-            let Some(fate) = fate(world, port, openings, machines) else {
+            let lines = lines_of_others(world, name, facts, port);
+            let Some(fate) = fate(world, port, &lines, openings, machines) else {
                 continue;
             };
             let owner = (undeclared, name.as_str(), fate);
@@ -134,11 +135,29 @@ pub(super) fn under_rules(
     told.collect()
 }
 
-/// Returns what becomes of a port: for strangers, and for those whom a line for it lets in. That line is for
-/// another container, and the rules may not know.
+/// Returns lines that open a port of the host's and mean something else behind it: another container, or
+/// another of its ports.
+fn lines_of_others<'p>(
+    world: World<'p>,
+    name: &str,
+    facts: &ContainerFacts,
+    port: &PublishedPort,
+) -> Vec<(&'p Container, &'p Exposure)> {
+    let all = local(world.policy).flat_map(|it| it.exposures.iter().map(move |line| (it, line)));
+    let meant = |container: &Container, line: &Exposure| {
+        let outer = line.published.as_ref().map_or(0, |it| it.ports.first);
+        let inner = line.ports.first.wrapping_add(port.host.wrapping_sub(outer));
+        is(container, name, facts) && inner == port.container
+    };
+    all.filter(|(container, line)| meets(line, port) && !meant(container, line))
+        .collect()
+}
+
+/// Returns what becomes of a port: for strangers, and for those whom lines let in that mean something else.
 fn fate(
     world: World<'_>,
     port: &PublishedPort,
+    lines: &[(&Container, &Exposure)],
     openings: &[Opening],
     machines: Result<&[Machine], &str>,
 ) -> Option<Fate> {
@@ -149,8 +168,7 @@ fn fate(
         Reach::Nobody => return None,
         Reach::Closed => {}
     }
-    let lines = local(world.policy).flat_map(|it| it.exposures.iter().map(move |line| (it, line)));
-    for (container, line) in lines.filter(|(_, line)| meets(line, port)) {
+    for (container, line) in lines {
         let known = |family| trusted(openings, container, line, family);
         match reach(world, port, machines, &known) {
             Reach::Open => return Some(Fate::OpenBy(container.name.clone())),

@@ -59,8 +59,8 @@ pub struct Row {
     pub services: Words,
     /// Matches that only the kernel can answer, and the answer with which this is so.
     pub taken: Vec<(String, bool)>,
-    /// What must be so on the machine that saved rules are from, in words; they do not tell.
-    pub only: Option<String>,
+    /// Of what one must be so on the machine that saved rules are from, in words; they do not tell.
+    pub only: Vec<String>,
     pub families: Vec<Family>,
 }
 
@@ -72,7 +72,7 @@ pub struct Diff {
     pub aside: BTreeSet<(Aside, Change)>,
     /// Where the rows do not tell everything, the part that they do, from 0 to 1.
     pub told: Option<f64>,
-    /// Interfaces that rules name, and by which nothing was taken to leave.
+    /// What saved rules name and nothing was asked about, in words.
     pub unasked: Vec<String>,
     /// Rules of one text alone that no row is about.
     pub unnoticed: Vec<Unnoticed>,
@@ -254,7 +254,7 @@ impl Search<'_> {
                 to: self.to(own, product),
                 services: Words::default(),
                 taken: taken.clone(),
-                only: None,
+                only: Vec::new(),
                 families: vec![self.space.family],
             };
             let node = self.space.diagrams.guard(all, service);

@@ -8,6 +8,7 @@ use super::diff::{Aside, Change, Diff, Row};
 use super::names::Words;
 use super::quiet::Unnoticed;
 use super::reasons::Reason;
+use super::saved::LEAVES;
 use crate::net::Family;
 
 /// Most rules of one text alone that are written out.
@@ -169,7 +170,7 @@ impl Diff {
         });
         let unasked = (!self.unasked.is_empty()).then(|| {
             let names = self.unasked.join(", ");
-            format!("and perhaps more: what leaves by {names} was not compared")
+            format!("and perhaps more: nobody compared {names}")
         });
         aside.chain(more).chain(unasked).collect()
     }
@@ -234,7 +235,29 @@ fn led(row: &Row) -> String {
 fn taken(row: &Row) -> String {
     let one = |(text, holds): &(String, bool)| format!(" {}", condition(text, *holds));
     let all: String = row.taken.iter().map(one).collect();
-    row.only.iter().fold(all, |all, only| all + " " + only)
+    all + &only(row)
+}
+
+/// Says of what machine a row is true, in one condition for all ways out.
+fn only(row: &Row) -> String {
+    let (ways, others): (Vec<&str>, Vec<&str>) = row
+        .only
+        .iter()
+        .map(String::as_str)
+        .partition(|it| it.starts_with(LEAVES));
+    let ways: Vec<&str> = ways
+        .iter()
+        .filter_map(|it| it.strip_prefix(LEAVES))
+        .collect();
+    let ways = (!ways.is_empty()).then(|| format!("{LEAVES}{}", ways.join(", ")));
+    let all: Vec<String> = ways
+        .into_iter()
+        .chain(others.into_iter().map(str::to_owned))
+        .collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    format!(" if {}", all.join(" or "))
 }
 
 /// Says what a match answers; of limits in few words.

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::netfilter::dump::{Action, Condition, Dump, DumpRule, DumpTable, States, Test};
 
+/// Most pairs of rules that are held against each other; beyond, other words count as another rule.
+const MAX_PAIRS: usize = 10_000_000;
+
 /// The kernel's own chains, iptables(8).
 pub(super) const BUILT_IN: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
 
@@ -123,7 +126,9 @@ fn alone<'r>(these: &[&'r DumpRule], others: &[&DumpRule]) -> Vec<&'r DumpRule> 
             _ => found.push(*rule),
         }
     }
-    found.retain(|rule| !others.iter().any(|other| key(other) == key(rule)));
+    if found.len() * others.len() <= MAX_PAIRS {
+        found.retain(|rule| !others.iter().any(|other| key(other) == key(rule)));
+    }
     found
 }
 

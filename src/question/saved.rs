@@ -10,6 +10,7 @@ use super::diff::{Differences, Row, Unknowable, differences};
 use super::machine::{everywhere, first_host};
 use super::quiet::{BUILT_IN, Quiet, Unnoticed, reached, unnoticed};
 use super::side::{Side, SideKind, on_one_host};
+use crate::diagram::Node;
 use crate::net::Family;
 use crate::netfilter::dump::{Action, Dump, DumpRule, DumpTable, Pattern, Test};
 use crate::netfilter::trace::Link;
@@ -19,11 +20,14 @@ const MAX_WAYS: usize = 32;
 /// Most addresses that are taken for the host's own.
 const MAX_OWN: usize = 256;
 
+/// How the condition begins that something leaves by an interface.
+pub(super) const LEAVES: &str = "it leaves by ";
+
 /// What one comparison after the other found, and what was not asked.
 #[derive(Debug)]
 pub struct Compared {
     pub found: Vec<Differences>,
-    /// Interfaces that the rules name, and by which nothing was taken to leave.
+    /// What the rules name and nothing was asked about, in words.
     pub unasked: Vec<String>,
     /// Rules of one text alone that none of it is about, as far as that is known.
     pub unnoticed: Vec<Unnoticed>,
@@ -69,49 +73,71 @@ fn each_way(hints: &Hints, one: &mut Side, two: &mut Side) -> Result<Compared, U
     {
         return Ok(all);
     }
-    all.unasked = hints.ways.iter().skip(MAX_WAYS).map(shown).collect();
+    all.unasked = hints.unasked();
     let ways = hints.ways.iter().take(MAX_WAYS);
     let ways = ways.map(|way| (shown(way), name_of(way)));
     for (shown, name) in ways.chain([("an interface that no rule names".to_owned(), hints.other())])
     {
         let to = [(everywhere(one.machine.family == Family::V6), name)];
-        let only = format!("if it leaves by {shown}");
-        all.add(&only, [&*one, &*two].map(|side| with_routes(side, &to)))?;
+        let only = format!("{LEAVES}{shown}");
+        let [one, two] = [&*one, &*two].map(|side| with_routes(side, &to));
+        all.add(&only, differences(&one, &two)?);
     }
     if !hints.elsewhere.is_empty() {
-        let only = "if the host has the addresses that the rules name";
-        all.add(only, [&*one, &*two].map(|side| hints.with_all(side)))?;
+        let only = "the host has the addresses that the rules name";
+        let [one, two] = [&*one, &*two].map(|side| hints.with_all(side));
+        let mut more = differences(&one, &two)?;
+        // Who has an address is all that is new about the same rules.
+        all.leave_new(&mut more);
+        all.add(only, more);
     }
     Ok(all)
 }
 
 impl Compared {
     /// Adds what is so under one condition alone.
-    fn add(&mut self, only: &str, [one, two]: [Side; 2]) -> Result<(), Unknowable> {
-        let mut more = differences(&one, &two)?;
-        // What the same rules decide about the same services is told where it is so without a condition.
-        let like = |row: &Row| {
-            let (before, after) = (row.before.clone(), row.after.clone());
-            (
-                row.change,
-                before,
-                after,
-                row.services.clone(),
-                row.taken.clone(),
-            )
-        };
-        let known: BTreeSet<_> = self
-            .found
-            .iter()
-            .flat_map(|it| &it.rows)
-            .map(|(row, _)| like(row))
-            .collect();
-        more.rows.retain(|(row, _)| !known.contains(&like(row)));
+    fn add(&mut self, only: &str, mut more: Differences) {
+        more.rows
+            .retain(|(row, _)| !self.says(row) && !self.says_too(row, only));
         for (row, _) in &mut more.rows {
-            row.only = Some(only.to_owned());
+            row.only = vec![only.to_owned()];
         }
         self.found.push(more);
-        Ok(())
+    }
+
+    /// Tells whether a row is there without a condition.
+    fn says(&self, row: &Row) -> bool {
+        let mut all = self.found.iter().flat_map(|it| &it.rows);
+        all.any(|(known, _)| known == row)
+    }
+
+    /// Leaves what other rules decide than without a condition, or about other services.
+    fn leave_new(&self, more: &mut Differences) {
+        let like = |row: &Row| {
+            let (before, after) = (row.before.clone(), row.after.clone());
+            let (services, taken) = (row.services.clone(), row.taken.clone());
+            (row.change, before, after, services, taken)
+        };
+        let all = self.found.iter().flat_map(|it| &it.rows);
+        let known: BTreeSet<_> = all.map(|(row, _)| like(row)).collect();
+        more.rows.retain(|(row, _)| !known.contains(&like(row)));
+    }
+
+    /// Adds a condition to a row that is the same under another one, if there is one.
+    fn says_too(&mut self, row: &Row, only: &str) -> bool {
+        let mut all = self.found.iter_mut().flat_map(|it| &mut it.rows);
+        let same = |(known, _): &&mut (Row, Node)| {
+            let row = Row {
+                only: known.only.clone(),
+                ..row.clone()
+            };
+            *known == row
+        };
+        match all.find(same) {
+            Some((known, _)) => known.only.push(only.to_owned()),
+            None => return false,
+        }
+        true
     }
 }
 
@@ -223,6 +249,18 @@ impl Hints {
                 self.elsewhere.extend(first_host(net));
             }
         }
+    }
+
+    fn unasked(&self) -> Vec<String> {
+        let ways = self.ways.iter().skip(MAX_WAYS).map(shown);
+        let ways = ways.map(|way| format!("what leaves by {way}"));
+        let more = self
+            .own
+            .len()
+            .max(self.elsewhere.len())
+            .saturating_sub(MAX_OWN);
+        let more = (more > 0).then(|| format!("what goes to {more} more addresses of the host's"));
+        ways.chain(more).collect()
     }
 
     /// Returns a name that no rule means.

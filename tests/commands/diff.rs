@@ -163,7 +163,7 @@ const PUBLISHED: &str = "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:
     -A INPUT -d 198.51.100.5/32 -p tcp -m tcp --dport 25 -j DROP\n\
     -A FORWARD -o br-blog -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
     -A FORWARD -o br-blog -j DOCKER\n-A FORWARD -o tun7 -p udp -j ACCEPT\n\
-    -A FORWARD -p tcp -j LOG\n-A OLD -j DROP\n\
+    -A FORWARD -p tcp -j LOG\n-A FORWARD ! -o eth0 -p sctp -j ACCEPT\n-A OLD -j DROP\n\
     -A DOCKER -d 172.20.0.7/32 ! -i br-blog -o br-blog -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n";
 
 #[test]
@@ -180,6 +180,7 @@ fn saved_rules_are_asked_on_every_interface_and_address_that_they_name() {
         "-A INPUT -d 198.51.100.5/32 -p tcp -m tcp --dport 25 -j DROP\n",
         "-A FORWARD -o tun7 -p udp -j ACCEPT\n",
         "-A FORWARD -o br-blog -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n",
+        "-A FORWARD ! -o eth0 -p sctp -j ACCEPT\n",
         "-A FORWARD -p tcp -j LOG\n",
         "-A OLD -j DROP\n",
     ];
@@ -199,6 +200,10 @@ fn saved_rules_are_asked_on_every_interface_and_address_that_they_name() {
     no new connection is treated otherwise
     in one text alone; it is not about first packets of connections:
       gone: -t filter -A FORWARD -o br-blog -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+    1 without -A FORWARD ! -o eth0 -p sctp -j ACCEPT
+    closes: passed by filter FORWARD 5, now dropped by the policy of filter FORWARD
+      any -> 172.20.0.0/16: sctp (IPv4)
+      any -> any except host, 192.0.2.0, 192.0.2.2-192.0.2.254: sctp if it leaves by br-blog, tun7, an interface that no rule names (IPv4)
     0 without -A FORWARD -p tcp -j LOG
     no new connection is treated otherwise
     in one text alone; it has no verdict:

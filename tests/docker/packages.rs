@@ -109,9 +109,15 @@ fn is_in_force(lab: &Lab, host: &Host) {
     host.run(&format!("systemctl is-enabled {UNITS}"));
 }
 
+/// Returns our rules, whichever iptables has them.
+fn rules(host: &Host) -> Vec<String> {
+    let all = host.run("iptables-save; ip6tables-save");
+    let ours = all.lines().filter(|line| line.contains("TIDE-"));
+    ours.map(str::to_owned).collect()
+}
+
 fn has_rules(host: &Host) -> bool {
-    let rules = host.run("iptables-save; ip6tables-save");
-    rules.contains("TIDE-")
+    !rules(host).is_empty()
 }
 
 /// Upgrades with `command` under a storm that the rules keep out.
@@ -129,7 +135,13 @@ fn upgrade(lab: &Lab, host: &Host, command: &str) {
 
 /// Checks that a removal put the rules out of force, and kept the bundle.
 fn is_removed(lab: &Lab, host: &Host) {
-    assert!(!has_rules(host));
+    let (left, journal) = (rules(host), "journalctl -o cat -u 'tidegate*' | tail -n 30");
+    assert!(
+        left.is_empty(),
+        "{}\n{}",
+        left.join("\n"),
+        host.run(journal)
+    );
     outside_is_served(lab);
     host.run("[ -e /var/lib/tidegate/current/manifest.json ]");
     for path in ["/usr/sbin/tidegate", "/etc/sysctl.d/90-tidegate.conf"] {

@@ -10,7 +10,8 @@ fn the_page_of_commands_says_what_their_help_says() {
     let mut all = Cli::command();
     all.build();
     let mut text = "# Commands\n\nWhat `tidegate COMMAND --help` prints. Exit codes: 0 fine, 1 \"no\" (mistakes, drift), 2 usage, \
-        3 the host failed and the old\nrules stand, 4 going back failed as well, 70 a bug in tidegate.\n"
+        or of `plan` that\nsomething would change, 3 the host failed and the old rules stand, 4 going back failed as \
+        well, 70 a bug in tidegate.\n"
         .to_owned();
     let verbs = all.get_subcommands();
     for verb in verbs.filter(|verb| verb.get_name() != "help" && !verb.is_hide_set()) {

@@ -44,7 +44,8 @@ pub(super) fn compared(
         all.extend(compared.found);
         unasked.extend(compared.unasked);
         unnoticed.extend(compared.unnoticed);
-        for note in [one.assumptions, two.assumptions].concat() {
+        let notes = [one.assumptions, two.assumptions, compared.assumptions];
+        for note in notes.concat() {
             if !said.contains(&note) {
                 said.push(note);
             }

@@ -17,6 +17,8 @@ use crate::netfilter::trace::Link;
 
 /// Most interfaces by which what has no route is taken to leave, one after the other.
 const MAX_WAYS: usize = 32;
+/// How many of a list are named.
+const NAMED: usize = 5;
 /// Most addresses that are taken for the host's own.
 const MAX_OWN: usize = 256;
 
@@ -31,6 +33,8 @@ pub struct Compared {
     pub unasked: Vec<String>,
     /// Rules of one text alone that none of it is about, as far as that is known.
     pub unnoticed: Vec<Unnoticed>,
+    /// What was read from the rules about their machine; whole sentences.
+    pub assumptions: Vec<String>,
 }
 
 /// Compares two sets of rules on one host. Where one is saved and neither knows the machine, it is done
@@ -44,6 +48,7 @@ pub fn compare(one: &mut Side, two: &mut Side) -> Result<Compared, Unknowable> {
             found: vec![differences(one, two)?],
             unasked: Vec::new(),
             unnoticed: Vec::new(),
+            assumptions: Vec::new(),
         },
     };
     // Rules of a policy and of somebody else are never the same text.
@@ -52,6 +57,10 @@ pub fn compare(one: &mut Side, two: &mut Side) -> Result<Compared, Unknowable> {
         .all(|side| side.kind != SideKind::Policy)
     {
         all.unnoticed = unnoticed(&one.machine.rules, &two.machine.rules);
+        if all.unnoticed.is_empty() {
+            // The same rules do the same by every interface.
+            all.unasked.clear();
+        }
         if all.found.iter().any(Differences::differs) {
             all.unnoticed.retain(|it| it.why == Quiet::Known);
         }
@@ -65,6 +74,7 @@ fn each_way(hints: &Hints, one: &mut Side, two: &mut Side) -> Result<Compared, U
         found: vec![differences(one, two)?],
         unasked: Vec::new(),
         unnoticed: Vec::new(),
+        assumptions: hints.told(),
     };
     // A policy says where what it does not know leaves.
     if [&*one, &*two]
@@ -74,6 +84,8 @@ fn each_way(hints: &Hints, one: &mut Side, two: &mut Side) -> Result<Compared, U
         return Ok(all);
     }
     all.unasked = hints.unasked();
+    all.assumptions
+        .push("What is so only by another interface says by which.".to_owned());
     let ways = hints.ways.iter().take(MAX_WAYS);
     let ways = ways.map(|way| (shown(way), name_of(way)));
     for (shown, name) in ways.chain([("an interface that no rule names".to_owned(), hints.other())])
@@ -145,6 +157,27 @@ fn with_routes(side: &Side, routes: &[(IpNet, String)]) -> Side {
     let mut side = side.clone();
     side.machine.routes = routes.to_vec();
     side
+}
+
+/// Writes the first few of a list.
+fn first(all: &[String]) -> String {
+    let text = all
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match all.len().saturating_sub(NAMED) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+fn shortest(net: IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() {
+        return net.addr().to_string();
+    }
+    net.to_string()
 }
 
 /// Writes an interface as the rules do.
@@ -249,6 +282,24 @@ impl Hints {
                 self.elsewhere.extend(first_host(net));
             }
         }
+    }
+
+    /// Says what was read from the rules.
+    fn told(&self) -> Vec<String> {
+        let routes = self.routes.iter();
+        let routes: Vec<String> = routes
+            .map(|(net, name)| format!("{} by {name}", shortest(*net)))
+            .collect();
+        let own: BTreeSet<String> = self.own.iter().map(|(at, _)| at.to_string()).collect();
+        let own: Vec<String> = own.into_iter().collect();
+        let said = |what: &str, all: &[String]| {
+            (!all.is_empty()).then(|| format!("The rules tell {what}: {}.", first(all)))
+        };
+        let all = [
+            said("what lies where", &routes),
+            said("the host's own addresses", &own),
+        ];
+        all.into_iter().flatten().collect()
     }
 
     fn unasked(&self) -> Vec<String> {

@@ -249,6 +249,34 @@ fn what_opens_names_the_line_that_grants_it() {
 }
 
 #[test]
+fn interfaces_beyond_those_that_are_compared_are_named() {
+    let desk = shop();
+    let text = |last: &str| {
+        let rules: String = (10..50)
+            .map(|at| format!("-A FORWARD -o tun{at} -p udp -j ACCEPT\n"))
+            .collect();
+        format!(
+            "*filter\n:FORWARD DROP [0:0]\n{rules}-A FORWARD -o tun49 -p tcp -j {last}\nCOMMIT\n"
+        )
+    };
+    desk.write("one.v4", text("ACCEPT"));
+    desk.write("same.v4", text("ACCEPT"));
+    desk.write("other.v4", text("DROP"));
+    let (status, text, _) = diff(&desk, &["one.v4", "same.v4"]);
+    assert_eq!((status, text.as_str()), (Some(0), "nothing differs\n"));
+    let (status, text, _) = diff(&desk, &["one.v4", "other.v4"]);
+    assert_eq!(status, Some(1));
+    assert!(
+        text.contains("nobody compared what leaves by tun42,"),
+        "{text}"
+    );
+    assert!(
+        text.contains("gone: -t filter -A FORWARD -o tun49 -p tcp -j ACCEPT"),
+        "{text}"
+    );
+}
+
+#[test]
 fn bundles_are_compared_and_what_cannot_be_is_an_error_and_never_equal() {
     let desk = shop();
     let circle = "*filter\n:FORWARD ACCEPT\n:A -\n-A FORWARD -j A\n-A A -j A\nCOMMIT\n";

@@ -88,6 +88,7 @@ check() {
     else
         printf '\nNo mistakes, no warnings.\n' >>"$summary"
     fi
+    [ "$status" = 0 ] || cat "$temporary/check" >&2
     return "$status"
 }
 

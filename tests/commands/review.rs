@@ -156,6 +156,7 @@ fn a_policy_that_means_the_same_a_new_one_and_one_with_mistakes() {
     let (output, summary) = review(&desk, "shop.tide", &[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(summary.contains("    error[T0201]"), "{summary}");
+    assert!(text(&output.stderr).contains("error[T0201]"), "{output:?}");
 }
 
 #[test]

@@ -252,9 +252,8 @@ fn what_opens_names_the_line_that_grants_it() {
 fn interfaces_beyond_those_that_are_compared_are_named() {
     let desk = shop();
     let text = |last: &str| {
-        let rules: String = (10..50)
-            .map(|at| format!("-A FORWARD -o tun{at} -p udp -j ACCEPT\n"))
-            .collect();
+        let rule = |at: u8| format!("-A FORWARD -o tun{at} -p udp -j ACCEPT\n");
+        let rules = (10..50).map(rule).collect::<Vec<_>>().concat();
         format!(
             "*filter\n:FORWARD DROP [0:0]\n{rules}-A FORWARD -o tun49 -p tcp -j {last}\nCOMMIT\n"
         )
